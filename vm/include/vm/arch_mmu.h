@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch_mmu.h: the page tables of one address space (x86-64, four levels).
+ *
+ * Every function locks for itself (PORT_LOCK_PAGE_TABLE). Translations that an operation removes or narrows are
+ * invalidated on every processor, in one batch, before the function returns and before a table page is reused.
+ * Empty tables are freed. Addresses and sizes are in bytes and page-aligned; misuse is an assertion.
+ */
+#ifndef VM_ARCH_MMU_H_
+#define VM_ARCH_MMU_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vm/list.h>
+#include <vm/port.h>
+#include <zircon/types.h>
+
+/* What a translation allows. */
+#define ARCH_MMU_READ    (1u << 0)
+#define ARCH_MMU_WRITE   (1u << 1)
+#define ARCH_MMU_EXECUTE (1u << 2)
+#define ARCH_MMU_USER    (1u << 3)
+#define ARCH_MMU_GLOBAL  (1u << 4)
+#define ARCH_MMU_PERMS   (ARCH_MMU_READ | ARCH_MMU_WRITE | ARCH_MMU_EXECUTE)
+
+/* The entries themselves, for those who read tables as a processor does. */
+#define X86_PTE_PRESENT  (1ull << 0)
+#define X86_PTE_WRITABLE (1ull << 1)
+#define X86_PTE_USER     (1ull << 2)
+#define X86_PTE_ACCESSED (1ull << 5)
+#define X86_PTE_DIRTY    (1ull << 6)
+#define X86_PTE_LARGE    (1ull << 7) /* in levels 2 and 3: maps 2 MiB or 1 GiB */
+#define X86_PTE_GLOBAL   (1ull << 8)
+#define X86_PTE_NX       (1ull << 63)
+#define X86_PTE_ADDRESS  0x000ffffffffff000ull
+
+struct page_table {
+    struct port_mutex lock;
+    zx_paddr_t root;       /* the top-level table; 0 before init and after destroy */
+    zx_vaddr_t base;       /* the span that it may translate */
+    size_t size;
+    bool user;             /* entries carry USER; intermediate ones too */
+    uint64_t table_pages;  /* pages in state MMU, the top-level one included */
+    struct port_invalidation pending; /* what the running operation has removed */
+    struct list_node freed;           /* table pages to free after the invalidation */
+};
+
+/* An empty set of tables for [base, base + size). NO_MEMORY. `user` spaces leave the upper half to the port. */
+zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user);
+
+/* Frees every table; the translations are invalidated first. Harmless twice. */
+void page_table_destroy(struct page_table *table);
+
+enum page_table_existing {
+    PAGE_TABLE_EXISTING_ERROR,   /* ALREADY_EXISTS, nothing changed */
+    PAGE_TABLE_EXISTING_SKIP,    /* leave entries that are there as they are */
+    PAGE_TABLE_EXISTING_REPLACE, /* the new one wins; invalidated where that takes something away */
+};
+
+/*
+ * Maps [va, va + size) to the physically contiguous run at `paddr`, with large pages wherever alignment and size allow.
+ * flags: READ must be among them. Errors in order: ALREADY_EXISTS (…_ERROR only), NO_MEMORY; nothing is then changed.
+ */
+zx_status_t page_table_map(struct page_table *table, zx_vaddr_t va, zx_paddr_t paddr, size_t size, uint32_t flags,
+                           enum page_table_existing existing);
+
+/* As page_table_map of `count` single pages at ascending addresses from va, from an array of physical addresses. */
+zx_status_t page_table_map_pages(struct page_table *table, zx_vaddr_t va, const zx_paddr_t *paddrs, size_t count,
+                                 uint32_t flags, enum page_table_existing existing);
+
+/* Removes every translation of [va, va + size). A large page that is partly in the range is split; where there is no memory
+   for that, all of it goes (the next access faults it back). Cannot fail. Cost: tables present, not bytes. */
+void page_table_unmap(struct page_table *table, zx_vaddr_t va, size_t size);
+
+/* Gives every translation present in the range exactly `flags`; without READ they are removed. Splits as unmap does. */
+void page_table_protect(struct page_table *table, zx_vaddr_t va, size_t size, uint32_t flags);
+
+struct page_table_entry {
+    zx_vaddr_t va;    /* of the whole (perhaps large) page */
+    zx_paddr_t paddr; /* likewise */
+    size_t size;
+    uint32_t flags;   /* ARCH_MMU_* that the walk as a whole allows */
+    bool accessed, dirty;
+};
+
+/* The translation of va; NOT_FOUND where there is none. O(levels). */
+zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out);
+
+/* Calls visit for every present translation in [va, va + size), ascending, under the lock; stops when it returns false. Absent
+   subtrees are skipped. */
+void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
+                         bool (*visit)(void *context, const struct page_table_entry *entry), void *context);
+
+struct vm_sink;
+/* Every table page is MMU, linked once, not empty, with the right count of entries; table_pages is exact; no translation
+   outside the span. False, with a report, when not. */
+bool page_table_check(struct page_table *table, struct vm_sink *report);
+
+#endif /* VM_ARCH_MMU_H_ */

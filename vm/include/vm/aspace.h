@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aspace.h: the address space object (Zircon's VmAspace).
+ *
+ * References: whoever gets a pointer from create or a lookup that says "referenced" owes a vm_aspace_release.
+ */
+#ifndef VM_ASPACE_H_
+#define VM_ASPACE_H_
+
+#include <stdbool.h>
+#include <vm/arch_mmu.h>
+#include <zircon/types.h>
+
+struct vm_aspace;
+struct vm_vmar;
+struct vm_region;
+struct vm_sink;
+
+#define VM_USER_ASPACE_BASE   0x0000000001000000ull
+#define VM_USER_ASPACE_TOP    0x00007ffffffff000ull /* one page short of the canonical hole */
+#define VM_USER_ASPACE_SIZE   (VM_USER_ASPACE_TOP - VM_USER_ASPACE_BASE)
+#define VM_KERNEL_ASPACE_BASE 0xffffff8000000000ull
+#define VM_KERNEL_ASPACE_SIZE (512ull << 30)
+
+enum vm_aspace_type { VM_ASPACE_USER, VM_ASPACE_KERNEL };
+
+/* What an access was: flags of a page fault. */
+#define VM_PF_FLAG_WRITE       (1u << 0)
+#define VM_PF_FLAG_USER        (1u << 1)
+#define VM_PF_FLAG_GUEST       (1u << 2)
+#define VM_PF_FLAG_INSTRUCTION (1u << 3)
+#define VM_PF_FLAG_NOT_PRESENT (1u << 4)
+#define VM_PF_FLAG_HW_FAULT    (1u << 5)
+#define VM_PF_FLAG_SW_FAULT    (1u << 6)
+#define VM_PF_FLAG_ACCESS      (1u << 7)
+
+/* The kernel's own space, made with the machine before any heap exists. Not referenced. */
+struct vm_aspace *vm_aspace_kernel(void);
+
+/* A space of the whole range of its type, with a root VMAR. The name is copied, cut at 31 bytes; null is "unnamed".
+   Referenced; null without memory, nothing leaked. */
+struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name);
+
+/* Tears down every region and translation. The object lives until its last reference. Harmless twice. */
+void vm_aspace_destroy(struct vm_aspace *aspace);
+void vm_aspace_acquire(struct vm_aspace *aspace);
+void vm_aspace_release(struct vm_aspace *aspace);
+
+zx_vaddr_t vm_aspace_base(const struct vm_aspace *aspace);
+size_t vm_aspace_size(const struct vm_aspace *aspace);
+bool vm_aspace_is_user(const struct vm_aspace *aspace);
+bool vm_aspace_is_aslr_enabled(const struct vm_aspace *aspace);
+bool vm_aspace_is_destroyed(struct vm_aspace *aspace);
+void vm_aspace_name(struct vm_aspace *aspace, char name[static 32]); /* a copy taken under the lock */
+void vm_aspace_rename(struct vm_aspace *aspace, const char *name);
+
+/* The top-level table, for a processor to load; 0 when destroyed. */
+zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace);
+
+/*
+ * The hardware's page fault at va (any address). flags: VM_PF_FLAG_*. OK: try the access again. Errors in order: NOT_FOUND in
+ * a gap or outside; ACCESS_DENIED where the permission in force lacks USER, WRITE, READ or EXECUTE as asked; OUT_OF_RANGE
+ * past the end of the VMO; NO_MEMORY, nothing changed. Locks: aspace, VMO, page table. Cost: last-fault cache, else a
+ * search per level of VMARs; one walk of the tables.
+ */
+zx_status_t vm_aspace_page_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags);
+
+/* As a page fault, for a space that need not be active; fine where nothing is to be done. */
+zx_status_t vm_aspace_soft_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags);
+
+/* One line a node, indented; the lines name kinds, addresses, permissions, VMOs. */
+void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink);
+void vm_aspace_dump_all(struct vm_sink *sink);
+/* Only the chain of regions that holds va and the neighbours of the deepest one. */
+void vm_aspace_dump_around(struct vm_aspace *aspace, zx_vaddr_t va, struct vm_sink *sink);
+/* A picture (SVG) of the space: nested regions, mappings, permissions, committed pages. */
+void vm_aspace_svg(struct vm_aspace *aspace, struct vm_sink *sink);
+
+#endif /* VM_ASPACE_H_ */

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port.h: everything the core asks of the machine that hosts it.
+ *
+ * The kernel answers with hardware (kernel/port.c), the host library with a memory arena and a software processor
+ * (harness/port.c); the linker decides. Only the core's own files and the two port.c include this header.
+ * Beside these functions the core needs memcpy, memmove, memset, memcmp.
+ */
+#ifndef VM_PORT_H_
+#define VM_PORT_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <zircon/types.h>
+
+/* ---- Physical memory ---- */
+
+/* Where the core can read and write the physical page at `pa` (page-aligned, inside a pmm arena). O(1). */
+void *port_phys_to_virt(zx_paddr_t pa);
+
+/* ---- Translations ---- */
+
+/* An address space got its top-level table at `root` (zeroed). The port fills in what every space needs of the
+   host itself (the kernel's half, for user spaces). `user`: the space is for user addresses. */
+void port_root_table_created(zx_paddr_t root, bool user);
+
+#define PORT_INVALIDATION_MAX 32
+
+/* Translations to forget: `count` ranges of one space, or all of them. Global entries too where `global`. */
+struct port_invalidation {
+    zx_paddr_t root; /* whose */
+    bool everything; /* more than the ranges can tell: forget all of the space */
+    bool global;     /* kernel mappings: every space may hold them */
+    unsigned count;
+    struct {
+        zx_vaddr_t va;
+        size_t size; /* bytes; a large page is one range */
+    } ranges[PORT_INVALIDATION_MAX];
+};
+
+/* Returns when no processor can use the translations any more, nor any table page that was linked there. */
+void port_invalidate(const struct port_invalidation *invalidation);
+
+/* The processor that runs the caller, from 0. */
+unsigned port_current_processor(void);
+
+/* ---- Locks ---- */
+
+/* The order in which locks may be taken: ascending. Two of one class are never held at once. */
+enum port_lock_class {
+    PORT_LOCK_HANDLES = 1, /* handle table of the machine */
+    PORT_LOCK_ASPACE,      /* region trees of one address space */
+    PORT_LOCK_VMO,         /* pages and mappings of one VMO */
+    PORT_LOCK_PAGE_TABLE,  /* page tables of one address space */
+    PORT_LOCK_MACHINE,     /* lists of all spaces and objects */
+    PORT_LOCK_SLAB,        /* object caches */
+    PORT_LOCK_PMM,         /* physical pages */
+};
+
+struct port_mutex {
+    uint64_t storage[6]; /* the port's; suits pthread_mutex_t */
+    uint32_t lock_class; /* enum port_lock_class */
+    uint32_t holder;     /* the port's: who holds it, for port_mutex_is_held */
+};
+
+/* A mutex lives as long as what it is part of; nothing is released. Not recursive. */
+void port_mutex_init(struct port_mutex *mutex, enum port_lock_class lock_class);
+void port_mutex_lock(struct port_mutex *mutex);
+void port_mutex_unlock(struct port_mutex *mutex);
+/* Whether the calling thread holds it; for assertions. */
+bool port_mutex_is_held(const struct port_mutex *mutex);
+
+/* ---- Objects ---- */
+
+/* The slab allocator hands each slot of `size` bytes to the port as it leaves, and each object as it returns. The kernel
+   returns the pointer unchanged; a sanitizer build swaps in an allocation of its own, so that use after free and
+   overflow are seen. enter() may not fail. leave() gives the slot back. */
+void *port_object_enter(void *slot, size_t size);
+void *port_object_leave(void *object, size_t size);
+
+/* Asked before every allocation of a page or an object: false makes that allocation fail. */
+bool port_allocation_allowed(void);
+
+/* ---- User memory ---- */
+
+/* Copies between the core and the caller of a zx_ call. INVALID_ARGS where a byte cannot be reached (null and the first
+   page never can); part may then have been copied. No lock of the core is held. */
+zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size);
+zx_status_t port_copy_from_user(void *to, const void *user_from, size_t size);
+
+/* ---- The running program ---- */
+
+struct vm_process;
+
+/* The process on whose behalf the calling thread runs; never null once the machine has started. */
+struct vm_process *port_current_process(void);
+
+/* ---- Words to people ---- */
+
+/* Writes text to the log. Any context. */
+void port_write(const char *text, size_t size);
+
+/* The core found itself broken; what was wrong has been written. Does not return. */
+_Noreturn void port_panic(void);
+
+#endif /* VM_PORT_H_ */

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h: the private structures of the core and who may touch each field.
+ *
+ * Locks, in the order in which they may be taken (enum port_lock_class):
+ *   (h) machine->handle_lock   (a) aspace->lock   (v) vmo->lock   (t) page_table.lock   (m) machine->lock
+ *   then the slab caches' and the pmm's own.
+ * Fields marked (a+v) are written under both and may be read under either. (c) is constant after creation. (x) is atomic.
+ * A function named …_locked wants the lock of its first argument held.
+ */
+#ifndef VM_INTERNAL_H_
+#define VM_INTERNAL_H_
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vm/arch_mmu.h>
+#include <vm/aspace.h>
+#include <vm/check.h>
+#include <vm/format.h>
+#include <vm/list.h>
+#include <vm/machine.h>
+#include <vm/pmm.h>
+#include <vm/port.h>
+#include <zircon/syscalls.h>
+
+#include "assert.h"
+#include "page_list.h"
+#include "prng.h"
+#include "region_tree.h"
+#include "slab.h"
+
+#define PAGE_SIZE  ZX_PAGE_SIZE
+#define PAGE_SHIFT ZX_PAGE_SHIFT
+
+static inline bool is_page_aligned(uint64_t value)
+{
+    return (value & (PAGE_SIZE - 1)) == 0;
+}
+
+static inline uint64_t round_down_page(uint64_t value)
+{
+    return value & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+/* 0 when it overflows, or for 0. */
+static inline uint64_t round_up_page(uint64_t value)
+{
+    return round_down_page(value + PAGE_SIZE - 1);
+}
+
+/* ---- Kernel objects: what handles lead to ---- */
+
+struct vm_object {
+    zx_koid_t koid;          /* (c) */
+    zx_obj_type_t type;      /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
+    atomic_uint refs;        /* (x) */
+    uint32_t handles;        /* (h) handles that lead here */
+    struct list_node node;   /* (m) on machine->objects */
+};
+
+/* ---- Regions: VMARs and mappings, the nodes of an address space ---- */
+
+enum vm_region_kind { VM_REGION_VMAR, VM_REGION_MAPPING };
+
+/* VMARs start with their vm_object, mappings have none; both have this. */
+struct vm_region {
+    enum vm_region_kind kind;  /* (c) */
+    bool alive;                /* (a) in the tree; never again once not */
+    uint32_t flags;            /* (c) ZX_VM_CAN_MAP_*: VMAR: what it may map; mapping: what protect may give (MAY bounds) */
+    zx_vaddr_t base;           /* (a), mappings (a+v) */
+    size_t size;               /* (a), mappings (a+v) */
+    struct vm_vmar *parent;    /* (a) null for a root, and when dead */
+    struct vm_aspace *aspace;  /* (c) */
+};
+
+struct vm_vmar {
+    struct vm_object object;
+    struct vm_region region;
+    bool compact;                /* (c) places with the compact entropy */
+    struct region_tree children; /* (a) values: struct vm_region * */
+    struct list_node destroying; /* (a) on the list of subtrees being torn down */
+};
+
+struct vm_mapping {
+    struct vm_region region;
+    struct vm_vmo *vmo;              /* (c) referenced */
+    uint64_t vmo_offset;             /* (a+v) bytes, of region.base */
+    struct list_node vmo_node;       /* (v) on vmo->mappings */
+    uint32_t perms;                  /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
+    struct region_tree protections;  /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
+};
+
+struct vm_aspace {
+    struct port_mutex lock;
+    atomic_uint refs;            /* (x) the process, its VMARs */
+    enum vm_aspace_type type;    /* (c) */
+    bool destroyed;              /* (a) */
+    bool aslr;                   /* (c) */
+    uint8_t entropy_bits, compact_entropy_bits; /* (c) */
+    zx_vaddr_t base;             /* (c) */
+    size_t size;                 /* (c) */
+    char name[ZX_MAX_NAME_LEN];  /* (a) */
+    uint64_t seed;               /* (c) recorded so that a run can be repeated */
+    struct prng prng;            /* (a) */
+    struct vm_vmar *root;        /* (a) referenced; null once destroyed */
+    struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
+    struct page_table table;     /* locks for itself */
+    struct list_node node;       /* (m) on machine->aspaces */
+};
+
+/* ---- VMOs ---- */
+
+struct vm_vmo {
+    struct vm_object object;
+    struct port_mutex lock;
+    uint64_t size;               /* (v) bytes, page-aligned */
+    bool resizable;              /* (c) */
+    bool zero_entered;           /* (v) the zero page may stand in page tables for absent pages of ours */
+    struct page_list pages;      /* (v) by page number: struct vm_page * in state OBJECT */
+    struct list_node mappings;   /* (v) struct vm_mapping.vmo_node */
+};
+
+/* ---- Handles and processes ---- */
+
+struct vm_handle {
+    uint32_t serial;             /* (h) 30 bits; the low 18 are the slot */
+    zx_rights_t rights;          /* (c) */
+    struct vm_object *object;    /* (c) referenced; null while reserved */
+    struct vm_process *process;  /* (h) who holds it */
+    struct list_node node;       /* (h) on process->handles */
+};
+
+struct vm_process {
+    struct vm_object object;
+    char name[ZX_MAX_NAME_LEN];  /* (h) */
+    bool dead;                   /* (h) */
+    uint32_t secret;             /* (c) mixed into handle values */
+    struct vm_aspace *aspace;    /* (c) referenced */
+    struct list_node handles;    /* (h) */
+    zx_handle_t self, root_vmar; /* (c) its own first handles */
+};
+
+#define VM_HANDLES_MAX (1u << 18)
+
+/* ---- The machine ---- */
+
+struct pmm {
+    struct port_mutex lock;
+    struct list_node free;
+    uint64_t counts[VM_PAGE_STATE_COUNT];
+    uint64_t total;
+    size_t arena_count;
+    struct pmm_arena {
+        zx_paddr_t base;
+        size_t pages;
+        struct vm_page *page_array;
+    } arenas[PMM_ARENAS_MAX];
+};
+
+struct vm_machine {
+    struct pmm pmm;
+    struct vm_machine_config config;  /* (c) `memory` is not kept */
+    struct port_mutex lock;           /* (m) */
+    struct port_mutex handle_lock;    /* (h) */
+    struct list_node aspaces;         /* (m) */
+    struct list_node objects;         /* (m) */
+    zx_koid_t next_koid;              /* (m) */
+    uint64_t next_stream;             /* (m) of the next address space's or process's random numbers */
+    struct page_list handles;         /* (h) by slot: struct vm_handle * */
+    uint32_t next_serial;             /* (h) */
+    struct vm_page *zero_page;        /* (c) */
+    struct vm_aspace *kernel_aspace;  /* (c) &kernel_aspace_storage */
+    struct vm_aspace kernel_aspace_storage;
+    struct slab_cache region_leaf_cache, region_inner_cache; /* region_tree.c sets them up: region_tree_start */
+    struct slab_cache page_list_cache;                        /* page_list.c: page_list_start */
+    struct slab_cache vmar_cache, mapping_cache, vmo_cache, aspace_cache, process_cache, handle_cache;
+};
+
+/* The selected machine. */
+extern struct vm_machine *vm_machine;
+
+/* pmm.c: start the pmm of *vm_machine (which is not yet in memory of its own) over these arenas. `extra` bytes, zeroed, are
+   carved from the first arena behind its page array, WIRED. Null when there is no room. */
+void *pmm_start(struct pmm *pmm, const struct pmm_range *memory, size_t count, size_t extra);
+size_t pmm_wired_bytes(size_t pages, size_t extra);
+
+/* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
+void region_tree_start(void);
+void page_list_start(void);
+
+/* object.c */
+void vm_object_init(struct vm_object *object, zx_obj_type_t type); /* one reference; on machine->objects */
+void vm_object_acquire(struct vm_object *object);
+void vm_object_release(struct vm_object *object); /* the last one destroys the object */
+
+/* handle.c */
+/* A slot for a handle of `process`, invisible until published. NO_MEMORY: out of memory, or all of the machine's handles in use. */
+zx_status_t handle_reserve(struct vm_process *process, struct vm_handle **out);
+void handle_unreserve(struct vm_handle *handle);
+/* Makes it lead to object (whose reference it takes over) with these rights; the value for programs. Cannot fail. */
+zx_handle_t handle_publish(struct vm_handle *handle, struct vm_object *object, zx_rights_t rights);
+/* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE, WRONG_TYPE,
+   ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
+zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
+                       zx_rights_t *rights);
+zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
+void handle_close_all(struct vm_process *process);
+bool handle_check(struct vm_sink *report); /* tables, counts, references of objects by handles */
+
+/* process.c */
+zx_status_t process_create(const char *name, struct vm_process **out);
+void process_on_no_handles(struct vm_process *process);
+void process_free(struct vm_process *process);
+
+/* aspace.c */
+zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
+/* What a placement in this VMAR draws from. */
+uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
+
+/* vmar.c */
+struct vm_placement {
+    uint32_t options;  /* ZX_VM_SPECIFIC, …_OVERWRITE, …_UPPER_LIMIT, alignment */
+    size_t offset, size;
+};
+struct vm_vmar *vmar_create_root(struct vm_aspace *aspace);
+void vmar_free(struct vm_vmar *vmar); /* last reference */
+/* The core of the calls; rights of the handle have been checked, those of the VMAR not. Errors as in zircon/syscalls.h from BAD_STATE on; the
+   search itself answers NO_RESOURCES. *out is referenced. */
+zx_status_t vmar_allocate(struct vm_vmar *parent, uint32_t options, size_t offset, size_t size, struct vm_vmar **out);
+/* `may`: CAN_MAP_* bits that protect may later give. */
+zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo, uint64_t vmo_offset,
+                     size_t len, uint32_t may, zx_vaddr_t *out);
+zx_status_t vmar_unmap(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool op_children);
+zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uint32_t perms, bool op_children);
+zx_status_t vmar_destroy(struct vm_vmar *vmar);
+void vmar_destroy_tree_locked(struct vm_vmar *vmar); /* roots too; the aspace's lock is held */
+static inline struct vm_vmar *vmar_of(struct vm_region *region)
+{
+    return container_of(region, struct vm_vmar, region);
+}
+static inline struct vm_mapping *mapping_of(struct vm_region *region)
+{
+    return container_of(region, struct vm_mapping, region);
+}
+
+/* mapping.c; the aspace's lock is held in all */
+zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out); /* not in any tree; takes a reference to vmo */
+void mapping_abandon(struct vm_mapping *mapping);                        /* of one never inserted */
+void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve, zx_vaddr_t base,
+                    size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may);
+void mapping_destroy(struct vm_mapping *mapping); /* out of its parent's tree, translations gone, freed */
+void mapping_map_present(struct vm_mapping *mapping); /* MAP_RANGE: enters the pages that the VMO has; best effort */
+
+/* A removal of [base, base + size) from a mapping, prepared so that committing cannot fail. */
+struct mapping_cut {
+    struct vm_mapping *tail;             /* for what lies beyond a hole in the middle */
+    struct region_reserve protections;   /* and its protection ranges */
+    struct region_reserve tail_protections;
+};
+zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size);
+void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size,
+                        struct region_reserve *reserve);
+void mapping_cut_release(struct mapping_cut *cut);
+
+/* protection.c: the permissions of parts of a mapping */
+uint32_t protection_at(const struct vm_mapping *mapping, zx_vaddr_t va);
+/* The largest part around va with one permission. */
+uint32_t protection_range(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t *base, zx_vaddr_t *end);
+zx_status_t protection_reserve(struct region_reserve *reserve, const struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
+void protection_set(struct vm_mapping *mapping, struct region_reserve *reserve, zx_vaddr_t base, zx_vaddr_t end, uint32_t perms);
+
+/* vmo.c */
+zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out);
+void vmo_free(struct vm_vmo *vmo); /* last reference */
+uint64_t vmo_size(struct vm_vmo *vmo);
+zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size);
+zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
+zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
+/* The page at offset, made when `write` and absent; null in *out: absent and not `write` (the zero page stands for it). */
+zx_status_t vmo_get_page_locked(struct vm_vmo *vmo, uint64_t offset, bool write, struct vm_page **out);
+/* Removes the translations of [offset, offset + size) from every mapping. */
+void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+
+#define VMO_SIZE_MAX (UINT64_MAX & ~(uint64_t)((64u << ZX_PAGE_SHIFT) - 1))
+
+#endif /* VM_INTERNAL_H_ */
