@@ -79,6 +79,7 @@ struct vm_region {
 struct vm_vmar {
     struct vm_object object;
     struct vm_region region;
+    bool is_root;                /* (c) */
     bool compact;                /* (c) places with the compact entropy */
     struct region_tree children; /* (a) values: struct vm_region * */
     struct list_node destroying; /* (a) on the list of subtrees being torn down */
@@ -152,11 +153,13 @@ struct pmm {
     struct list_node free;
     uint64_t counts[VM_PAGE_STATE_COUNT];
     uint64_t total;
-    size_t arena_count;
+    size_t arena_count;  /* (c) */
+    size_t fresh_arena;  /* the first arena that may have fresh pages */
     struct pmm_arena {
-        zx_paddr_t base;
-        size_t pages;
-        struct vm_page *page_array;
+        zx_paddr_t base;            /* (c) */
+        size_t pages;               /* (c) */
+        struct vm_page *page_array; /* (c) */
+        size_t fresh;               /* pages from here on were never used: FREE, on no list, their structures all zero */
     } arenas[PMM_ARENAS_MAX];
 };
 
@@ -182,9 +185,11 @@ struct vm_machine {
 /* The selected machine. */
 extern struct vm_machine *vm_machine;
 
-/* pmm.c: start the pmm of *vm_machine (which is not yet in memory of its own) over these arenas. `extra` bytes, zeroed, are
-   carved from the first arena behind its page array, WIRED. Null when there is no room. */
-void *pmm_start(struct pmm *pmm, const struct pmm_range *memory, size_t count, size_t extra);
+/* pmm.c. First pmm_carve: where `extra` zeroed bytes lie in the first arena, behind its page array; null, nothing touched, when they
+   leave no page of it free. Then pmm_start of a pmm in its final place (it may be in those bytes), which cannot fail and makes the
+   pages of both WIRED. pmm_wired_bytes: what page structures and extra bytes take of an arena of so many pages. */
+void *pmm_carve(const struct pmm_range *first, size_t extra);
+void pmm_start(struct pmm *pmm, const struct pmm_range *memory, size_t count, size_t extra);
 size_t pmm_wired_bytes(size_t pages, size_t extra);
 
 /* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
@@ -252,13 +257,18 @@ void mapping_abandon(struct vm_mapping *mapping);                        /* of o
 void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve, zx_vaddr_t base,
                     size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may);
 void mapping_destroy(struct vm_mapping *mapping); /* out of its parent's tree, translations gone, freed */
+void mapping_detach(struct vm_mapping *mapping);  /* what is left to do when tree and translations are dealt with */
 void mapping_map_present(struct vm_mapping *mapping); /* MAP_RANGE: enters the pages that the VMO has; best effort */
+/* The page-table flags for permissions in this mapping's space. */
+uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
+/* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how many. */
+size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
+                                 zx_paddr_t *paddrs);
 
 /* A removal of [base, base + size) from a mapping, prepared so that committing cannot fail. */
 struct mapping_cut {
-    struct vm_mapping *tail;             /* for what lies beyond a hole in the middle */
-    struct region_reserve protections;   /* and its protection ranges */
-    struct region_reserve tail_protections;
+    struct vm_mapping *tail;                /* for what lies behind a hole in the middle */
+    struct region_reserve tail_protections; /* and its protection ranges */
 };
 zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size);
 void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size,
@@ -282,8 +292,12 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
-/* The page at offset, made when `write` and absent; null in *out: absent and not `write` (the zero page stands for it). */
-zx_status_t vmo_get_page_locked(struct vm_vmo *vmo, uint64_t offset, bool write, struct vm_page **out);
+/* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the radix tree). */
+struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);
+/* Makes the absent page at offset, zeroed; translations of the zero page that stood for it are removed. NO_MEMORY. */
+zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out);
+/* Takes the page at offset, if there is one, out and frees it. Its translations are gone already. */
+void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset);
 /* Removes the translations of [offset, offset + size) from every mapping. */
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapping.c: mappings, the leaves of an address space: where a part of a VMO stands in it, with which permissions.
+ *
+ * Concept. A mapping is a promise, not a translation: the fault path enters pages when they are touched, and anything that takes a page,
+ * a part of the mapping or a permission away removes the translations concerned first.
+ *
+ * Structure. A mapping is in its parent VMAR's tree, keyed by base, and on its VMO's list. It holds a reference to the VMO.
+ *
+ * Invariants. base, size, vmo_offset and the place on the VMO's list change only under both locks, the aspace's and the VMO's, so
+ * that either suffices for reading: the fault path comes from the aspace, shrinking and decommitting come from the VMO.
+ *
+ * Cutting. Unmapping a part, and overwriting a part, are one operation: a cut. What it may need (a second mapping for what lies behind a hole, nodes
+ * for its protection ranges) is made by mapping_cut_prepare; mapping_cut_commit cannot fail.
+ *
+ * Cost. Creating, cutting and destroying are logarithmic in the number of siblings, beside the page tables that are there.
+ */
+#include "internal.h"
+
+zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out)
+{
+    struct vm_mapping *mapping = slab_alloc(&vm_machine->mapping_cache);
+    if (mapping == NULL)
+        return ZX_ERR_NO_MEMORY;
+    mapping->region.kind = VM_REGION_MAPPING;
+    vm_object_acquire(&vmo->object);
+    mapping->vmo = vmo;
+    *out = mapping;
+    return ZX_OK;
+}
+
+void mapping_abandon(struct vm_mapping *mapping)
+{
+    VM_ASSERT_REGION(!mapping->region.alive && !list_is_linked(&mapping->vmo_node), &mapping->region);
+    vm_object_release(&mapping->vmo->object);
+    slab_free(&vm_machine->mapping_cache, mapping);
+}
+
+/* Fills in the fields of a new mapping, but for its protection ranges, and puts it into the tree and on the list. */
+static void link_vmo_locked(struct vm_mapping *mapping, struct vm_vmar *parent,
+                            struct region_reserve *reserve, zx_vaddr_t base, size_t size, uint64_t vmo_offset)
+{
+    struct vm_region *region = &mapping->region;
+    region->alive = true;
+    region->base = base;
+    region->size = size;
+    region->parent = parent;
+    region->aspace = parent->region.aspace;
+    mapping->vmo_offset = vmo_offset;
+    list_add_tail(&mapping->vmo->mappings, &mapping->vmo_node);
+    region_tree_insert(&parent->children, reserve, base, base + size, region);
+}
+
+void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve,
+                    zx_vaddr_t base, size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may)
+{
+    VM_ASSERT(port_mutex_is_held(&parent->region.aspace->lock));
+    mapping->region.flags = may;
+    mapping->perms = perms;
+    region_tree_init(&mapping->protections, base, base + size);
+    port_mutex_lock(&mapping->vmo->lock);
+    link_vmo_locked(mapping, parent, reserve, base, size, vmo_offset);
+    port_mutex_unlock(&mapping->vmo->lock);
+}
+
+static void unmap_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t base, size_t size)
+{
+    page_table_unmap(&mapping->region.aspace->table, base, size);
+}
+
+void mapping_detach(struct vm_mapping *mapping)
+{
+    struct vm_aspace *aspace = mapping->region.aspace;
+    VM_ASSERT(port_mutex_is_held(&aspace->lock));
+    port_mutex_lock(&mapping->vmo->lock);
+    list_remove(&mapping->vmo_node);
+    port_mutex_unlock(&mapping->vmo->lock);
+    if (aspace->last_fault == mapping)
+        aspace->last_fault = NULL;
+    mapping->region.alive = false;
+    mapping->region.parent = NULL;
+    region_tree_clear(&mapping->protections);
+    vm_object_release(&mapping->vmo->object);
+    slab_free(&vm_machine->mapping_cache, mapping);
+}
+
+void mapping_destroy(struct vm_mapping *mapping)
+{
+    struct vm_region *region = &mapping->region;
+    port_mutex_lock(&mapping->vmo->lock);
+    unmap_vmo_locked(mapping, region->base, region->size);
+    port_mutex_unlock(&mapping->vmo->lock);
+    void *removed = region_tree_remove(&region->parent->children, region->base);
+    VM_ASSERT_REGION(removed == region, region);
+    mapping_detach(mapping);
+}
+
+/* ---- Cutting ---- */
+
+/* Whether taking [base, end) out leaves something on both sides. */
+static bool cut_is_hole(const struct vm_region *region, zx_vaddr_t base, zx_vaddr_t end)
+{
+    return base > region->base && end < region->base + region->size;
+}
+
+zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base,
+                                size_t size)
+{
+    *cut = (struct mapping_cut){0};
+    if (!cut_is_hole(&mapping->region, base, base + size))
+        return ZX_OK;
+    zx_status_t status = mapping_create(mapping->vmo, &cut->tail);
+    if (status == ZX_OK)
+        status = protection_split_reserve(&cut->tail_protections, mapping, base + size);
+    if (status != ZX_OK)
+        mapping_cut_release(cut);
+    return status;
+}
+
+void mapping_cut_release(struct mapping_cut *cut)
+{
+    region_reserve_release(&cut->tail_protections);
+    if (cut->tail != NULL)
+        mapping_abandon(cut->tail);
+    cut->tail = NULL;
+}
+
+/* Gives what lies at and above `at` to the prepared tail. */
+static void split_vmo_locked(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t at,
+                             struct region_reserve *reserve)
+{
+    struct vm_mapping *tail = cut->tail;
+    struct vm_region *region = &mapping->region;
+    zx_vaddr_t end = region->base + region->size;
+    tail->region.flags = region->flags;
+    protection_split(mapping, tail, at, &cut->tail_protections);
+    region->size = at - region->base;
+    region_tree_resize(&region->parent->children, region->base, region->base, at);
+    link_vmo_locked(tail, region->parent, reserve, at, end - at, mapping->vmo_offset + region->size);
+    cut->tail = NULL;
+}
+
+void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size,
+                        struct region_reserve *reserve)
+{
+    struct vm_region *region = &mapping->region;
+    zx_vaddr_t old_base = region->base, old_end = old_base + region->size;
+    zx_vaddr_t low = base > old_base ? base : old_base;
+    zx_vaddr_t high = base + size < old_end ? base + size : old_end;
+    if (low == old_base && high == old_end) {
+        mapping_destroy(mapping);
+        return;
+    }
+    port_mutex_lock(&mapping->vmo->lock);
+    unmap_vmo_locked(mapping, low, high - low);
+    if (cut->tail != NULL)
+        split_vmo_locked(cut, mapping, high, reserve);
+    zx_vaddr_t new_base = low == old_base ? high : old_base;
+    zx_vaddr_t new_end = low == old_base ? old_end : low;
+    protection_truncate(mapping, new_base, new_end);
+    mapping->vmo_offset += new_base - old_base;
+    region->base = new_base;
+    region->size = new_end - new_base;
+    region_tree_resize(&region->parent->children, old_base, new_base, new_end);
+    port_mutex_unlock(&mapping->vmo->lock);
+    mapping_cut_release(cut);
+}
+
+/* ---- Entering pages ---- */
+
+uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms)
+{
+    return perms | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
+}
+
+size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
+                                 zx_paddr_t *paddrs)
+{
+    uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    size_t count = 0;
+    for (; count < most && va < end && offset < mapping->vmo->size; va += PAGE_SIZE, offset += PAGE_SIZE) {
+        const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
+        if (page == NULL)
+            break;
+        paddrs[count++] = page->paddr;
+    }
+    return count;
+}
+
+void mapping_map_present(struct vm_mapping *mapping)
+{
+    enum { BATCH = 32 };
+    zx_paddr_t paddrs[BATCH];
+    struct vm_region *region = &mapping->region;
+    struct vm_vmo *vmo = mapping->vmo;
+    zx_vaddr_t va = region->base, mapping_end = region->base + region->size;
+    port_mutex_lock(&vmo->lock);
+    for (;;) {
+        uint64_t index;
+        uint64_t offset = mapping->vmo_offset + (va - region->base);
+        if (va >= mapping_end || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
+            break;
+        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= region->size)
+            break;
+        va = region->base + ((index << PAGE_SHIFT) - mapping->vmo_offset);
+        zx_vaddr_t base, end;
+        uint32_t perms = protection_range(mapping, va, &base, &end);
+        if ((perms & ARCH_MMU_READ) == 0) {
+            va = end;
+            continue;
+        }
+        size_t count = mapping_gather_vmo_locked(mapping, va, end, BATCH, paddrs);
+        if (page_table_map_pages(&region->aspace->table, va, paddrs, count, mapping_mmu_flags(mapping, perms),
+                                 PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
+            break;
+        va += count * PAGE_SIZE;
+    }
+    port_mutex_unlock(&vmo->lock);
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmo.c: memory that can be mapped: paged, anonymous, demand-zero, sparse.
+ *
+ * Concept. A VMO is an array of bytes, all zero at first, that takes memory page by page as it is written. Absent pages read as
+ * zero; in page tables the machine's one zero page stands for them, read-only.
+ *
+ * Structure. The pages hang in a radix tree by page number (page_list.c), so that a VMO costs what it holds, not what it
+ * spans. The mappings of a VMO are on its list; every page table that shows a page of it is reached from there.
+ *
+ * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or past the size. A
+ * translation leads to the page that the VMO holds at that offset or, where it holds none, to the zero page: therefore whoever
+ * takes a page out removes its translations first, and whoever puts one in removes those of the zero page first (`zero_entered`
+ * tells whether there can be any).
+ *
+ * Locking. vmo->lock guards size, pages and the list of mappings; taken after the aspace's, before the page table's. Bytes are
+ * copied from and to programs through a buffer on the stack, with no lock held, since such a copy may fault.
+ *
+ * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not the bytes, and
+ * one page-table operation per mapping.
+ */
+#include <vm/mem.h>
+
+#include "internal.h"
+
+/* Bytes moved at a time between a program and a page. */
+#define COPY_CHUNK 512
+
+zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
+{
+    uint64_t rounded = round_up_page(size);
+    if ((rounded == 0 && size != 0) || rounded > VMO_SIZE_MAX)
+        return ZX_ERR_OUT_OF_RANGE;
+    struct vm_vmo *vmo = slab_alloc(&vm_machine->vmo_cache);
+    if (vmo == NULL)
+        return ZX_ERR_NO_MEMORY;
+    vm_object_init(&vmo->object, ZX_OBJ_TYPE_VMO);
+    port_mutex_init(&vmo->lock, PORT_LOCK_VMO);
+    vmo->size = rounded;
+    vmo->resizable = resizable;
+    page_list_init(&vmo->pages);
+    list_init(&vmo->mappings);
+    *out = vmo;
+    return ZX_OK;
+}
+
+/* Frees every page of [first, limit) (page numbers). */
+static void drop_pages_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+{
+    uint64_t index;
+    while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
+        vmo_drop_page_locked(vmo, index << PAGE_SHIFT);
+        first = index + 1;
+    }
+}
+
+void vmo_free(struct vm_vmo *vmo)
+{
+    VM_ASSERT(list_is_empty(&vmo->mappings));
+    drop_pages_locked(vmo, 0, UINT64_MAX);
+    VM_ASSERT(vmo->pages.count == 0);
+    slab_free(&vm_machine->vmo_cache, vmo);
+}
+
+uint64_t vmo_size(struct vm_vmo *vmo)
+{
+    port_mutex_lock(&vmo->lock);
+    uint64_t size = vmo->size;
+    port_mutex_unlock(&vmo->lock);
+    return size;
+}
+
+struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset)
+{
+    return page_list_get(&vmo->pages, offset >> PAGE_SHIFT);
+}
+
+zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out)
+{
+    VM_ASSERT(offset < vmo->size);
+    uint64_t index = offset >> PAGE_SHIFT;
+    if (page_list_reserve(&vmo->pages, index) != ZX_OK)
+        return ZX_ERR_NO_MEMORY;
+    struct vm_page *page = pmm_alloc_page(VM_PAGE_OBJECT);
+    if (page == NULL) {
+        page_list_unreserve(&vmo->pages, index);
+        return ZX_ERR_NO_MEMORY;
+    }
+    memset(pmm_page_bytes(page), 0, PAGE_SIZE);
+    page->vmo = vmo;
+    page->vmo_offset = index << PAGE_SHIFT;
+    if (vmo->zero_entered)
+        vmo_unmap_range_locked(vmo, page->vmo_offset, PAGE_SIZE);
+    page_list_set(&vmo->pages, index, page);
+    *out = page;
+    return ZX_OK;
+}
+
+void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset)
+{
+    struct vm_page *page = page_list_remove(&vmo->pages, offset >> PAGE_SHIFT);
+    if (page == NULL)
+        return;
+    page->vmo = NULL;
+    pmm_free_page(page);
+}
+
+void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    uint64_t end = offset + size;
+    list_for_each(node, &vmo->mappings)
+    {
+        struct vm_mapping *mapping = container_of(node, struct vm_mapping, vmo_node);
+        uint64_t first = mapping->vmo_offset, limit = first + mapping->region.size;
+        uint64_t low = offset > first ? offset : first, high = end < limit ? end : limit;
+        if (low < high)
+            page_table_unmap(&mapping->region.aspace->table, mapping->region.base + (low - first),
+                             high - low);
+    }
+}
+
+zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size)
+{
+    if (!vmo->resizable)
+        return ZX_ERR_UNAVAILABLE;
+    uint64_t rounded = round_up_page(size);
+    if ((rounded == 0 && size != 0) || rounded > VMO_SIZE_MAX)
+        return ZX_ERR_OUT_OF_RANGE;
+    port_mutex_lock(&vmo->lock);
+    if (rounded < vmo->size) {
+        vmo_unmap_range_locked(vmo, rounded, vmo->size - rounded);
+        drop_pages_locked(vmo, rounded >> PAGE_SHIFT, vmo->size >> PAGE_SHIFT);
+    }
+    vmo->size = rounded;
+    port_mutex_unlock(&vmo->lock);
+    return ZX_OK;
+}
+
+static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    return offset <= vmo->size && size <= vmo->size - offset;
+}
+
+/* How many pages of [first, limit) the VMO has. O(those). */
+static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+{
+    uint64_t count = 0, index;
+    while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
+        count++;
+        first = index + 1;
+    }
+    return count;
+}
+
+/* Makes every absent page of [first, limit), all or none. A range that cannot fit is refused before anything is taken. */
+static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+{
+    if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+        return ZX_ERR_NO_MEMORY;
+    zx_status_t status = ZX_OK;
+    struct list_node made;
+    list_init(&made);
+    for (uint64_t index = first; index < limit && status == ZX_OK; index++) {
+        struct vm_page *page;
+        if (vmo_page_locked(vmo, index << PAGE_SHIFT) != NULL)
+            continue;
+        status = vmo_make_page_locked(vmo, index << PAGE_SHIFT, &page);
+        if (status == ZX_OK)
+            list_add_tail(&made, &page->node);
+    }
+    struct list_node *node;
+    while ((node = list_pop_head(&made)) != NULL)
+        if (status != ZX_OK)
+            vmo_drop_page_locked(vmo, container_of(node, struct vm_page, node)->vmo_offset);
+    return status;
+}
+
+zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    port_mutex_lock(&vmo->lock);
+    zx_status_t status = ZX_ERR_OUT_OF_RANGE;
+    if (in_range_locked(vmo, offset, size))
+        status = commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
+/* Makes [offset, offset + size), page-aligned, absent. */
+static void decommit_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    vmo_unmap_range_locked(vmo, offset, size);
+    drop_pages_locked(vmo, offset >> PAGE_SHIFT, (offset + size) >> PAGE_SHIFT);
+}
+
+zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    port_mutex_lock(&vmo->lock);
+    zx_status_t status = ZX_OK;
+    if (!in_range_locked(vmo, offset, size))
+        status = ZX_ERR_OUT_OF_RANGE;
+    else if (!is_page_aligned(offset) || !is_page_aligned(size))
+        status = ZX_ERR_INVALID_ARGS;
+    else
+        decommit_locked(vmo, offset, size);
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
+/* Zeroes bytes of one page in place; an absent page is zero already. */
+static void zero_part_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    struct vm_page *page = vmo_page_locked(vmo, offset);
+    if (page != NULL)
+        memset((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, 0, size);
+}
+
+zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    port_mutex_lock(&vmo->lock);
+    if (!in_range_locked(vmo, offset, size)) {
+        port_mutex_unlock(&vmo->lock);
+        return ZX_ERR_OUT_OF_RANGE;
+    }
+    uint64_t end = offset + size;
+    uint64_t whole = round_up_page(offset), whole_end = round_down_page(end);
+    if (whole > whole_end || (whole == 0 && offset != 0)) {
+        zero_part_locked(vmo, offset, size);
+    } else {
+        if (offset < whole)
+            zero_part_locked(vmo, offset, whole - offset);
+        if (whole < whole_end)
+            decommit_locked(vmo, whole, whole_end - whole);
+        if (whole_end < end)
+            zero_part_locked(vmo, whole_end, end - whole_end);
+    }
+    port_mutex_unlock(&vmo->lock);
+    return ZX_OK;
+}
+
+/* The bytes from offset that one step may move: within a page, the buffer and what is asked. */
+static size_t chunk(uint64_t offset, size_t size)
+{
+    size_t most = PAGE_SIZE - offset % PAGE_SIZE;
+    if (most > COPY_CHUNK)
+        most = COPY_CHUNK;
+    return size < most ? size : most;
+}
+
+zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size)
+{
+    char *to = user_to;
+    char bytes[COPY_CHUNK];
+    do {
+        size_t step = chunk(offset, size);
+        port_mutex_lock(&vmo->lock);
+        if (!in_range_locked(vmo, offset, size)) {
+            port_mutex_unlock(&vmo->lock);
+            return ZX_ERR_OUT_OF_RANGE;
+        }
+        struct vm_page *page = step == 0 ? NULL : vmo_page_locked(vmo, offset);
+        if (page != NULL)
+            memcpy(bytes, (char *)pmm_page_bytes(page) + offset % PAGE_SIZE, step);
+        else
+            memset(bytes, 0, step);
+        port_mutex_unlock(&vmo->lock);
+        if (step != 0 && port_copy_to_user(to, bytes, step) != ZX_OK)
+            return ZX_ERR_INVALID_ARGS;
+        to += step;
+        offset += step;
+        size -= step;
+    } while (size != 0);
+    return ZX_OK;
+}
+
+/* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is written. */
+static zx_status_t probe_user(const char *from, size_t size)
+{
+    char byte;
+    for (size_t at = 0; at < size; at += PAGE_SIZE)
+        if (port_copy_from_user(&byte, from + at, 1) != ZX_OK)
+            return ZX_ERR_INVALID_ARGS;
+    return size == 0 ? ZX_OK : port_copy_from_user(&byte, from + size - 1, 1);
+}
+
+static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const char *bytes, size_t size)
+{
+    if (!in_range_locked(vmo, offset, size))
+        return ZX_ERR_OUT_OF_RANGE;
+    struct vm_page *page = vmo_page_locked(vmo, offset);
+    zx_status_t status = page != NULL ? ZX_OK : vmo_make_page_locked(vmo, offset, &page);
+    if (status == ZX_OK)
+        memcpy((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, bytes, size);
+    return status;
+}
+
+/* All pages are made before the first byte is written. Only a buffer or a size that another thread takes away meanwhile can end the
+   call halfway; a prefix is then written. */
+zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size)
+{
+    const char *from = user_from;
+    char bytes[COPY_CHUNK];
+    port_mutex_lock(&vmo->lock);
+    bool inside = in_range_locked(vmo, offset, size);
+    port_mutex_unlock(&vmo->lock);
+    if (!inside)
+        return ZX_ERR_OUT_OF_RANGE;
+    if (probe_user(from, size) != ZX_OK)
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
+    while (size != 0 && status == ZX_OK) {
+        size_t step = chunk(offset, size);
+        if (port_copy_from_user(bytes, from, step) != ZX_OK)
+            return ZX_ERR_INVALID_ARGS;
+        port_mutex_lock(&vmo->lock);
+        status = write_chunk_locked(vmo, offset, bytes, step);
+        port_mutex_unlock(&vmo->lock);
+        from += step;
+        offset += step;
+        size -= step;
+    }
+    return status;
+}
