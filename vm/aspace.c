@@ -158,6 +158,11 @@ zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace)
     return aspace->table.root;
 }
 
+struct page_table *vm_aspace_page_table(struct vm_aspace *aspace)
+{
+    return &aspace->table;
+}
+
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact)
 {
     if (!aspace->aslr)

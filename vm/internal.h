@@ -57,7 +57,7 @@ struct vm_object {
     zx_koid_t koid;          /* (c) */
     zx_obj_type_t type;      /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
     atomic_uint refs;        /* (x) */
-    uint32_t handles;        /* (h) handles that lead here */
+    uint32_t handles;        /* (h) handles that lead here; a process's own handles to itself do not count */
     struct list_node node;   /* (m) on machine->objects */
 };
 
@@ -82,7 +82,7 @@ struct vm_vmar {
     bool is_root;                /* (c) */
     bool compact;                /* (c) places with the compact entropy */
     struct region_tree children; /* (a) values: struct vm_region * */
-    struct list_node destroying; /* (a) on the list of subtrees being torn down */
+    struct vm_vmar *next_doomed; /* (a) while its subtree is being torn down */
 };
 
 struct vm_mapping {
@@ -137,14 +137,19 @@ struct vm_handle {
 struct vm_process {
     struct vm_object object;
     char name[ZX_MAX_NAME_LEN];  /* (h) */
-    bool dead;                   /* (h) */
+    bool dead;                   /* (h) until then it holds one reference to itself */
+    bool hosted;                 /* (c) made by the host: lives without handles, until killed */
     uint32_t secret;             /* (c) mixed into handle values */
     struct vm_aspace *aspace;    /* (c) referenced */
     struct list_node handles;    /* (h) */
+    struct list_node dying;      /* (h) on the list of those that die with another */
     zx_handle_t self, root_vmar; /* (c) its own first handles */
 };
 
 #define VM_HANDLES_MAX (1u << 18)
+
+/* Of the handles to a root VMAR that come with a process. */
+#define VM_ROOT_VMAR_RIGHTS (ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE)
 
 /* ---- The machine ---- */
 
@@ -205,19 +210,28 @@ void vm_object_release(struct vm_object *object); /* the last one destroys the o
 /* A slot for a handle of `process`, invisible until published. NO_MEMORY: out of memory, or all of the machine's handles in use. */
 zx_status_t handle_reserve(struct vm_process *process, struct vm_handle **out);
 void handle_unreserve(struct vm_handle *handle);
-/* Makes it lead to object (whose reference it takes over) with these rights; the value for programs. Cannot fail. */
-zx_handle_t handle_publish(struct vm_handle *handle, struct vm_object *object, zx_rights_t rights);
+/* The value that publishing will give to programs. */
+zx_handle_t handle_value(const struct vm_handle *handle);
+/* Makes it lead to object (whose reference it takes over) with these rights. Cannot fail. No lock is held. */
+void handle_publish(struct vm_handle *handle, struct vm_object *object, zx_rights_t rights);
+/* Publishes `fresh` in the place of the handle `value`, which is closed. BAD_HANDLE: there is none any more, nothing done. */
+zx_status_t handle_replace(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
 /* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE, WRONG_TYPE,
    ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
                        zx_rights_t *rights);
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
-void handle_close_all(struct vm_process *process);
+/* Processes that die of it join `doomed`. No lock is held. */
+void handle_close_all(struct vm_process *process, struct list_node *doomed);
 bool handle_check(struct vm_sink *report); /* tables, counts, references of objects by handles */
 
 /* process.c */
-zx_status_t process_create(const char *name, struct vm_process **out);
-void process_on_no_handles(struct vm_process *process);
+/* One reference, the caller's, beside the one that it holds to itself. NO_MEMORY. */
+zx_status_t process_create(const char *name, bool hosted, struct vm_process **out);
+/* Marks a process dead; false where it was already. Its reference to itself goes with its place on `doomed`. The handle lock is held. */
+bool process_doom_locked(struct vm_process *process, struct list_node *doomed);
+/* Tears down the doomed and all that die with them. No lock is held. */
+void process_end_doomed(struct list_node *doomed);
 void process_free(struct vm_process *process);
 
 /* aspace.c */
@@ -233,9 +247,9 @@ struct vm_placement {
 struct vm_vmar *vmar_create_root(struct vm_aspace *aspace);
 void vmar_free(struct vm_vmar *vmar); /* last reference */
 /* The core of the calls; rights of the handle have been checked, those of the VMAR not. Errors as in zircon/syscalls.h from BAD_STATE on; the
-   search itself answers NO_RESOURCES. *out is referenced. */
+   search itself answers NO_RESOURCES. *out is referenced. `out` null: everything is checked and reserved, nothing done. */
 zx_status_t vmar_allocate(struct vm_vmar *parent, uint32_t options, size_t offset, size_t size, struct vm_vmar **out);
-/* `may`: CAN_MAP_* bits that protect may later give. */
+/* `may`: CAN_MAP_* bits that protect may later give. `out` null: as above. */
 zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo, uint64_t vmo_offset,
                      size_t len, uint32_t may, zx_vaddr_t *out);
 zx_status_t vmar_unmap(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool op_children);

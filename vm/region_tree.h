@@ -11,14 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <vm/list.h>
 #include <zircon/types.h>
 
 struct prng;
 struct region_node;
+struct region_spare;
 
 struct region_tree {
-    zx_vaddr_t base, end;     /* the span; end is exclusive, base < end */
+    zx_vaddr_t base, end;     /* the span; end is exclusive, base < end <= 2^64 - 4096; end <= 2^63 where base is 0 */
     struct region_node *root; /* null: empty */
     uint32_t height;          /* levels of nodes */
     uint64_t count;           /* ranges */
@@ -29,10 +29,10 @@ struct region_entry {
     void *value;
 };
 
-/* Nodes that an insertion may need, taken beforehand. */
+/* Nodes that an insertion may need, taken beforehand. All zero is an empty one. May be copied when the original is forgotten. */
 struct region_reserve {
-    struct list_node nodes;
-    uint32_t leaves, inner;
+    struct region_spare *leaf_list, *inner_list;
+    uint64_t leaves, inner;
 };
 
 void region_tree_init(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end);
@@ -40,10 +40,16 @@ void region_tree_init(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end)
 /* Frees the nodes of a tree whatever it holds; the tree is empty then. */
 void region_tree_clear(struct region_tree *tree);
 
-/* Takes what `insertions` further insertions near [at, …] may need at the most, whatever is removed in between. NO_MEMORY, nothing
-   taken. Cost O(insertions * height); for one insertion at a known place no more than the full nodes on its path. */
+/*
+ * Takes what `insertions` may need at the most. Up to three: they go directly behind the last range whose base is below `at`, or
+ * behind one another there, and whatever begins at or above `at` may be removed or resized in between; costs the full nodes on
+ * the path. More than three: they go anywhere, and nothing is removed in between; costs height + 2 nodes each. Adds to what the
+ * reserve holds; NO_MEMORY leaves it empty.
+ */
 zx_status_t region_reserve(struct region_reserve *reserve, const struct region_tree *tree, zx_vaddr_t at,
                            unsigned insertions);
+/* As much as a tree that is empty when they begin needs for `insertions` in ascending order. O(insertions) memory. */
+zx_status_t region_reserve_ascending(struct region_reserve *reserve, uint64_t insertions);
 /* Gives back what was not used. Harmless on an empty reserve (all zero). */
 void region_reserve_release(struct region_reserve *reserve);
 
@@ -54,9 +60,12 @@ void region_tree_insert(struct region_tree *tree, struct region_reserve *reserve
 /* Removes the range that begins at base (asserted) and returns its value. Frees nodes, needs no memory. O(log n). */
 void *region_tree_remove(struct region_tree *tree, zx_vaddr_t base);
 
-/* Gives the range that begins at base a new extent, without crossing its neighbours (asserted), and perhaps a value. O(log n). */
+/* Gives the range that begins at base a new extent that does not cross its neighbours (asserted). O(log n). */
 void region_tree_resize(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t new_base, zx_vaddr_t new_end);
 void region_tree_set_value(struct region_tree *tree, zx_vaddr_t base, void *value);
+
+/* Gives the tree another span, which must hold every range (asserted). O(log n). */
+void region_tree_set_span(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end);
 
 /* The range that holds va. False: a gap, or outside. O(log n). */
 bool region_tree_find(const struct region_tree *tree, zx_vaddr_t va, struct region_entry *out);

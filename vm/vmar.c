@@ -150,6 +150,12 @@ static zx_status_t allocate_locked(struct vm_vmar *parent, uint32_t options, siz
         region_reserve_release(&reserve);
         return ZX_ERR_NO_MEMORY;
     }
+    if (out == NULL) {
+        region_reserve_release(&reserve);
+        child->region.alive = false;
+        vm_object_release(&child->object);
+        return ZX_OK;
+    }
     child->compact = (options & ZX_VM_COMPACT) != 0;
     child->region.parent = parent;
     vm_object_acquire(&child->object);
@@ -246,7 +252,9 @@ static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t off
         status = region_reserve(&reserve, &vmar->children, base, removal.cut.tail != NULL ? 2 : 1);
     if (status == ZX_OK)
         status = mapping_create(vmo, &mapping);
-    if (status == ZX_OK) {
+    if (status == ZX_OK && out == NULL)
+        mapping_abandon(mapping);
+    if (status == ZX_OK && out != NULL) {
         if (overwrite)
             removal_commit_locked(&removal, &reserve);
         mapping_insert(mapping, vmar, &reserve, base, size, vmo_offset, options & ARCH_MMU_PERMS,
@@ -463,16 +471,18 @@ zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uin
 /* ---- Destroying ---- */
 
 /* Takes a VMAR that is out of its parent's tree already to death: its children are put on the list, or gone. */
-static void kill_locked(struct vm_vmar *vmar, struct list_node *doomed)
+static void kill_locked(struct vm_vmar *vmar, struct vm_vmar **doomed)
 {
     struct region_entry entry;
     for (zx_vaddr_t va = vmar->region.base; region_tree_find_from(&vmar->children, va, &entry);
          va = entry.end) {
         struct vm_region *region = region_of(&entry);
-        if (region->kind == VM_REGION_VMAR)
-            list_add_tail(doomed, &vmar_of(region)->destroying);
-        else
+        if (region->kind == VM_REGION_MAPPING) {
             mapping_detach(mapping_of(region));
+            continue;
+        }
+        vmar_of(region)->next_doomed = *doomed;
+        *doomed = vmar_of(region);
     }
     region_tree_clear(&vmar->children);
     vmar->region.alive = false;
@@ -487,11 +497,13 @@ void vmar_destroy_tree_locked(struct vm_vmar *vmar)
     page_table_unmap(&region->aspace->table, region->base, region->size);
     if (region->parent != NULL)
         region_tree_remove(&region->parent->children, region->base);
-    struct list_node doomed, *node;
-    list_init(&doomed);
-    list_add_tail(&doomed, &vmar->destroying);
-    while ((node = list_pop_head(&doomed)) != NULL)
-        kill_locked(container_of(node, struct vm_vmar, destroying), &doomed);
+    struct vm_vmar *doomed = vmar;
+    vmar->next_doomed = NULL;
+    while (doomed != NULL) {
+        struct vm_vmar *next = doomed;
+        doomed = next->next_doomed;
+        kill_locked(next, &doomed);
+    }
 }
 
 zx_status_t vmar_destroy(struct vm_vmar *vmar)

@@ -57,6 +57,9 @@ void vm_aspace_rename(struct vm_aspace *aspace, const char *name);
 /* The top-level table, for a processor to load; 0 when destroyed. */
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace);
 
+/* The tables themselves, for hosts that look into them; as long-lived as the space. */
+struct page_table *vm_aspace_page_table(struct vm_aspace *aspace);
+
 /*
  * The hardware's page fault at va (any address). flags: VM_PF_FLAG_*. OK: try the access again. Errors in order: NOT_FOUND in
  * a gap or outside; ACCESS_DENIED where the permission in force lacks USER, WRITE, READ or EXECUTE as asked; OUT_OF_RANGE

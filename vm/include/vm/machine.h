@@ -43,7 +43,8 @@ struct vm_machine *vm_machine_select(struct vm_machine *machine);
 struct vm_process *vm_process_create(const char *name);
 /* Closes its handles, destroys its address space. Harmless twice. */
 void vm_process_kill(struct vm_process *process);
-void vm_process_release(struct vm_process *process); /* gives up a reference */
+/* Gives up a reference. A process that the host made is ended by vm_process_kill or vm_machine_stop, not by this. */
+void vm_process_release(struct vm_process *process);
 struct vm_aspace *vm_process_aspace(struct vm_process *process);   /* not referenced; lives as long as the process */
 zx_handle_t vm_process_self_handle(struct vm_process *process);    /* what zx_process_self answers in it */
 zx_handle_t vm_process_root_handle(struct vm_process *process);    /* what zx_vmar_root_self answers in it */

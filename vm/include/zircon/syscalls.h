@@ -92,8 +92,8 @@ zx_status_t zx_vmo_get_size(zx_handle_t handle, uint64_t *size);
 
 /*
  * Sets the size (rounded up). Shrinking unmaps what is gone from every mapping and frees it.
- * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE and RESIZE; UNAVAILABLE not resizable;
- * OUT_OF_RANGE too large.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; UNAVAILABLE not resizable (whatever the handle's
+ * rights: such a VMO's handles never have RESIZE); ACCESS_DENIED without RESIZE; OUT_OF_RANGE too large.
  */
 zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* host_port.h: what the host port offers to the rest of the host: simulated memory, switches that make things
+   fail. */
+#ifndef HARNESS_HOST_PORT_H_
+#define HARNESS_HOST_PORT_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vm/pmm.h>
+
+struct vm_process;
+
+/* Simulated physical memory. Each piece is a window of its own: window k begins at k << 40, plus 16 MiB so
+   that no page has address 0. The bytes are zero, and cost nothing, until they are touched. */
+#define HOST_WINDOW_SHIFT 40
+#define HOST_WINDOW_START (16ull << 20)
+#define HOST_WINDOWS      8
+#define HOST_WINDOW_TRACE (HOST_WINDOWS - 1) /* the one of traces; the others are handed out from 0 */
+
+/* `bytes` (rounded up to pages) of memory in the lowest free window, its base aligned to 2 MiB. Size 0 when
+   the host has no room. */
+struct pmm_range host_memory_map(size_t bytes);
+void host_memory_unmap(struct pmm_range memory);
+/* As host_memory_map, in that very window, which must be free. */
+struct pmm_range host_memory_map_window(unsigned window, size_t bytes);
+
+/* The nth allocation from now fails (0: none), and all after it where persistent. */
+void host_fail_allocation(uint64_t nth, bool persistent);
+/* How many allocations were asked for since the last reset. */
+uint64_t host_allocation_count(void);
+/* The nth copy from or to a caller's memory from now fails (0: none). */
+void host_fail_user_copy(uint64_t nth);
+/* Counts from zero again, and nothing fails. */
+void host_switches_reset(void);
+
+/* The process that every calling thread runs for; returns the one before. */
+struct vm_process *host_set_process(struct vm_process *process);
+
+/* A number for the calling thread, from 1. */
+uint32_t host_thread_number(void);
+
+#endif /* HARNESS_HOST_PORT_H_ */

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port.c: the core's port to an ordinary program: physical memory is anonymous memory of the host, locks are
+ * pthread mutexes, translations live in the software processor (processor.c).
+ *
+ * Locks are checked as they are taken: each thread keeps the set of classes that it holds, and taking a class
+ * at or below one of them is reported at once, whether or not it would have deadlocked this time. Copies from
+ * and to callers demand an empty set.
+ */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <vm/port.h>
+
+#include "host_port.h"
+#include "processor.h"
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void say(const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (length > 0)
+        port_write(text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+}
+
+/* ---- Physical memory ---- */
+
+static struct window {
+    char *bytes; /* null: free */
+    size_t size;
+} windows[HOST_WINDOWS];
+
+/* In AddressSanitizer builds: memory that an abandoned machine left poisoned may come again at the same
+   address. */
+void __asan_unpoison_memory_region(void const volatile *address, size_t size) __attribute__((weak));
+
+struct pmm_range host_memory_map_window(unsigned number, size_t bytes)
+{
+    struct window *window = &windows[number];
+    struct pmm_range none = {0, 0};
+
+    bytes = (bytes + ZX_PAGE_MASK) & ~ZX_PAGE_MASK;
+    if (window->bytes != NULL || bytes == 0 || bytes > ((uint64_t)1 << (HOST_WINDOW_SHIFT - 1)))
+        return none;
+    void *mapped =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED)
+        return none;
+    if (__asan_unpoison_memory_region != NULL)
+        __asan_unpoison_memory_region(mapped, bytes);
+    window->bytes = mapped;
+    window->size = bytes;
+    return (struct pmm_range){((uint64_t)number << HOST_WINDOW_SHIFT) + HOST_WINDOW_START, bytes};
+}
+
+struct pmm_range host_memory_map(size_t bytes)
+{
+    unsigned number = 0;
+
+    while (number < HOST_WINDOW_TRACE && windows[number].bytes != NULL)
+        number++;
+    if (number == HOST_WINDOW_TRACE)
+        return (struct pmm_range){0, 0};
+    return host_memory_map_window(number, bytes);
+}
+
+void host_memory_unmap(struct pmm_range memory)
+{
+    struct window *window = &windows[memory.base >> HOST_WINDOW_SHIFT];
+
+    munmap(window->bytes, window->size);
+    *window = (struct window){NULL, 0};
+}
+
+void *port_phys_to_virt(zx_paddr_t pa)
+{
+    uint64_t number = pa >> HOST_WINDOW_SHIFT;
+    uint64_t offset = pa - (number << HOST_WINDOW_SHIFT) - HOST_WINDOW_START;
+
+    if (number >= HOST_WINDOWS || offset >= windows[number].size) {
+        say("zvm: physical address %#llx is outside the simulated memory\n", (unsigned long long)pa);
+        port_panic();
+    }
+    return windows[number].bytes + offset;
+}
+
+/* ---- Translations ---- */
+
+void port_root_table_created(zx_paddr_t root, bool user)
+{
+    (void)user; /* the host has nothing of its own in any space */
+    processor_root_created(root);
+}
+
+void port_invalidate(const struct port_invalidation *invalidation)
+{
+    processor_invalidate(invalidation);
+}
+
+unsigned port_current_processor(void)
+{
+    return processor_current();
+}
+
+/* ---- Locks ---- */
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(((struct port_mutex *)0)->storage), "storage too small");
+
+static atomic_uint threads;
+static _Thread_local uint32_t thread_number;
+static _Thread_local uint32_t classes_held;
+
+uint32_t host_thread_number(void)
+{
+    if (thread_number == 0)
+        thread_number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+    return thread_number;
+}
+
+static pthread_mutex_t *pthread_of(struct port_mutex *mutex)
+{
+    return (pthread_mutex_t *)(void *)mutex->storage;
+}
+
+static const char *lock_name(uint32_t lock_class)
+{
+    static const char *const names[] = {
+        [PORT_LOCK_HANDLES] = "handles", [PORT_LOCK_ASPACE] = "aspace",         [PORT_LOCK_VMO] = "vmo",
+        [PORT_LOCK_MACHINE] = "machine", [PORT_LOCK_PAGE_TABLE] = "page table", [PORT_LOCK_SLAB] = "slab",
+        [PORT_LOCK_PMM] = "pmm",
+    };
+    if (lock_class >= sizeof(names) / sizeof(names[0]) || names[lock_class] == NULL)
+        return "unknown";
+    return names[lock_class];
+}
+
+_Noreturn static void lock_error(const struct port_mutex *mutex, const char *what)
+{
+    say("zvm: %s: the %s lock at %p; this thread holds:", what, lock_name(mutex->lock_class),
+        (const void *)mutex);
+    for (uint32_t lock_class = 0; lock_class < 32; lock_class++)
+        if ((classes_held >> lock_class & 1) != 0)
+            say(" %s", lock_name(lock_class));
+    say("\n");
+    port_panic();
+}
+
+void port_mutex_init(struct port_mutex *mutex, enum port_lock_class lock_class)
+{
+    pthread_mutex_init(pthread_of(mutex), NULL);
+    mutex->lock_class = lock_class;
+    mutex->holder = 0;
+}
+
+bool port_mutex_is_held(const struct port_mutex *mutex)
+{
+    return __atomic_load_n(&mutex->holder, __ATOMIC_RELAXED) == host_thread_number();
+}
+
+void port_mutex_lock(struct port_mutex *mutex)
+{
+    if (mutex->lock_class < PORT_LOCK_HANDLES || mutex->lock_class > PORT_LOCK_PMM)
+        lock_error(mutex, "locking what was never initialised");
+    if (port_mutex_is_held(mutex))
+        lock_error(mutex, "locking twice");
+    if (classes_held >> mutex->lock_class != 0)
+        lock_error(mutex, "locking against the order");
+    pthread_mutex_lock(pthread_of(mutex));
+    __atomic_store_n(&mutex->holder, host_thread_number(), __ATOMIC_RELAXED);
+    classes_held |= 1u << mutex->lock_class;
+}
+
+void port_mutex_unlock(struct port_mutex *mutex)
+{
+    if (!port_mutex_is_held(mutex))
+        lock_error(mutex, "unlocking what another thread holds, or none");
+    classes_held &= ~(1u << mutex->lock_class);
+    __atomic_store_n(&mutex->holder, 0, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(pthread_of(mutex));
+}
+
+/* ---- Switches that make things fail ---- */
+
+/* Counts events; the one numbered `first` (from 1) fails, and all after it where persistent. */
+struct failure_switch {
+    atomic_uint_least64_t count;
+    atomic_uint_least64_t first; /* 0: none */
+    atomic_bool persistent;
+};
+
+static struct failure_switch allocations, user_copies;
+
+static bool switch_allows(struct failure_switch *failure)
+{
+    uint64_t number = atomic_fetch_add_explicit(&failure->count, 1, memory_order_relaxed) + 1;
+    uint64_t first = atomic_load_explicit(&failure->first, memory_order_relaxed);
+
+    if (first == 0 || number < first)
+        return true;
+    return number > first && !atomic_load_explicit(&failure->persistent, memory_order_relaxed);
+}
+
+static void switch_set(struct failure_switch *failure, uint64_t nth, bool persistent)
+{
+    uint64_t count = atomic_load(&failure->count);
+
+    atomic_store(&failure->persistent, persistent);
+    atomic_store(&failure->first, nth == 0 || nth > UINT64_MAX - count ? 0 : count + nth);
+}
+
+void host_fail_allocation(uint64_t nth, bool persistent)
+{
+    switch_set(&allocations, nth, persistent);
+}
+
+uint64_t host_allocation_count(void)
+{
+    return atomic_load(&allocations.count);
+}
+
+void host_fail_user_copy(uint64_t nth)
+{
+    switch_set(&user_copies, nth, false);
+}
+
+void host_switches_reset(void)
+{
+    switch_set(&allocations, 0, false);
+    switch_set(&user_copies, 0, false);
+    atomic_store(&allocations.count, 0);
+    atomic_store(&user_copies.count, 0);
+}
+
+bool port_allocation_allowed(void)
+{
+    return switch_allows(&allocations);
+}
+
+/* ---- User memory ---- */
+
+static zx_status_t check_user_range(const void *user, size_t size)
+{
+    uintptr_t address = (uintptr_t)user;
+
+    if (classes_held != 0) {
+        say("zvm: copying from or to a caller's memory with locks held (classes %#x)\n", classes_held);
+        port_panic();
+    }
+    if (size == 0)
+        return ZX_OK;
+    if (address < ZX_PAGE_SIZE || size > UINTPTR_MAX - address || !switch_allows(&user_copies))
+        return ZX_ERR_INVALID_ARGS;
+    return ZX_OK;
+}
+
+zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size)
+{
+    zx_status_t status = check_user_range(user_to, size);
+
+    if (status == ZX_OK && size != 0)
+        memcpy(user_to, from, size);
+    return status;
+}
+
+zx_status_t port_copy_from_user(void *to, const void *user_from, size_t size)
+{
+    zx_status_t status = check_user_range(user_from, size);
+
+    if (status == ZX_OK && size != 0)
+        memcpy(to, user_from, size);
+    return status;
+}
+
+/* ---- The running program ---- */
+
+static _Atomic(struct vm_process *) current_process;
+
+struct vm_process *port_current_process(void)
+{
+    return atomic_load_explicit(&current_process, memory_order_acquire);
+}
+
+struct vm_process *host_set_process(struct vm_process *process)
+{
+    return atomic_exchange(&current_process, process);
+}
+
+/* ---- Words to people ---- */
+
+void port_write(const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(STDERR_FILENO, text, size);
+        if (written <= 0)
+            return;
+        text += written;
+        size -= (size_t)written;
+    }
+}
+
+void port_panic(void)
+{
+    say("zvm: the core is broken, stopping (operation %llu: %s)\n",
+        (unsigned long long)processor_note_number(), processor_note_text());
+    abort();
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trace_host.c: what running a trace needs of the host: memory for its machine, scratch memory, accesses by
+ * the software processor, the failure switch.
+ */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <vm/format.h>
+
+#include "../fuzz/trace_host.h"
+#include "host_port.h"
+#include "processor.h"
+
+_Noreturn static void out_of_memory(const char *what, size_t bytes)
+{
+    fprintf(stderr, "zvm: the host has no %zu bytes for %s\n", bytes, what);
+    exit(EXIT_FAILURE);
+}
+
+/* A new machine begins here: nothing of the one before may fail it, or be found in a cache. */
+struct pmm_range trace_host_memory(size_t pages)
+{
+    static struct pmm_range memory;
+
+    if (memory.size == 0)
+        memory = host_memory_map_window(HOST_WINDOW_TRACE, TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE);
+    if (memory.size == 0)
+        out_of_memory("a trace's memory", TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE);
+    host_switches_reset();
+    processor_reset();
+    return (struct pmm_range){memory.base, pages * ZX_PAGE_SIZE};
+}
+
+/* Above this many bytes giving the pages back to the host zeroes them more cheaply than writing: it costs
+   what was touched. */
+#define CLEAR_BY_HAND (64u << 10)
+
+void *trace_host_scratch(size_t bytes)
+{
+    static char *scratch;
+
+    if (scratch == NULL) {
+        void *mapped = mmap(NULL, TRACE_SCRATCH_MAX, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (mapped == MAP_FAILED)
+            out_of_memory("a trace's scratch memory", TRACE_SCRATCH_MAX);
+        scratch = mapped;
+    } else if (bytes <= CLEAR_BY_HAND || madvise(scratch, bytes, MADV_DONTNEED) != 0) {
+        memset(scratch, 0, bytes);
+    }
+    return scratch;
+}
+
+struct vm_process *trace_host_set_process(struct vm_process *process)
+{
+    return host_set_process(process);
+}
+
+_Static_assert(TRACE_ACCESS_READ == PROCESSOR_READ && TRACE_ACCESS_WRITE == PROCESSOR_WRITE &&
+                   TRACE_ACCESS_EXECUTE == PROCESSOR_EXECUTE,
+               "kinds of access are handed on as they are");
+
+zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                              uint32_t kind, size_t *done)
+{
+    return processor_access(aspace, va, buffer, size, kind, done);
+}
+
+void trace_host_fail_allocation(uint64_t nth, bool persistent)
+{
+    host_fail_allocation(nth, persistent);
+}
+
+uint64_t trace_host_allocation_count(void)
+{
+    return host_allocation_count();
+}
+
+bool trace_host_check(void)
+{
+    return processor_check(&vm_log_sink);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * syscall_vmo.c: the calls on VMOs, up to where vmo.c takes over: handles, rights, options, result pointers.
+ *
+ * The order of refusals is that of zircon/syscalls.h. A call that makes an object makes it first, then reserves the handle, then hands out its
+ * value, and publishes it when nothing can go wrong any more; until then undoing leaves no trace.
+ */
+#include "internal.h"
+
+static zx_status_t get_vmo(zx_handle_t handle, zx_rights_t needed, struct vm_vmo **out, zx_rights_t *rights)
+{
+    struct vm_object *object;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_VMO, needed, &object, rights);
+    if (status == ZX_OK)
+        *out = container_of(object, struct vm_vmo, object);
+    return status;
+}
+
+zx_status_t zx_vmo_create(uint64_t size, uint32_t options, zx_handle_t *out)
+{
+    struct vm_vmo *vmo;
+    struct vm_handle *handle;
+    bool resizable = (options & ZX_VMO_RESIZABLE) != 0;
+    if ((options & ~ZX_VMO_RESIZABLE) != 0)
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = vmo_create(size, resizable, &vmo);
+    if (status != ZX_OK)
+        return status;
+    status = handle_reserve(port_current_process(), &handle);
+    if (status == ZX_OK) {
+        zx_handle_t value = handle_value(handle);
+        status = port_copy_to_user(out, &value, sizeof(value));
+        if (status != ZX_OK)
+            handle_unreserve(handle);
+    }
+    if (status != ZX_OK) {
+        vm_object_release(&vmo->object);
+        return status;
+    }
+    handle_publish(handle, &vmo->object, ZX_DEFAULT_VMO_RIGHTS | (resizable ? ZX_RIGHT_RESIZE : 0));
+    return ZX_OK;
+}
+
+zx_status_t zx_vmo_read(zx_handle_t handle, void *buffer, uint64_t offset, size_t buffer_size)
+{
+    struct vm_vmo *vmo;
+    zx_status_t status = get_vmo(handle, ZX_RIGHT_READ, &vmo, NULL);
+    if (status != ZX_OK)
+        return status;
+    status = vmo_read(vmo, buffer, offset, buffer_size);
+    vm_object_release(&vmo->object);
+    return status;
+}
+
+zx_status_t zx_vmo_write(zx_handle_t handle, const void *buffer, uint64_t offset, size_t buffer_size)
+{
+    struct vm_vmo *vmo;
+    zx_status_t status = get_vmo(handle, ZX_RIGHT_WRITE, &vmo, NULL);
+    if (status != ZX_OK)
+        return status;
+    status = vmo_write(vmo, buffer, offset, buffer_size);
+    vm_object_release(&vmo->object);
+    return status;
+}
+
+zx_status_t zx_vmo_get_size(zx_handle_t handle, uint64_t *size)
+{
+    struct vm_vmo *vmo;
+    zx_status_t status = get_vmo(handle, 0, &vmo, NULL);
+    if (status != ZX_OK)
+        return status;
+    uint64_t bytes = vmo_size(vmo);
+    vm_object_release(&vmo->object);
+    return port_copy_to_user(size, &bytes, sizeof(bytes));
+}
+
+zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size)
+{
+    struct vm_vmo *vmo;
+    zx_rights_t rights;
+    zx_status_t status = get_vmo(handle, ZX_RIGHT_WRITE, &vmo, &rights);
+    if (status != ZX_OK)
+        return status;
+    /* Handles to VMOs of fixed size never have RESIZE: looking at the right first would hide UNAVAILABLE. */
+    if (vmo->resizable && (rights & ZX_RIGHT_RESIZE) == 0)
+        status = ZX_ERR_ACCESS_DENIED;
+    else
+        status = vmo_set_size(vmo, size);
+    vm_object_release(&vmo->object);
+    return status;
+}
+
+static zx_status_t check_op(uint32_t op, const void *buffer, size_t buffer_size, zx_rights_t rights)
+{
+    zx_rights_t needed = 0;
+    switch (op) {
+    case ZX_VMO_OP_COMMIT:
+    case ZX_VMO_OP_DECOMMIT:
+    case ZX_VMO_OP_ZERO:
+        needed = ZX_RIGHT_WRITE;
+        break;
+    case ZX_VMO_OP_CACHE_SYNC:
+    case ZX_VMO_OP_CACHE_INVALIDATE:
+    case ZX_VMO_OP_CACHE_CLEAN:
+    case ZX_VMO_OP_CACHE_CLEAN_INVALIDATE:
+    case ZX_VMO_OP_DONT_NEED:
+    case ZX_VMO_OP_ALWAYS_NEED:
+        break;
+    default:
+        return ZX_ERR_INVALID_ARGS;
+    }
+    if (buffer != NULL || buffer_size != 0)
+        return ZX_ERR_INVALID_ARGS;
+    return (needed & ~rights) != 0 ? ZX_ERR_ACCESS_DENIED : ZX_OK;
+}
+
+/* The operations that change no byte: x86 keeps caches coherent, and nothing is reclaimed yet. */
+static zx_status_t hint(struct vm_vmo *vmo, uint32_t op, uint64_t offset, uint64_t size)
+{
+    uint64_t end = vmo_size(vmo);
+    if (offset > end || size > end - offset)
+        return ZX_ERR_OUT_OF_RANGE;
+    bool cache = op != ZX_VMO_OP_DONT_NEED && op != ZX_VMO_OP_ALWAYS_NEED;
+    return cache && size == 0 ? ZX_ERR_INVALID_ARGS : ZX_OK;
+}
+
+zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
+                            size_t buffer_size)
+{
+    struct vm_vmo *vmo;
+    zx_rights_t rights;
+    zx_status_t status = get_vmo(handle, 0, &vmo, &rights);
+    if (status != ZX_OK)
+        return status;
+    status = check_op(op, buffer, buffer_size, rights);
+    if (status == ZX_OK) {
+        switch (op) {
+        case ZX_VMO_OP_COMMIT:
+            status = vmo_commit(vmo, offset, size);
+            break;
+        case ZX_VMO_OP_DECOMMIT:
+            status = vmo_decommit(vmo, offset, size);
+            break;
+        case ZX_VMO_OP_ZERO:
+            status = vmo_zero(vmo, offset, size);
+            break;
+        default:
+            status = hint(vmo, op, offset, size);
+            break;
+        }
+    }
+    vm_object_release(&vmo->object);
+    return status;
+}
