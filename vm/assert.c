@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * assert.c: the last words of a core that found itself broken: the assertion, then the structure that it is about, then the host's
- * panic. What is shown may itself be damaged: every loop is bounded, and an assertion that fails while another is being
- * reported goes straight to the panic.
+ * assert.c: the last words of a core that found itself broken: the assertion, then the structure that it is
+ * about, then the host's panic. What is shown may itself be damaged: every loop is bounded, and an assertion
+ * that fails while another is being reported goes straight to the panic.
  */
 #include <stdatomic.h>
 

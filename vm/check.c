@@ -2,22 +2,26 @@
 /*
  * check.c: every invariant of the core, as code.
  *
- * Concept. What the other files promise in words is recounted here from nothing but the structures themselves, and each
- * difference is one line of the report: what is broken, and where. The same code judges after a test, after each operation of a
- * fuzzer, from the kernel's shell and in a debugger.
+ * Concept. What the other files promise in words is recounted here from nothing but the structures
+ * themselves, and each difference is one line of the report: what is broken, and where. The same code judges
+ * after a test, after each operation of a fuzzer, from the kernel's shell and in a debugger.
  *
- * Structure. One pass over the regions of each space (in order of address, up again by parent pointers, so depth costs nothing);
- * beside it, one pass over the space's translations, in the same order, so that the mapping and the protection range of each
- * translation are found by stepping on, not by searching; one pass over all objects. What is reached is counted, and
- * the counts must equal what the caches have given out: then nothing was reached twice, nothing is out that cannot be reached, and
- * nothing that can be reached is dead.
+ * Structure. One pass over the regions of each space (in order of address, up again by parent pointers, so
+ * depth costs nothing); beside it, one pass over the space's translations, in the same order, so that the
+ * mapping and the protection range of each translation are found by stepping on, not by searching; one pass
+ * over all objects. What is reached is counted, and the counts must equal what the caches have given out:
+ * then nothing was reached twice, nothing is out that cannot be reached, and nothing that can be reached is
+ * dead.
  *
- * Rights. That a translation never gives more than every VMAR above allows is shown link by link: translation within protection range,
- * range within the mapping's flags (which also hold what the VMO's handle gave), mapping within its VMAR, VMAR within its parent.
+ * Rights. That a translation never gives more than every VMAR above allows is shown link by link: translation
+ * within protection range, range within the mapping's flags (which also hold what the VMO's handle gave),
+ * mapping within its VMAR, VMAR within its parent.
  *
- * Locking. None is taken: the machine is quiet. Only the pmm, the caches and the page tables lock for themselves.
+ * Locking. None is taken: the machine is quiet. Only the pmm, the caches and the page tables lock for
+ * themselves.
  *
- * Cost. O(pages + objects + translations), with a logarithm of the siblings for each region. Nothing is allocated.
+ * Cost. O(pages + objects + translations), with a logarithm of the siblings for each region. Nothing is
+ * allocated.
  */
 #include "internal.h"
 #include "region_walk.h"
@@ -124,7 +128,8 @@ static void check_protections(struct checker *checker, const struct vm_mapping *
             break;
         uint32_t perms = (uint32_t)(uintptr_t)entry.value;
         if (!are_perms_legal(perms) || ((perms << CAN_MAP_SHIFT) & ~region->flags) != 0)
-            broken(checker, "mapping at 0x%llx of '%s': permissions 0x%x of [0x%llx, 0x%llx) exceed its flags 0x%x",
+            broken(checker,
+                   "mapping at 0x%llx of '%s': permissions 0x%x of [0x%llx, 0x%llx) exceed its flags 0x%x",
                    (unsigned long long)region->base, region->aspace->name, perms,
                    (unsigned long long)entry.base, (unsigned long long)entry.end, region->flags);
         va = entry.end;
@@ -140,8 +145,8 @@ static void check_mapping(struct checker *checker, const struct vm_mapping *mapp
     checker->mappings++;
     if ((region->flags & ~CAN_MAP_PERMS) != 0)
         broken_region(checker, region, "unknown flags");
-    if (mapping->vmo == NULL || !list_is_linked(&mapping->vmo_node)) {
-        broken_region(checker, region, "not on the list of a VMO");
+    if (mapping->vmo == NULL || mapping->link.height == 0) {
+        broken_region(checker, region, "not in the tree of a VMO");
         return;
     }
     if (mapping->vmo->object.type != ZX_OBJ_TYPE_VMO || atomic_load(&mapping->vmo->object.refs) == 0)
@@ -174,29 +179,355 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
     checker->sound = true;
     check_root(checker, aspace);
     region_walk_start(&walk, aspace->root);
-    for (;;) {
-        const struct vm_vmar *parent = walk.at;
-        const struct vm_region *region = region_walk_next(&walk);
-        if (region == NULL)
-            break;
-        if (region->kind == VM_REGION_VMAR) {
-            check_vmar(checker, container_of(region, struct vm_vmar, region));
-        } else {
-            check_mapping(checker, container_of(region, struct vm_mapping, region));
-            if (last_fault != NULL && region == &last_fault->region)
-                last_fault = NULL;
-        }
-        /* The walk left VMARs without more children, in which case the parent is another. */
-        parent = region->kind == VM_REGION_VMAR || walk.at != parent ? region->parent : parent;
-        if (parent == NULL || most-- == 0) {
-            broken_region(checker, region, parent == NULL ? "no parent" : "the tree does not end");
+    for (const struct vm_region *region; (region = region_walk_next(&walk)) != NULL;) {
+        check_place(checker, region, walk.parent, &walk.entry);
+        if (region->parent != walk.parent || most-- == 0) {
+            broken_region(checker, region, "the walk ends here");
             return false;
         }
-        check_place(checker, region, parent, &walk.entry);
+        if (region->kind == VM_REGION_VMAR) {
+            check_vmar(checker, container_of(region, struct vm_vmar, region));
+            continue;
+        }
+        check_mapping(checker, container_of(region, struct vm_mapping, region));
+        if (last_fault != NULL && region == &last_fault->region)
+            last_fault = NULL;
     }
     if (last_fault != NULL)
         broken(checker, "space '%s': the mapping of the last fault is not in it", aspace->name);
     bool sound = checker->sound;
     checker->sound = sound && was_sound;
     return sound;
+}
+
+/* ---- Translations ---- */
+
+/* The mapping and the protection range that hold the translation being checked; both only move upwards. */
+struct cursor {
+    struct checker *checker;
+    const struct vm_aspace *aspace;
+    struct region_walk walk;
+    const struct vm_mapping *mapping; /* null: not begun, or no more */
+    zx_vaddr_t base, end;             /* the protection range */
+    uint32_t perms;
+};
+
+/* Moves to va. False: it is in no mapping. */
+static bool cursor_move(struct cursor *cursor, zx_vaddr_t va)
+{
+    const struct vm_mapping *mapping = cursor->mapping;
+
+    while (mapping == NULL || mapping->region.base + mapping->region.size <= va) {
+        struct vm_region *region = region_walk_next(&cursor->walk);
+        if (region == NULL)
+            return false;
+        if (region->kind == VM_REGION_MAPPING)
+            cursor->mapping = mapping = mapping_of(region);
+        cursor->base = cursor->end = 0;
+    }
+    if (va < mapping->region.base)
+        return false;
+    if (va < cursor->base || va >= cursor->end)
+        cursor->perms = protection_range(mapping, va, &cursor->base, &cursor->end);
+    return true;
+}
+
+static void broken_translation(const struct cursor *cursor, zx_vaddr_t va,
+                               const struct page_table_entry *entry, const char *how)
+{
+    broken(cursor->checker, "translation of 0x%llx in '%s' (page 0x%llx, flags 0x%x): %s",
+           (unsigned long long)va, cursor->aspace->name,
+           (unsigned long long)(entry->paddr + (va - entry->va)), entry->flags, how);
+}
+
+/* One 4 KiB page of a translation leads where its mapping says. */
+static void check_page(struct cursor *cursor, zx_vaddr_t va, const struct page_table_entry *entry)
+{
+    if (!cursor_move(cursor, va)) {
+        broken_translation(cursor, va, entry, "in no mapping");
+        return;
+    }
+    const struct vm_mapping *mapping = cursor->mapping;
+    const struct vm_vmo *vmo = mapping->vmo;
+    uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    zx_paddr_t paddr = entry->paddr + (va - entry->va);
+
+    if ((entry->flags & ARCH_MMU_PERMS & ~cursor->perms) != 0)
+        broken_translation(cursor, va, entry, "more than the protection in force");
+    if (((entry->flags & ARCH_MMU_USER) != 0) != (cursor->aspace->type == VM_ASPACE_USER))
+        broken_translation(cursor, va, entry, "for users just where it should not be, or the reverse");
+    if (offset >= vmo->size) {
+        broken_translation(cursor, va, entry, "past the end of the VMO");
+        return;
+    }
+    const struct vm_page *page = vmo_page_locked(vmo, offset);
+    if (page != NULL && page->paddr != paddr)
+        broken_translation(cursor, va, entry, "not the page that the VMO holds there");
+    if (page != NULL)
+        return;
+    if (paddr != vm_machine->zero_page->paddr)
+        broken_translation(cursor, va, entry, "the VMO holds no page there");
+    else if ((entry->flags & ARCH_MMU_WRITE) != 0)
+        broken_translation(cursor, va, entry, "the zero page, writable");
+    else if (!mapping->link.zero)
+        broken_translation(cursor, va, entry, "the zero page, which the mapping does not know of");
+}
+
+static bool check_translation(void *context, const struct page_table_entry *entry)
+{
+    struct cursor *cursor = context;
+
+    for (size_t offset = 0; offset < entry->size; offset += PAGE_SIZE)
+        check_page(cursor, entry->va + offset, entry);
+    return true;
+}
+
+/* ---- Spaces ---- */
+
+static void check_destroyed(struct checker *checker, const struct vm_aspace *aspace)
+{
+    if (aspace->root != NULL || aspace->last_fault != NULL)
+        broken(checker, "space '%s': destroyed, but it has regions", aspace->name);
+    if (aspace->table.root != 0 || aspace->table.table_pages != 0)
+        broken(checker, "space '%s': destroyed, but it has page tables", aspace->name);
+}
+
+static void check_aspace(struct checker *checker, struct vm_aspace *aspace)
+{
+    struct cursor cursor = {.checker = checker, .aspace = aspace};
+
+    checker->table_pages += aspace->table.table_pages;
+    if (aspace->destroyed || aspace->root == NULL) {
+        if (!aspace->destroyed)
+            broken(checker, "space '%s': alive without a root", aspace->name);
+        check_destroyed(checker, aspace);
+        return;
+    }
+    if (aspace->table.root == 0)
+        broken(checker, "space '%s': alive without page tables", aspace->name);
+    if (!page_table_check(&aspace->table, checker->report))
+        broken(checker, "space '%s': its page tables are broken", aspace->name);
+    if (!check_regions(checker, aspace))
+        return;
+    region_walk_start(&cursor.walk, aspace->root);
+    page_table_for_each(&aspace->table, aspace->table.base, aspace->table.size, check_translation, &cursor);
+}
+
+bool vm_check_aspace(struct vm_aspace *aspace, struct vm_sink *report)
+{
+    struct checker checker = {.report = report, .sound = true};
+
+    check_aspace(&checker, aspace);
+    return checker.sound;
+}
+
+static void check_aspaces(struct checker *checker)
+{
+    uint64_t count = 0, most = vm_machine->aspace_cache.objects + 1;
+
+    list_for_each(node, &vm_machine->aspaces)
+    {
+        struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
+        aspace->check_refs = 0;
+        check_aspace(checker, aspace);
+        if (++count > most)
+            break;
+    }
+    if (count != most)
+        broken(checker, "%llu spaces are listed, %llu were made", (unsigned long long)count,
+               (unsigned long long)most);
+}
+
+/* ---- Objects ---- */
+
+static void broken_object(struct checker *checker, const struct vm_object *object, const char *how)
+{
+    broken(checker, "%s %llu (%u references, %u handles): %s",
+           object->type == ZX_OBJ_TYPE_VMO    ? "vmo"
+           : object->type == ZX_OBJ_TYPE_VMAR ? "vmar"
+                                              : "process",
+           (unsigned long long)object->koid, atomic_load(&object->refs), object->handles, how);
+}
+
+static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
+{
+    uint64_t index = 0, count = 0;
+    const struct vm_page *page;
+
+    if (!page_list_check(&vmo->pages, checker->report))
+        broken_object(checker, &vmo->object, "its list of pages is broken");
+    for (; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++) {
+        count++;
+        if (index >= vmo->size >> PAGE_SHIFT)
+            broken_object(checker, &vmo->object, "a page past its end");
+        if (page->state != VM_PAGE_OBJECT || page->vmo != vmo || page->vmo_offset != index << PAGE_SHIFT ||
+            pmm_page_at(page->paddr) != page)
+            broken(checker, "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or in state %u",
+                   (unsigned long long)page->paddr, (unsigned long long)vmo->object.koid,
+                   (unsigned long long)(index << PAGE_SHIFT), page->state);
+    }
+    if (count != vmo->pages.count)
+        broken_object(checker, &vmo->object, "holds another number of pages than it counts");
+    checker->object_pages += count;
+}
+
+static void check_vmo(struct checker *checker, const struct vm_vmo *vmo)
+{
+    uint64_t mappings = 0;
+
+    checker->vmos++;
+    if (!is_page_aligned(vmo->size) || vmo->size > VMO_SIZE_MAX)
+        broken_object(checker, &vmo->object, "its size is none");
+    check_vmo_pages(checker, vmo);
+    if (!mapping_tree_check(&vmo->mappings, checker->report)) {
+        broken_object(checker, &vmo->object, "its tree of mappings");
+        return;
+    }
+    for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false); mapping != NULL;
+         mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
+        mappings++;
+        if (mapping->vmo != vmo || !mapping->region.alive)
+            broken_object(checker, &vmo->object, "lists a mapping that is dead, or another VMO's");
+    }
+    checker->listed_mappings += mappings;
+    if (atomic_load(&vmo->object.refs) != vmo->object.handles + mappings)
+        broken_object(checker, &vmo->object, "its references are not its handles and mappings");
+}
+
+static void check_vmar_object(struct checker *checker, const struct vm_vmar *vmar)
+{
+    checker->all_vmars++;
+    vmar->region.aspace->check_refs++;
+    if (vmar->region.alive) {
+        if (vmar->region.parent == NULL && vmar->region.aspace->root != vmar)
+            broken_object(checker, &vmar->object, "alive, but without a parent");
+    } else {
+        checker->vmars++;
+        if (vmar->region.parent != NULL || vmar->children.count != 0)
+            broken_object(checker, &vmar->object, "dead, but with a parent or children");
+    }
+    if (atomic_load(&vmar->object.refs) != vmar->object.handles + (vmar->region.alive ? 1 : 0))
+        broken_object(checker, &vmar->object, "its references are not its handles and its place in the tree");
+}
+
+static void check_process(struct checker *checker, const struct vm_process *process)
+{
+    unsigned own = 0;
+
+    checker->processes++;
+    process->aspace->check_refs++;
+    list_for_each(node, &process->handles)
+    {
+        if (container_of(node, struct vm_handle, node)->object == &process->object)
+            own++;
+    }
+    if (process->dead != process->aspace->destroyed)
+        broken_object(checker, &process->object, "dead, or its space destroyed, but not both");
+    if (atomic_load(&process->object.refs) < process->object.handles + own + (process->dead ? 0 : 1))
+        broken_object(checker, &process->object, "fewer references than handles and its own life");
+}
+
+static void check_objects(struct checker *checker)
+{
+    zx_koid_t last = 0;
+
+    list_for_each(node, &vm_machine->objects)
+    {
+        const struct vm_object *object = container_of(node, struct vm_object, node);
+        if (object->koid <= last || object->koid >= vm_machine->next_koid) {
+            broken_object(checker, object, "the list of objects is not in the order of their making");
+            return;
+        }
+        last = object->koid;
+        switch (object->type) {
+        case ZX_OBJ_TYPE_VMO:
+            check_vmo(checker, container_of(object, struct vm_vmo, object));
+            break;
+        case ZX_OBJ_TYPE_VMAR:
+            check_vmar_object(checker, container_of(object, struct vm_vmar, object));
+            break;
+        case ZX_OBJ_TYPE_PROCESS:
+            check_process(checker, container_of(object, struct vm_process, object));
+            break;
+        default:
+            broken(checker, "object %llu: unknown type %u", (unsigned long long)object->koid, object->type);
+        }
+    }
+    list_for_each(node, &vm_machine->aspaces)
+    {
+        const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
+        if (atomic_load(&aspace->refs) < aspace->check_refs)
+            broken(checker, "space '%s': %u references, but %u VMARs and processes hold it", aspace->name,
+                   atomic_load(&aspace->refs), aspace->check_refs);
+    }
+}
+
+/* ---- The machine ---- */
+
+static void check_equal(struct checker *checker, const char *what, uint64_t found, uint64_t expected)
+{
+    if (found != expected)
+        broken(checker, "%s: %llu, but %llu are accounted for", what, (unsigned long long)found,
+               (unsigned long long)expected);
+}
+
+static void check_caches(struct checker *checker)
+{
+    struct slab_cache *const caches[] = {
+        &vm_machine->region_leaf_cache, &vm_machine->region_inner_cache, &vm_machine->page_list_cache,
+        &vm_machine->vmar_cache,        &vm_machine->mapping_cache,      &vm_machine->vmo_cache,
+        &vm_machine->aspace_cache,      &vm_machine->process_cache,      &vm_machine->handle_cache};
+    uint64_t slabs = 0;
+
+    for (unsigned i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {
+        if (!slab_cache_check(caches[i], checker->report))
+            broken(checker, "cache %s is broken", caches[i]->name);
+        slabs += caches[i]->slabs;
+    }
+    check_equal(checker, "pages in state HEAP", pmm_count(VM_PAGE_HEAP), slabs);
+    check_equal(checker, "VMAR objects made", vm_machine->vmar_cache.objects, checker->all_vmars);
+    check_equal(checker, "VMARs made", vm_machine->vmar_cache.objects, checker->vmars);
+    check_equal(checker, "mappings made", vm_machine->mapping_cache.objects, checker->mappings);
+    check_equal(checker, "mappings on lists of VMOs", checker->listed_mappings, checker->mappings);
+    check_equal(checker, "VMOs made", vm_machine->vmo_cache.objects, checker->vmos);
+    check_equal(checker, "processes made", vm_machine->process_cache.objects, checker->processes);
+    check_equal(checker, "handles made", vm_machine->handle_cache.objects, vm_machine->handles.count);
+    check_equal(checker, "bytes of tree nodes made",
+                vm_machine->region_leaf_cache.objects * vm_machine->region_leaf_cache.object_size +
+                    vm_machine->region_inner_cache.objects * vm_machine->region_inner_cache.object_size,
+                checker->tree_bytes);
+}
+
+static void check_pages(struct checker *checker)
+{
+    const struct vm_page *zero = vm_machine->zero_page;
+
+    if (!pmm_check(checker->report))
+        broken(checker, "the pmm is broken");
+    check_equal(checker, "pages in state OBJECT", pmm_count(VM_PAGE_OBJECT), checker->object_pages);
+    check_equal(checker, "pages in state MMU", pmm_count(VM_PAGE_MMU), checker->table_pages);
+    check_equal(checker, "pages in state ZERO", pmm_count(VM_PAGE_ZERO), 1);
+    const uint64_t *words = pmm_page_bytes(zero);
+    for (size_t i = 0; i < PAGE_SIZE / sizeof(*words); i++)
+        if (words[i] != 0) {
+            broken(checker, "the zero page is not zero at byte %zu", i * sizeof(*words));
+            break;
+        }
+}
+
+bool vm_check(struct vm_sink *report)
+{
+    struct checker checker = {.report = report, .sound = true};
+
+    if (vm_machine == NULL) {
+        broken(&checker, "no machine is selected");
+        return false;
+    }
+    check_aspaces(&checker);
+    check_objects(&checker);
+    check_caches(&checker);
+    check_pages(&checker);
+    if (!page_list_check(&vm_machine->handles, report) || !handle_check(report))
+        broken(&checker, "the handles are broken");
+    return checker.sound;
 }

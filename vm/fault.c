@@ -72,7 +72,7 @@ static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vad
         page_table_map(&mapping->region.aspace->table, va, vm_machine->zero_page->paddr, PAGE_SIZE,
                        mapping_mmu_flags(mapping, perms & ~ARCH_MMU_WRITE), PAGE_TABLE_EXISTING_REPLACE);
     if (status == ZX_OK)
-        mapping->vmo->zero_entered = true;
+        mapping_tree_set_zero(mapping);
     return status;
 }
 

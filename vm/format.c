@@ -2,13 +2,14 @@
 /*
  * format.c: printf to a sink.
  *
- * Concept. The format is read once, left to right. Literal text goes to the sink in pieces as long as they come; a conversion is parsed
- * into a struct spec, its text is made (numbers in a small buffer of their own, from the right), and written with its padding. There is no
- * buffer for the whole, so there is no limit on the length and nothing to allocate. A sink that wants lines or a bounded
- * buffer does so itself: vm_snprint is such a sink.
+ * Concept. The format is read once, left to right. Literal text goes to the sink in pieces as long as they
+ * come; a conversion is parsed into a struct spec, its text is made (numbers in a small buffer of their own,
+ * from the right), and written with its padding. There is no buffer for the whole, so there is no limit on
+ * the length and nothing to allocate. A sink that wants lines or a bounded buffer does so itself: vm_snprint
+ * is such a sink.
  *
- * A conversion that does not exist, or a length that does not fit it, is written as it stands; the compiler's check of formats
- * keeps these out of our code.
+ * A conversion that does not exist, or a length that does not fit it, is written as it stands; the compiler's
+ * check of formats keeps these out of our code.
  */
 #include <vm/format.h>
 

@@ -27,6 +27,7 @@
 #include <zircon/syscalls.h>
 
 #include "assert.h"
+#include "mapping_tree.h"
 #include "page_list.h"
 #include "prng.h"
 #include "region_tree.h"
@@ -89,7 +90,7 @@ struct vm_mapping {
     struct vm_region region;
     struct vm_vmo *vmo;              /* (c) referenced */
     uint64_t vmo_offset;             /* (a+v) bytes, of region.base */
-    struct list_node vmo_node;       /* (v) on vmo->mappings */
+    struct mapping_link link;        /* (v) in vmo->mappings */
     uint32_t perms;                  /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     struct region_tree protections;  /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
 };
@@ -110,6 +111,7 @@ struct vm_aspace {
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct page_table table;     /* locks for itself */
     struct list_node node;       /* (m) on machine->aspaces */
+    uint32_t check_refs;         /* check.c's own: references that it found so far */
 };
 
 /* ---- VMOs ---- */
@@ -119,9 +121,8 @@ struct vm_vmo {
     struct port_mutex lock;
     uint64_t size;               /* (v) bytes, page-aligned */
     bool resizable;              /* (c) */
-    bool zero_entered;           /* (v) the zero page may stand in page tables for absent pages of ours */
     struct page_list pages;      /* (v) by page number: struct vm_page * in state OBJECT */
-    struct list_node mappings;   /* (v) struct vm_mapping.vmo_node */
+    struct mapping_tree mappings; /* (v) by the part that they show */
 };
 
 /* ---- Handles and processes ---- */
@@ -196,6 +197,9 @@ extern struct vm_machine *vm_machine;
 void *pmm_carve(const struct pmm_range *first, size_t extra);
 void pmm_start(struct pmm *pmm, const struct pmm_range *memory, size_t count, size_t extra);
 size_t pmm_wired_bytes(size_t pages, size_t extra);
+
+/* machine.c: the space after `before` (null: the first), referenced; the reference to `before` is given up. Null: no more. */
+struct vm_aspace *machine_next_aspace(struct vm_aspace *before);
 
 /* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
 void region_tree_start(void);
@@ -295,6 +299,14 @@ uint32_t protection_at(const struct vm_mapping *mapping, zx_vaddr_t va);
 uint32_t protection_range(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t *base, zx_vaddr_t *end);
 zx_status_t protection_reserve(struct region_reserve *reserve, const struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
 void protection_set(struct vm_mapping *mapping, struct region_reserve *reserve, zx_vaddr_t base, zx_vaddr_t end, uint32_t perms);
+/* Forgets what lies outside [new_base, new_end), a part of the present extent. Cannot fail. */
+void protection_truncate(struct vm_mapping *mapping, zx_vaddr_t new_base, zx_vaddr_t new_end);
+/* What moving the permissions at and above `at` to another mapping takes. */
+zx_status_t protection_split_reserve(struct region_reserve *tail_reserve, const struct vm_mapping *mapping, zx_vaddr_t at);
+/* Moves them to `tail`, which has none yet; `at` is inside the mapping, not at its edge. */
+void protection_split(struct vm_mapping *mapping, struct vm_mapping *tail, zx_vaddr_t at, struct region_reserve *tail_reserve);
+/* The ranges tile the mapping, neighbours differ, the tree is sound. False, with a report, when not. */
+bool protection_check(const struct vm_mapping *mapping, struct vm_sink *report);
 
 /* vmo.c */
 zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out);

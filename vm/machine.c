@@ -246,8 +246,7 @@ static struct vm_aspace *acquire_from_locked(struct list_node *node)
     return NULL;
 }
 
-/* The space after `before` (null: the first), referenced; the reference to `before` is given up. */
-static struct vm_aspace *next_aspace(struct vm_aspace *before)
+struct vm_aspace *machine_next_aspace(struct vm_aspace *before)
 {
     port_mutex_lock(&vm_machine->lock);
     struct vm_aspace *next =
@@ -278,6 +277,7 @@ void vm_machine_stats(struct vm_stats *out)
     port_mutex_lock(&vm_machine->handle_lock);
     out->handles = vm_machine->handles.count;
     port_mutex_unlock(&vm_machine->handle_lock);
-    for (struct vm_aspace *aspace = next_aspace(NULL); aspace != NULL; aspace = next_aspace(aspace))
+    for (struct vm_aspace *aspace = machine_next_aspace(NULL); aspace != NULL;
+         aspace = machine_next_aspace(aspace))
         count_regions(aspace, out);
 }

@@ -5,9 +5,10 @@
  * Concept. A mapping is a promise, not a translation: the fault path enters pages when they are touched, and anything that takes a page,
  * a part of the mapping or a permission away removes the translations concerned first.
  *
- * Structure. A mapping is in its parent VMAR's tree, keyed by base, and on its VMO's list. It holds a reference to the VMO.
+ * Structure. A mapping is in its parent VMAR's tree, keyed by base, and in its VMO's tree, by the part
+ * of the VMO that it shows (mapping_tree.c). It holds a reference to the VMO.
  *
- * Invariants. base, size, vmo_offset and the place on the VMO's list change only under both locks, the aspace's and the VMO's, so
+ * Invariants. base, size, vmo_offset and the place in the VMO's tree change only under both locks, the aspace's and the VMO's, so
  * that either suffices for reading: the fault path comes from the aspace, shrinking and decommitting come from the VMO.
  *
  * Cutting. Unmapping a part, and overwriting a part, are one operation: a cut. What it may need (a second mapping for what lies behind a hole, nodes
@@ -31,12 +32,12 @@ zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out)
 
 void mapping_abandon(struct vm_mapping *mapping)
 {
-    VM_ASSERT_REGION(!mapping->region.alive && !list_is_linked(&mapping->vmo_node), &mapping->region);
+    VM_ASSERT_REGION(!mapping->region.alive && mapping->link.height == 0, &mapping->region);
     vm_object_release(&mapping->vmo->object);
     slab_free(&vm_machine->mapping_cache, mapping);
 }
 
-/* Fills in the fields of a new mapping, but for its protection ranges, and puts it into the tree and on the list. */
+/* Fills in the fields of a new mapping, but for its protection ranges, and puts it into both trees. */
 static void link_vmo_locked(struct vm_mapping *mapping, struct vm_vmar *parent,
                             struct region_reserve *reserve, zx_vaddr_t base, size_t size, uint64_t vmo_offset)
 {
@@ -47,7 +48,7 @@ static void link_vmo_locked(struct vm_mapping *mapping, struct vm_vmar *parent,
     region->parent = parent;
     region->aspace = parent->region.aspace;
     mapping->vmo_offset = vmo_offset;
-    list_add_tail(&mapping->vmo->mappings, &mapping->vmo_node);
+    mapping_tree_insert(&mapping->vmo->mappings, mapping);
     region_tree_insert(&parent->children, reserve, base, base + size, region);
 }
 
@@ -73,7 +74,7 @@ void mapping_detach(struct vm_mapping *mapping)
     struct vm_aspace *aspace = mapping->region.aspace;
     VM_ASSERT(port_mutex_is_held(&aspace->lock));
     port_mutex_lock(&mapping->vmo->lock);
-    list_remove(&mapping->vmo_node);
+    mapping_tree_remove(&mapping->vmo->mappings, mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     if (aspace->last_fault == mapping)
         aspace->last_fault = NULL;
@@ -133,6 +134,7 @@ static void split_vmo_locked(struct mapping_cut *cut, struct vm_mapping *mapping
     struct vm_region *region = &mapping->region;
     zx_vaddr_t end = region->base + region->size;
     tail->region.flags = region->flags;
+    tail->link.zero = mapping->link.zero;
     protection_split(mapping, tail, at, &cut->tail_protections);
     region->size = at - region->base;
     region_tree_resize(&region->parent->children, region->base, region->base, at);
@@ -153,6 +155,7 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     }
     port_mutex_lock(&mapping->vmo->lock);
     unmap_vmo_locked(mapping, low, high - low);
+    mapping_tree_remove(&mapping->vmo->mappings, mapping);
     if (cut->tail != NULL)
         split_vmo_locked(cut, mapping, high, reserve);
     zx_vaddr_t new_base = low == old_base ? high : old_base;
@@ -162,6 +165,7 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     region->base = new_base;
     region->size = new_end - new_base;
     region_tree_resize(&region->parent->children, old_base, new_base, new_end);
+    mapping_tree_insert(&mapping->vmo->mappings, mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     mapping_cut_release(cut);
 }

@@ -2,22 +2,25 @@
 /*
  * page_list.c: a sparse array of pointers, as a radix tree.
  *
- * Concept. The index is cut into groups of six bits, the highest group first; each group selects one of the 64 slots of a node, and the
- * slot of the last level holds the item. A VMO of a terabyte with three pages is a handful of nodes.
+ * Concept. The index is cut into groups of six bits, the highest group first; each group selects one of the
+ * 64 slots of a node, and the slot of the last level holds the item. A VMO of a terabyte with three pages is
+ * a handful of nodes.
  *
- * Structure. `height` levels reach the indexes below 64^height. Levels are numbered from 0, the leaves, upwards. A node keeps a bit
- * for each slot in `present`: a child or an item is there; and, in leaves, a bit in `reserved`: a later set at this slot must not
- * fail, so the leaf has to stay although it may be empty. The bits make a node's emptiness one comparison, and finding the next item or
- * the next empty slot one count of trailing zeros.
+ * Structure. `height` levels reach the indexes below 64^height. Levels are numbered from 0, the leaves,
+ * upwards. A node keeps a bit for each slot in `present`: a child or an item is there; and, in leaves, a bit
+ * in `reserved`: a later set at this slot must not fail, so the leaf has to stay although it may be empty.
+ * The bits make a node's emptiness one comparison, and finding the next item or the next empty slot one count
+ * of trailing zeros.
  *
- * Invariants (page_list_check). Canonical form: no node has both masks empty; the root of a tree higher than one level has a child in
- * some slot other than the first. Memory is therefore a function of which indexes are occupied or reserved, and giving
- * up a reservation restores exactly the nodes that were there before it. count is the number of items.
+ * Invariants (page_list_check). Canonical form: no node has both masks empty; the root of a tree higher than
+ * one level has a child in some slot other than the first. Memory is therefore a function of which indexes
+ * are occupied or reserved, and giving up a reservation restores exactly the nodes that were there before it.
+ * count is the number of items.
  *
  * Locking. The owner's. Nodes come from a slab cache of the machine, which locks for itself.
  *
- * Cost. get, set, remove, reserve: O(height), at most 9 levels, 3 for VMOs up to a gigabyte. next: O(height). next_empty: one step
- * per full leaf that it passes.
+ * Cost. get, set, remove, reserve: O(height), at most 9 levels, 3 for VMOs up to a gigabyte. next: O(height).
+ * next_empty: one step per full leaf that it passes.
  */
 #include <vm/mem.h>
 
@@ -262,12 +265,15 @@ void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *fou
     for (;;) {
         uint64_t candidates = bits_from(path[level]->present, slot_at(index, level));
         if (candidates == 0) {
-            /* On to the next slot of an ancestor that has one; a slot of 0 there means that its own parent moved on as well. */
-            do {
+            /* On to the parent's next slot; where the carry went past its last one, the grandparent has moved
+               on already. */
+            if (++level == list->height)
+                return NULL;
+            index = ((index >> (level * SLOT_BITS)) + 1) << (level * SLOT_BITS);
+            while (slot_at(index, level) == 0) {
                 if (++level == list->height)
                     return NULL;
-                index = ((index >> (level * SLOT_BITS)) + 1) << (level * SLOT_BITS);
-            } while (slot_at(index, level) == 0);
+            }
             continue;
         }
         unsigned slot = (unsigned)__builtin_ctzll(candidates);

@@ -2,29 +2,33 @@
 /*
  * pmm.c: the physical memory manager.
  *
- * Concept. Memory comes as a few arenas, ascending runs of physical pages. Each page has a struct vm_page, and each arena keeps the
- * array of its own in its first pages, so that nothing but the memory itself is needed to manage it. The host shows an arena at
- * consecutive addresses (port_phys_to_virt), hence the array is an ordinary array and page <-> structure is arithmetic.
+ * Concept. Memory comes as a few arenas, ascending runs of physical pages. Each page has a struct vm_page,
+ * and each arena keeps the array of its own in its first pages, so that nothing but the memory itself is
+ * needed to manage it. The host shows an arena at consecutive addresses (port_phys_to_virt), hence the array
+ * is an ordinary array and page <-> structure is arithmetic.
  *
- * Structure. A free page is in one of two places. Pages that were used before are on `free`, a doubly linked stack:
- * what was freed last is warm in the caches and is handed out first, and any page can be taken out of the middle for a run. Pages that
- * were never used are fresh: they lie at and above the `fresh` index of their arena and are on no list. Their structures are all zero,
- * which reads as FREE, so that searching for runs need not tell the two apart. Starting costs one clearing of the page arrays and no
- * linking, which matters to a fuzzer that starts a machine for every input.
+ * Structure. A free page is in one of two places. Pages that were used before are on `free`, a doubly linked
+ * stack: what was freed last is warm in the caches and is handed out first, and any page can be taken out of
+ * the middle for a run. Pages that were never used are fresh: they lie at and above the `fresh` index of
+ * their arena and are on no list. Their structures are all zero, which reads as FREE, so that searching for
+ * runs need not tell the two apart. Starting costs one clearing of the page arrays and no linking, which
+ * matters to a fuzzer that starts a machine for every input.
  *
- * Taking pages at a place (contiguous runs, given ranges) first thaws: fresh pages up to the end of the run, lower arenas included, go
- * to the tail of the list in ascending order. The order in which single pages come is therefore the same as if all of memory had
- * been listed from the start: last freed first, then ascending addresses. It depends on the calls alone.
+ * Taking pages at a place (contiguous runs, given ranges) first thaws: fresh pages up to the end of the run,
+ * lower arenas included, go to the tail of the list in ascending order. The order in which single pages come
+ * is therefore the same as if all of memory had been listed from the start: last freed first, then ascending
+ * addresses. It depends on the calls alone.
  *
- * Invariants (pmm_check). Every page has one state; counts[s] is the number of pages in state s; total is the sum. A page is FREE and
- * linked on `free`, or FREE and fresh, or not FREE. A free page names no VMO, has no pins and counts no table entries; hence
- * a page that was just allocated does neither.
+ * Invariants (pmm_check). Every page has one state; counts[s] is the number of pages in state s; total is the
+ * sum. A page is FREE and linked on `free`, or FREE and fresh, or not FREE. A free page names no VMO, has no
+ * pins and counts no table entries; hence a page that was just allocated does neither.
  *
- * Locking. pmm->lock guards the list, the counts, `fresh`, and each page's state in transition. Bounds of the arenas never
- * change and are read without it. It is the innermost lock: nothing is called while it is held. The host's permission to
- * allocate is asked before it is taken.
+ * Locking. pmm->lock guards the list, the counts, `fresh`, and each page's state in transition. Bounds of the
+ * arenas never change and are read without it. It is the innermost lock: nothing is called while it is held.
+ * The host's permission to allocate is asked before it is taken.
  *
- * Cost. A page: O(1). A contiguous run: one pass over the page arrays, no page looked at twice. Start: O(bytes of the page arrays).
+ * Cost. A page: O(1). A contiguous run: one pass over the page arrays, no page looked at twice. Start:
+ * O(bytes of the page arrays).
  */
 #include <vm/mem.h>
 

@@ -2,15 +2,16 @@
 /*
  * prng.c: random numbers from the key stream of ChaCha20 (RFC 8439).
  *
- * Concept. ChaCha20 maps a key, a nonce and a block counter to 64 bytes that nobody can tell from random without the key. Counting blocks
- * up gives the stream; numbers are cut off it in words.
+ * Concept. ChaCha20 maps a key, a nonce and a block counter to 64 bytes that nobody can tell from random
+ * without the key. Counting blocks up gives the stream; numbers are cut off it in words.
  *
- * Structure. The seed is the key's first 64 bits (the rest is constant: whoever knows the seed may predict, that is its purpose),
- * the stream number the last 64 bits of the nonce. The 32-bit block counter carries into the first word of the nonce, so a
- * stream is 2^64 blocks long and streams never meet. One block serves sixteen 32-bit draws; a draw costs a few instructions, each
- * sixteenth the block function.
+ * Structure. The seed is the key's first 64 bits (the rest is constant: whoever knows the seed may predict,
+ * that is its purpose), the stream number the last 64 bits of the nonce. The 32-bit block counter carries
+ * into the first word of the nonce, so a stream is 2^64 blocks long and streams never meet. One block serves
+ * sixteen 32-bit draws; a draw costs a few instructions, each sixteenth the block function.
  *
- * Invariants. used <= 16; words of `block` below used have been given out. A 64-bit draw is two 32-bit draws, low word first.
+ * Invariants. used <= 16; words of `block` below used have been given out. A 64-bit draw is two 32-bit draws,
+ * low word first.
  *
  * Locking. The owner's.
  */
@@ -91,9 +92,9 @@ uint64_t prng_u64(struct prng *prng)
 }
 
 /*
- * A draw r of 64 bits, times bound, has the result in its upper 64 bits: [0, 2^64) is cut into `bound` pieces. They are equally long once
- * the draws whose lower 64 bits fall below 2^64 mod bound are rejected. That modulus is computed only when the lower bits are below
- * bound, which a small bound hardly ever sees.
+ * A draw r of 64 bits, times bound, has the result in its upper 64 bits: [0, 2^64) is cut into `bound`
+ * pieces. They are equally long once the draws whose lower 64 bits fall below 2^64 mod bound are rejected.
+ * That modulus is computed only when the lower bits are below bound, which a small bound hardly ever sees.
  */
 uint64_t prng_below(struct prng *prng, uint64_t bound)
 {

@@ -77,7 +77,7 @@
 
 struct path {
     struct region_node *node[REGION_HEIGHT_MAX]; /* [0] is the leaf */
-    unsigned index[REGION_HEIGHT_MAX];           /* which slot or child */
+    uint8_t index[REGION_HEIGHT_MAX];            /* which slot or child */
 };
 
 /* A node that waits in a reserve. */
@@ -132,11 +132,11 @@ static void descend(const struct region_tree *tree, zx_vaddr_t va, struct path *
         const struct region_inner *inner = region_inner_of(node);
         unsigned i = region_slot_of(inner->key, va);
         path->node[level] = node;
-        path->index[level] = i;
+        path->index[level] = (uint8_t)i;
         node = inner->child[i];
     }
     path->node[0] = node;
-    path->index[0] = region_slot_of(region_leaf_of(node)->base, va);
+    path->index[0] = (uint8_t)region_slot_of(region_leaf_of(node)->base, va);
 }
 
 /* The highest bit in which they differ, or 0. */
@@ -218,7 +218,7 @@ static void ascend(const struct region_tree *tree, const struct path *path, stru
 
 /* ---- Reserves ---- */
 
-static bool spare_push(struct region_spare **list, uint32_t *have, uint64_t want, struct slab_cache *cache)
+static bool spare_push(struct region_spare **list, uint64_t *have, uint64_t want, struct slab_cache *cache)
 {
     while (*have < want) {
         struct region_spare *node = slab_alloc(cache);
@@ -259,11 +259,11 @@ zx_status_t region_reserve(struct region_reserve *reserve, const struct region_t
         return reserve_nodes(reserve, 1, 0);
 
     /* The slot behind which they go, and how many levels above it lack room. */
-    struct path path;
+    struct path path = {0};
     descend(tree, at > tree->base ? at - 1 : at, &path);
     const struct region_leaf *leaf = region_leaf_of(path.node[0]);
     unsigned slot = path.index[0];
-    bool behind_sentinel = leaf->base[slot] == tree->base && (slot == 0 || at == tree->base);
+    bool behind_sentinel = leaf->base[slot] == leaf->end[slot] || at == tree->base;
     if (leaf->count + insertions <= REGION_LEAF_SLOTS)
         return reserve_nodes(reserve, behind_sentinel, 0);
     uint32_t level = 1;
@@ -335,13 +335,15 @@ static void leaf_move_left(struct region_leaf *left, struct region_leaf *right, 
     }
     left->count += n;
     left->base[left->count] = right->base[n];
-    for (unsigned i = 0; i < REGION_LEAF_SLOTS + 1; i++)
-        right->base[i] = i + n <= right->count ? right->base[i + n] : UINT64_MAX;
     right->count -= n;
     for (unsigned i = 0; i < right->count; i++) {
+        right->base[i] = right->base[i + n];
         right->end[i] = right->end[i + n];
         right->value[i] = right->value[i + n];
     }
+    right->base[right->count] = right->base[right->count + n];
+    for (unsigned i = (unsigned)right->count + 1; i < REGION_LEAF_SLOTS + 1; i++)
+        right->base[i] = UINT64_MAX;
 }
 
 static void leaf_move_right(struct region_leaf *left, struct region_leaf *right, unsigned n)
@@ -468,8 +470,8 @@ static void split(struct region_tree *tree, struct region_reserve *reserve, stru
     parent->summary[at + 1] = node_summary(right_node, level);
     if (index >= keep) {
         path->node[level] = right_node;
-        path->index[level] = index - keep;
-        path->index[level + 1] = at + 1;
+        path->index[level] = (uint8_t)(index - keep);
+        path->index[level + 1] = (uint8_t)(at + 1);
     }
 }
 
@@ -562,7 +564,7 @@ void region_tree_insert(struct region_tree *tree, struct region_reserve *reserve
     VM_ASSERT_TREE(tree->base <= base && base < end && end <= tree->end, tree);
     if (!tree->root)
         plant(tree, reserve);
-    struct path path;
+    struct path path = {0};
     descend(tree, base, &path);
     if (region_leaf_of(path.node[0])->count == REGION_LEAF_SLOTS)
         split(tree, reserve, &path, 0);
@@ -601,13 +603,13 @@ static void move_border(const struct region_tree *tree, const struct path *path,
 {
     struct path before = *path;
     uint32_t level = 1;
-    while (path->index[level] == 0)
+    while (level + 1 < REGION_HEIGHT_MAX && path->index[level] == 0)
         level++;
     region_inner_of(path->node[level])->key[path->index[level]] = border;
     before.index[level]--;
     for (; level > 0; level--) {
         before.node[level - 1] = region_inner_of(before.node[level])->child[before.index[level]];
-        before.index[level - 1] = (unsigned)node_count(before.node[level - 1], level - 1) - 1;
+        before.index[level - 1] = (uint8_t)(node_count(before.node[level - 1], level - 1) - 1);
     }
     struct region_leaf *leaf = region_leaf_of(before.node[0]);
     leaf->base[leaf->count] = border;
@@ -628,7 +630,7 @@ static void leaf_remove(struct region_leaf *leaf, unsigned at)
 
 void *region_tree_remove(struct region_tree *tree, zx_vaddr_t base)
 {
-    struct path path;
+    struct path path = {0};
     struct region_leaf *leaf = descend_to(tree, base, &path);
     unsigned i = path.index[0];
     void *value = leaf->value[i];
@@ -661,7 +663,7 @@ void *region_tree_remove(struct region_tree *tree, zx_vaddr_t base)
 
 void region_tree_resize(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t new_base, zx_vaddr_t new_end)
 {
-    struct path path;
+    struct path path = {0};
     struct region_leaf *leaf = descend_to(tree, base, &path);
     unsigned i = path.index[0];
     VM_ASSERT_TREE(new_base < new_end && new_end <= leaf->base[i + 1], tree);
@@ -681,7 +683,7 @@ void region_tree_resize(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t ne
 
 void region_tree_set_value(struct region_tree *tree, zx_vaddr_t base, void *value)
 {
-    struct path path;
+    struct path path = {0};
     descend_to(tree, base, &path)->value[path.index[0]] = value;
 }
 
@@ -690,7 +692,7 @@ void region_tree_set_span(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t 
     struct region_tree moved;
     region_tree_init(&moved, base, end);
     if (tree->root) {
-        struct path path;
+        struct path path = {0};
         descend(tree, tree->end - 1, &path);
         struct region_leaf *leaf = region_leaf_of(path.node[0]);
         VM_ASSERT_TREE(leaf->end[leaf->count - 1] <= end, tree);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * region_walk.h: the regions of an address space in order of address, parents before children. It goes up again by way of the parents, so
- * it needs neither stack nor memory, however deep the VMARs are nested. O(log siblings) a step.
+ * region_walk.h: the regions of an address space in order of address, parents before children. It goes up
+ * again by way of the parents, so it needs neither stack nor memory, however deep the VMARs are nested. O(log
+ * siblings) a step.
  */
 #ifndef VM_REGION_WALK_H_
 #define VM_REGION_WALK_H_
@@ -13,6 +14,7 @@ struct region_walk {
     zx_vaddr_t va;             /* those from here on */
     unsigned depth;            /* of the latest region; the root's children have 1 */
     unsigned at_depth;         /* of `at` */
+    struct vm_vmar *parent;    /* who holds the latest region */
     struct region_entry entry; /* the latest region's place in its parent's tree */
 };
 
@@ -27,6 +29,7 @@ static inline struct vm_region *region_walk_next(struct region_walk *walk)
     for (; walk->at != NULL; walk->at_depth--) {
         if (region_tree_find_from(&walk->at->children, walk->va, &walk->entry)) {
             struct vm_region *region = walk->entry.value;
+            walk->parent = walk->at;
             walk->depth = walk->at_depth + 1;
             walk->va = walk->entry.end;
             if (region->kind == VM_REGION_VMAR) {

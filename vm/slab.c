@@ -2,25 +2,27 @@
 /*
  * slab.c: objects of fixed size.
  *
- * Concept. A cache hands out objects of one size. Its memory is slabs: single HEAP pages, each with a header at its start and
- * equal slots behind it. The slab of a slot is its page: the address rounded down.
+ * Concept. A cache hands out objects of one size. Its memory is slabs: single HEAP pages, each with a header
+ * at its start and equal slots behind it. The slab of a slot is its page: the address rounded down.
  *
- * Structure. Slots that were used before and are free form a stack linked through their first word; slots that were never used lie
- * at and above `fresh`. A new slab thus costs its header, not a pass over its slots. A slab with a free slot is on `partial`, one
- * without on `full`; one with no object at all is on neither: its page has gone back to the pmm. Keeping no empty slab in
- * stock costs a page's round trip when a cache swings about a boundary, and buys that a refused operation leaves exactly
- * the free pages that it found.
+ * Structure. Slots that were used before and are free form a stack linked through their first word; slots
+ * that were never used lie at and above `fresh`. A new slab thus costs its header, not a pass over its slots.
+ * A slab with a free slot is on `partial`, one without on `full`; one with no object at all is on neither:
+ * its page has gone back to the pmm. Keeping no empty slab in stock costs a page's round trip when a cache
+ * swings about a boundary, and buys that a refused operation leaves exactly the free pages that it found.
  *
- * A slot on its way out passes through port_object_enter, which may put memory of the host's own in its place; the object
- * that comes back passes through port_object_leave. So the allocator never writes to a slot that is out, and trusts only
- * what leave() returns.
+ * A slot on its way out passes through port_object_enter, which may put memory of the host's own in its
+ * place; the object that comes back passes through port_object_leave. So the allocator never writes to a slot
+ * that is out, and trusts only what leave() returns.
  *
- * Invariants (slab_cache_check). For each slab: in_use > 0, in_use + stack + never used = per_slab; it is on `full` just when the
- * last two are none; its page is HEAP. The cache's `objects` and `slabs` are the sums.
+ * Invariants (slab_cache_check). For each slab: in_use > 0, in_use + stack + never used = per_slab; it is on
+ * `full` just when the last two are none; its page is HEAP. The cache's `objects` and `slabs` are the sums.
  *
- * Locking. The cache's lock guards everything of it; the pmm's is taken within. Two caches are never locked at once.
+ * Locking. The cache's lock guards everything of it; the pmm's is taken within. Two caches are never locked
+ * at once.
  *
- * Cost. Alloc and free O(1), beside zeroing the object and, at a slab's birth and death, one page from or to the pmm.
+ * Cost. Alloc and free O(1), beside zeroing the object and, at a slab's birth and death, one page from or to
+ * the pmm.
  */
 #include <vm/mem.h>
 

@@ -6,18 +6,19 @@
  * zero; in page tables the machine's one zero page stands for them, read-only.
  *
  * Structure. The pages hang in a radix tree by page number (page_list.c), so that a VMO costs what it holds, not what it
- * spans. The mappings of a VMO are on its list; every page table that shows a page of it is reached from there.
+ * spans. The mappings of a VMO are in a tree by the part that they show (mapping_tree.c); every page table that shows a page of it
+ * is reached from there, and no other mapping is looked at.
  *
  * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or past the size. A
  * translation leads to the page that the VMO holds at that offset or, where it holds none, to the zero page: therefore whoever
- * takes a page out removes its translations first, and whoever puts one in removes those of the zero page first (`zero_entered`
- * tells whether there can be any).
+ * takes a page out removes its translations first, and whoever puts one in removes those of the zero page first (each mapping knows
+ * whether it may show it).
  *
- * Locking. vmo->lock guards size, pages and the list of mappings; taken after the aspace's, before the page table's. Bytes are
+ * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page table's. Bytes are
  * copied from and to programs through a buffer on the stack, with no lock held, since such a copy may fault.
  *
  * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not the bytes, and
- * one page-table operation per mapping.
+ * one page-table operation for each mapping that shows some of them.
  */
 #include <vm/mem.h>
 
@@ -39,7 +40,6 @@ zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
     vmo->size = rounded;
     vmo->resizable = resizable;
     page_list_init(&vmo->pages);
-    list_init(&vmo->mappings);
     *out = vmo;
     return ZX_OK;
 }
@@ -56,7 +56,7 @@ static void drop_pages_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit
 
 void vmo_free(struct vm_vmo *vmo)
 {
-    VM_ASSERT(list_is_empty(&vmo->mappings));
+    VM_ASSERT(vmo->mappings.root == NULL);
     drop_pages_locked(vmo, 0, UINT64_MAX);
     VM_ASSERT(vmo->pages.count == 0);
     slab_free(&vm_machine->vmo_cache, vmo);
@@ -75,6 +75,23 @@ struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset)
     return page_list_get(&vmo->pages, offset >> PAGE_SHIFT);
 }
 
+/* Removes the translations of [offset, offset + size) from every mapping; with `zero`, from those only that may show the zero page. */
+static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size, bool zero)
+{
+    uint64_t end = offset + size;
+    for (struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, zero); mapping != NULL;
+         mapping = mapping_tree_next(mapping, offset, end, zero)) {
+        uint64_t first = mapping->vmo_offset, limit = first + mapping->region.size;
+        uint64_t low = offset > first ? offset : first, high = end < limit ? end : limit;
+        page_table_unmap(&mapping->region.aspace->table, mapping->region.base + (low - first), high - low);
+    }
+}
+
+void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    unmap_range_locked(vmo, offset, size, false);
+}
+
 zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out)
 {
     VM_ASSERT(offset < vmo->size);
@@ -89,8 +106,7 @@ zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_
     memset(pmm_page_bytes(page), 0, PAGE_SIZE);
     page->vmo = vmo;
     page->vmo_offset = index << PAGE_SHIFT;
-    if (vmo->zero_entered)
-        vmo_unmap_range_locked(vmo, page->vmo_offset, PAGE_SIZE);
+    unmap_range_locked(vmo, page->vmo_offset, PAGE_SIZE, true);
     page_list_set(&vmo->pages, index, page);
     *out = page;
     return ZX_OK;
@@ -103,20 +119,6 @@ void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset)
         return;
     page->vmo = NULL;
     pmm_free_page(page);
-}
-
-void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
-{
-    uint64_t end = offset + size;
-    list_for_each(node, &vmo->mappings)
-    {
-        struct vm_mapping *mapping = container_of(node, struct vm_mapping, vmo_node);
-        uint64_t first = mapping->vmo_offset, limit = first + mapping->region.size;
-        uint64_t low = offset > first ? offset : first, high = end < limit ? end : limit;
-        if (low < high)
-            page_table_unmap(&mapping->region.aspace->table, mapping->region.base + (low - first),
-                             high - low);
-    }
 }
 
 zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size)

@@ -20,10 +20,10 @@
 
 #define PAGE ZX_PAGE_SIZE
 
-#define RIGHTS_RWX    (ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE)
-#define CAN_MAP_RWX   (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
-#define ALIGN(log2)   ((zx_vm_option_t)(log2) << ZX_VM_ALIGN_BASE)
-#define BAD_POINTER   ((void *)8) /* in the first page, which no program has */
+#define RIGHTS_RWX  (ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE)
+#define CAN_MAP_RWX (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
+#define ALIGN(log2) ((zx_vm_option_t)(log2) << ZX_VM_ALIGN_BASE)
+#define BAD_POINTER ((void *)8) /* in the first page, which no program has */
 
 static inline int machine_start(void **state)
 {
@@ -52,11 +52,12 @@ static inline void check_unchanged(const struct vm_stats *before, const char *fi
 {
     struct vm_stats after = stats_now();
     if (memcmp(before, &after, sizeof(after)) != 0) {
-        print_error("pages free %llu -> %llu, heap %llu -> %llu, regions %llu -> %llu, handles %llu -> %llu\n",
-                    (unsigned long long)before->pages_free, (unsigned long long)after.pages_free,
-                    (unsigned long long)before->heap_bytes, (unsigned long long)after.heap_bytes,
-                    (unsigned long long)before->regions, (unsigned long long)after.regions,
-                    (unsigned long long)before->handles, (unsigned long long)after.handles);
+        print_error(
+            "pages free %llu -> %llu, heap %llu -> %llu, regions %llu -> %llu, handles %llu -> %llu\n",
+            (unsigned long long)before->pages_free, (unsigned long long)after.pages_free,
+            (unsigned long long)before->heap_bytes, (unsigned long long)after.heap_bytes,
+            (unsigned long long)before->regions, (unsigned long long)after.regions,
+            (unsigned long long)before->handles, (unsigned long long)after.handles);
         _fail(file, line);
     }
     _assert_int_equal((unsigned long long)(unsigned)zvm_check(), ZX_OK, file, line);

@@ -141,8 +141,8 @@ static void test_allocate_results(void **state)
     for (unsigned i = 0; i < 8; i++) {
         zx_vm_option_t options = (i & 1 ? ZX_VM_CAN_MAP_READ : 0) | (i & 2 ? ZX_VM_CAN_MAP_WRITE : 0) |
                                  (i & 4 ? ZX_VM_CAN_MAP_EXECUTE : 0);
-        zx_rights_t rights = (i & 1 ? ZX_RIGHT_READ : 0) | (i & 2 ? ZX_RIGHT_WRITE : 0) |
-                             (i & 4 ? ZX_RIGHT_EXECUTE : 0);
+        zx_rights_t rights =
+            (i & 1 ? ZX_RIGHT_READ : 0) | (i & 2 ? ZX_RIGHT_WRITE : 0) | (i & 4 ? ZX_RIGHT_EXECUTE : 0);
         assert_survives_failed_allocations(zx_vmar_allocate(vmar, options, 0, PAGE, &child, &addr));
         assert_int_equal(rights_of(child), ZX_DEFAULT_VMAR_RIGHTS | rights);
         assert_true(addr >= base && addr < base + 16 * PAGE && addr % PAGE == 0);
@@ -214,7 +214,8 @@ static void test_map_options(void **state)
 {
     (void)state;
     zx_handle_t root = zx_vmar_root_self(), vmo = make_vmo(PAGE, 0), fixed = vmo, dead = make_dead_vmar();
-    zx_handle_t resizable = make_vmo(PAGE, ZX_VMO_RESIZABLE), weak = without(vmo, ZX_RIGHT_READ | ZX_RIGHT_WRITE);
+    zx_handle_t resizable = make_vmo(PAGE, ZX_VMO_RESIZABLE),
+                weak = without(vmo, ZX_RIGHT_READ | ZX_RIGHT_WRITE);
     zx_vm_option_t first[] = {ZX_VM_PERM_WRITE,
                               ZX_VM_PERM_EXECUTE,
                               ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE,
@@ -236,7 +237,8 @@ static void test_map_options(void **state)
                 ZX_ERR_INVALID_ARGS);
     map_refused((struct map_call){dead, ALIGN(33) | ZX_VM_REQUIRE_NON_RESIZABLE, 1, resizable, 1, 0},
                 ZX_ERR_INVALID_ARGS);
-    map_refused((struct map_call){dead, ZX_VM_REQUIRE_NON_RESIZABLE, 1, resizable, 1, 0}, ZX_ERR_NOT_SUPPORTED);
+    map_refused((struct map_call){dead, ZX_VM_REQUIRE_NON_RESIZABLE, 1, resizable, 1, 0},
+                ZX_ERR_NOT_SUPPORTED);
     map_granted((struct map_call){root, READ | ZX_VM_REQUIRE_NON_RESIZABLE, 0, fixed, 0, PAGE}, 0);
     map_granted((struct map_call){root, READ | ZX_VM_ALLOW_FAULTS, 0, resizable, 0, PAGE}, 0);
     map_granted((struct map_call){root, READ_WRITE | ZX_VM_MAP_RANGE, 0, vmo, 0, PAGE}, 0);
@@ -255,8 +257,8 @@ static void test_map_rights(void **state)
     map_refused((struct map_call){root, READ, 0, only_map, 0, PAGE}, ZX_ERR_ACCESS_DENIED);
     map_refused((struct map_call){root, ZX_VM_PERM_READ_IF_XOM_UNSUPPORTED, 0, only_map, 0, PAGE},
                 ZX_ERR_ACCESS_DENIED);
-    map_granted((struct map_call){root, ZX_VM_PERM_READ_IF_XOM_UNSUPPORTED | ZX_VM_PERM_WRITE, 0, vmo, 0, PAGE},
-                0);
+    map_granted(
+        (struct map_call){root, ZX_VM_PERM_READ_IF_XOM_UNSUPPORTED | ZX_VM_PERM_WRITE, 0, vmo, 0, PAGE}, 0);
     map_refused((struct map_call){root, READ_WRITE, 0, without(vmo, ZX_RIGHT_WRITE), 0, PAGE},
                 ZX_ERR_ACCESS_DENIED);
     map_granted((struct map_call){root, READ, 0, without(vmo, ZX_RIGHT_WRITE), 0, PAGE}, 0);
@@ -290,7 +292,8 @@ static void test_map_ranges(void **state)
     map_refused((struct map_call){plain, READ, PAGE, vmo, 0, 1}, ZX_ERR_INVALID_ARGS);
     map_refused((struct map_call){plain, READ | ZX_VM_SPECIFIC, 1, vmo, 0, 1}, ZX_ERR_INVALID_ARGS);
     map_refused((struct map_call){plain, READ | ZX_VM_SPECIFIC, 99 * PAGE, vmo, 0, 1}, ZX_ERR_ACCESS_DENIED);
-    map_refused((struct map_call){plain, READ | ZX_VM_SPECIFIC_OVERWRITE, 0, vmo, 0, 1}, ZX_ERR_ACCESS_DENIED);
+    map_refused((struct map_call){plain, READ | ZX_VM_SPECIFIC_OVERWRITE, 0, vmo, 0, 1},
+                ZX_ERR_ACCESS_DENIED);
     map_refused((struct map_call){plain, READ | ZX_VM_OFFSET_IS_UPPER_LIMIT, PAGE, vmo, 0, 1},
                 ZX_ERR_ACCESS_DENIED);
     map_refused((struct map_call){vmar, READ | ZX_VM_SPECIFIC, 16 * PAGE, vmo, 0, 1}, ZX_ERR_INVALID_ARGS);
@@ -326,7 +329,8 @@ static void test_map_occupied(void **state)
                 ZX_ERR_NO_RESOURCES);
     map_granted((struct map_call){vmar, specific, 8 * PAGE, vmo, 0, 4 * PAGE}, base + 8 * PAGE);
     map_granted((struct map_call){vmar, specific, 3 * PAGE, vmo, 0, 1}, base + 3 * PAGE);
-    map_granted((struct map_call){vmar, READ | ZX_VM_OFFSET_IS_UPPER_LIMIT, 4 * PAGE, vmo, 0, 4 * PAGE}, base);
+    map_granted((struct map_call){vmar, READ | ZX_VM_OFFSET_IS_UPPER_LIMIT, 4 * PAGE, vmo, 0, 4 * PAGE},
+                base);
 }
 
 static void test_map_results(void **state)
@@ -443,13 +447,13 @@ static void test_protect_refusals(void **state)
     zx_vaddr_t base, addr;
     zx_handle_t vmar = make_vmar(EVERYTHING, 16, &base);
     zx_vm_option_t wrong = ZX_VM_PERM_WRITE | ZX_VM_COMPACT;
-    assert_refused(zx_vmar_protect(make_closed_handle(), wrong, 1, 0), ZX_ERR_BAD_HANDLE);
+    zx_handle_t no_read = without(root, ZX_RIGHT_READ), no_write = without(root, ZX_RIGHT_WRITE);
+    zx_handle_t no_execute = without(root, ZX_RIGHT_EXECUTE), closed = make_closed_handle();
+    assert_refused(zx_vmar_protect(closed, wrong, 1, 0), ZX_ERR_BAD_HANDLE);
     assert_refused(zx_vmar_protect(vmo, wrong, 1, 0), ZX_ERR_WRONG_TYPE);
-    assert_refused(zx_vmar_protect(without(root, ZX_RIGHT_READ), READ | ZX_VM_COMPACT, 1, 0),
-                   ZX_ERR_ACCESS_DENIED);
-    assert_refused(zx_vmar_protect(without(root, ZX_RIGHT_WRITE), wrong, 1, 0), ZX_ERR_ACCESS_DENIED);
-    assert_refused(zx_vmar_protect(without(root, ZX_RIGHT_EXECUTE), ZX_VM_PERM_EXECUTE, 1, 0),
-                   ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_vmar_protect(no_read, READ | ZX_VM_COMPACT, 1, 0), ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_vmar_protect(no_write, wrong, 1, 0), ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_vmar_protect(no_execute, ZX_VM_PERM_EXECUTE, 1, 0), ZX_ERR_ACCESS_DENIED);
     assert_refused(zx_vmar_protect(dead, ZX_VM_PERM_WRITE, 0, PAGE), ZX_ERR_INVALID_ARGS);
     assert_refused(zx_vmar_protect(dead, ZX_VM_PERM_EXECUTE, 0, PAGE), ZX_ERR_INVALID_ARGS);
     assert_refused(zx_vmar_protect(dead, READ, 1, PAGE), ZX_ERR_INVALID_ARGS);
@@ -523,8 +527,8 @@ static void test_protect_without_memory(void **state)
     assert_ok(zx_vmar_map(root, READ_WRITE, 0, vmo, 0, 8 * PAGE, &base));
     assert_survives_failed_allocations(zx_vmar_protect(root, READ, base + 2 * PAGE, 2 * PAGE));
     assert_survives_failed_allocations(zx_vmar_protect(root, 0, base + 3 * PAGE, 2 * PAGE));
-    zx_status_t writes[8] = {ZX_OK,                ZX_OK, ZX_ERR_ACCESS_DENIED, ZX_ERR_ACCESS_DENIED,
-                             ZX_ERR_ACCESS_DENIED, ZX_OK, ZX_OK,                ZX_OK};
+    zx_status_t writes[8] = {
+        ZX_OK, ZX_OK, ZX_ERR_ACCESS_DENIED, ZX_ERR_ACCESS_DENIED, ZX_ERR_ACCESS_DENIED, ZX_OK, ZX_OK, ZX_OK};
     for (unsigned i = 0; i < 8; i++)
         check_status(zvm_access(zx_process_self(), base + i * PAGE, &byte, 1, ZVM_WRITE), writes[i], __FILE__,
                      __LINE__);
@@ -542,10 +546,12 @@ static void test_destroy(void **state)
     zx_vaddr_t base, addr;
     char byte;
     zx_handle_t vmar = make_vmar(EVERYTHING, 8, &base), dead = make_dead_vmar();
-    assert_refused(zx_vmar_destroy(make_closed_handle()), ZX_ERR_BAD_HANDLE);
+    zx_handle_t closed = make_closed_handle(), weak_root = without(root, ZX_RIGHT_OP_CHILDREN);
+    zx_handle_t weak_dead = without(dead, ZX_RIGHT_OP_CHILDREN);
+    assert_refused(zx_vmar_destroy(closed), ZX_ERR_BAD_HANDLE);
     assert_refused(zx_vmar_destroy(vmo), ZX_ERR_WRONG_TYPE);
-    assert_refused(zx_vmar_destroy(without(root, ZX_RIGHT_OP_CHILDREN)), ZX_ERR_ACCESS_DENIED);
-    assert_refused(zx_vmar_destroy(without(dead, ZX_RIGHT_OP_CHILDREN)), ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_vmar_destroy(weak_root), ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_vmar_destroy(weak_dead), ZX_ERR_ACCESS_DENIED);
     assert_refused(zx_vmar_destroy(root), ZX_ERR_NOT_SUPPORTED);
     assert_refused(zx_vmar_destroy(dead), ZX_ERR_BAD_STATE);
     assert_ok(zx_vmar_allocate(vmar, EVERYTHING, 0, 4 * PAGE, &child, &addr));
@@ -568,8 +574,8 @@ static void test_destroy_deep(void **state)
     uint64_t regions = stats_now().regions;
     for (size_t i = 1; i < DEPTH; i++) {
         zx_handle_t next;
-        check_status(zx_vmar_allocate(at, EVERYTHING | ZX_VM_SPECIFIC, 0, (DEPTH - i) * PAGE, &next, &addr), ZX_OK,
-                     __FILE__, __LINE__);
+        check_status(zx_vmar_allocate(at, EVERYTHING | ZX_VM_SPECIFIC, 0, (DEPTH - i) * PAGE, &next, &addr),
+                     ZX_OK, __FILE__, __LINE__);
         if (at != top)
             check_status(zx_handle_close(at), ZX_OK, __FILE__, __LINE__);
         at = next;
@@ -583,13 +589,27 @@ static void test_destroy_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_allocate_handle),   TEST(test_allocate_options),     TEST(test_allocate_placement),
-        TEST(test_allocate_occupied), TEST(test_allocate_results),     TEST(test_allocate_in_the_dead),
-        TEST(test_map_handles),       TEST(test_map_options),          TEST(test_map_rights),
-        TEST(test_map_ranges),        TEST(test_map_occupied),         TEST(test_map_results),
-        TEST(test_map_shows_the_vmo), TEST(test_unmap_refusals),       TEST(test_unmap_splits),
-        TEST(test_protect_refusals),  TEST(test_protect_bounds),       TEST(test_protect_children),
-        TEST(test_protect_without_memory), TEST(test_destroy),         TEST(test_destroy_deep),
+        TEST(test_allocate_handle),
+        TEST(test_allocate_options),
+        TEST(test_allocate_placement),
+        TEST(test_allocate_occupied),
+        TEST(test_allocate_results),
+        TEST(test_allocate_in_the_dead),
+        TEST(test_map_handles),
+        TEST(test_map_options),
+        TEST(test_map_rights),
+        TEST(test_map_ranges),
+        TEST(test_map_occupied),
+        TEST(test_map_results),
+        TEST(test_map_shows_the_vmo),
+        TEST(test_unmap_refusals),
+        TEST(test_unmap_splits),
+        TEST(test_protect_refusals),
+        TEST(test_protect_bounds),
+        TEST(test_protect_children),
+        TEST(test_protect_without_memory),
+        TEST(test_destroy),
+        TEST(test_destroy_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ struct page_table {
     zx_vaddr_t base;       /* the span that it may translate */
     size_t size;
     bool user;             /* entries carry USER; intermediate ones too */
+    uint8_t largest_level; /* of the pages that map makes: 2, 2 MiB; 3, 1 GiB, may be set before the first map where every processor knows them */
     uint64_t table_pages;  /* pages in state MMU, the top-level one included */
     struct port_invalidation pending; /* what the running operation has removed */
     struct list_node freed;           /* table pages to free after the invalidation */

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# test_tools.sh: bad input to the tools: a clear message, the right exit status, nothing half-written.
+#
+#   harness/tests/test_tools.sh
+#
+# Prints each test that fails with what the tool said, and a last line `N passed, N failed`.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 2
+root=$PWD
+zvt=$root/build/host/zvt
+kernel=$root/build/kernel/zvm.elf
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# expect NAME STATUS PATTERN COMMAND…: the command exits with one of STATUS ("1|2") and says something that matches PATTERN.
+expect() {
+    local name=$1 want=$2 pattern=$3 status=0
+    shift 3
+    "$@" >"$work/said" 2>&1 </dev/null || status=$?
+    if [[ ! "|$want|" == *"|$status|"* ]]; then
+        echo "FAILED $name: exit status $status, expected $want; it said:"
+    elif ! grep -qE -- "$pattern" "$work/said"; then
+        echo "FAILED $name: expected a message like \"$pattern\"; it said:"
+    else
+        passed=$((passed + 1))
+        return 0
+    fi
+    head -n 10 "$work/said" | sed 's/^/    /'
+    failed=$((failed + 1))
+}
+
+# that NAME COMMAND…: the command succeeds.
+that() {
+    local name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED $name"
+        failed=$((failed + 1))
+    fi
+}
+
+# No file may grow beyond a kilobyte: what a full disk looks like to a program.
+no_room() { (trap '' XFSZ; ulimit -f 1; "$@"); }
+
+# absent FILE…: none of them is there, nor a temporary sibling.
+absent() {
+    local file
+    for file in "$@"; do
+        compgen -G "$file*" >/dev/null && { ls -l "$file"*; return 1; }
+    done
+    return 0
+}
+
+# As someone whom permissions bind.
+as_nobody() {
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+    else
+        "$@"
+    fi
+}
+
+# ---- zvt ----
+"$zvt" generate --seed 7 --ops 50 -o "$work/good.zvt" >/dev/null || echo "FAILED to generate a trace"
+"$zvt" generate --seed 8 --ops 400 -o "$work/long.zvt" >/dev/null
+expect "zvt alone" 2 'usage|zvt' "$zvt"
+expect "zvt, unknown command" 2 'frobnicate' "$zvt" frobnicate
+expect "zvt --help" 0 'minimize' "$zvt" --help
+expect "zvt run, good" 0 'good.zvt [0-9a-f]{16} 50 ZX_OK' "$zvt" run "$work/good.zvt"
+expect "zvt run, nothing given" 2 '.' "$zvt" run
+expect "zvt run, missing file" 2 'nowhere.zvt' "$zvt" run "$work/nowhere.zvt"
+expect "zvt run, directory" 2 "$work" "$zvt" run "$work"
+mkdir "$work/closed" && cp "$work/good.zvt" "$work/closed/" && chmod 000 "$work/closed/good.zvt" && chmod 755 "$work" "$work/closed"
+expect "zvt run, unreadable" 2 'good.zvt' as_nobody "$zvt" run "$work/closed/good.zvt"
+: >"$work/empty.zvt"
+expect "zvt run, empty file" 0 'empty.zvt [0-9a-f]{16} 0 ZX_OK' "$zvt" run "$work/empty.zvt"
+head -c 37 "$work/good.zvt" >"$work/short.zvt"
+expect "zvt run, truncated" 0 'short.zvt [0-9a-f]{16} [0-9]+ ZX_OK' "$zvt" run "$work/short.zvt"
+head -c 100000000 /dev/zero >"$work/huge.zvt" 2>/dev/null
+expect "zvt run, far too long" '0|2' 'huge.zvt' "$zvt" run "$work/huge.zvt"
+rm -f "$work/huge.zvt"
+printf 'no such operation here\n' >"$work/bad.txt"
+expect "zvt assemble, bad text" 2 'bad.txt:1|line 1' "$zvt" assemble "$work/bad.txt" -o "$work/bad.zvt"
+that "zvt assemble leaves nothing" absent "$work/bad.zvt"
+expect "zvt assemble, binary for text" 2 '.' "$zvt" assemble "$work/good.zvt" -o "$work/bad.zvt"
+that "zvt assemble leaves nothing of binary" absent "$work/bad.zvt"
+expect "zvt generate, no such folder" 2 'nowhere' "$zvt" generate --seed 1 --ops 5 -o "$work/nowhere/x.zvt"
+expect "zvt generate, not a number" 2 'many' "$zvt" generate --seed 1 --ops many -o "$work/x.zvt"
+that "zvt generate leaves nothing" absent "$work/x.zvt"
+expect "zvt generate, no room" '1|2' 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
+that "zvt generate leaves nothing when full" absent "$work/full.zvt"
+expect "zvt dump to a full device" '1|2' '.' bash -c '"$1" dump "$2" >/dev/full' - "$zvt" "$work/good.zvt"
+expect "zvt svg, no room" '1|2' 'full.svg' no_room "$zvt" svg "$work/long.zvt" -o "$work/full.svg"
+that "zvt svg leaves nothing when full" absent "$work/full.svg"
+expect "zvt diff, equal" 0 '' "$zvt" diff "$work/good.zvt" "$work/good.zvt"
+expect "zvt diff, different" 1 '.' "$zvt" diff "$work/good.zvt" "$work/long.zvt"
+"$zvt" dump "$work/good.zvt" >"$work/good.txt"
+"$zvt" assemble "$work/good.txt" -o "$work/again.zvt"
+that "zvt dump and assemble are lossless" cmp -s "$work/good.zvt" "$work/again.zvt"
+
+# ---- replay, reproduce ----
+expect "replay, nothing given" 2 'on is missing' harness/replay
+expect "replay, unknown host" 2 'vax' harness/replay --on vax "$work/good.zvt"
+expect "replay, no file" 2 'no trace' harness/replay --on host
+expect "replay, missing file" 2 'nowhere.zvt' harness/replay --on host "$work/nowhere.zvt"
+expect "replay, directory" 2 'not a regular file' harness/replay --on qemu "$work"
+expect "replay, good" 0 'good.zvt [0-9a-f]{16} 50 ZX_OK' harness/replay --on host "$work/good.zvt"
+expect "replay, no kernel" 3 'make kernel' env ZVM_KERNEL="$work/none.elf" harness/replay --on qemu "$work/good.zvt"
+expect "replay, no tool" 3 'make' env ZVM_BUILD="$work/none" harness/replay --on host "$work/good.zvt"
+mkdir "$work/odd name"
+cp "$work/good.zvt" "$work/odd name/ä b.zvt"
+expect "replay, odd names, one boot" 0 'odd name/ä b.zvt [0-9a-f]{16} 50 ZX_OK' harness/replay --on qemu \
+    "$work/good.zvt" "$work/odd name/ä b.zvt" "$work/good.zvt" "$work/empty.zvt"
+that "replay answers every file" test "$(grep -c ZX_OK "$work/said")" = 4
+expect "replay, no room" '1' 'full|room|space|could not|large' no_room harness/replay --on qemu "$work/long.zvt"
+expect "reproduce, nothing given" 2 'reproduce' harness/reproduce
+expect "reproduce, missing file" 2 'nowhere.zvt' harness/reproduce "$work/nowhere.zvt"
+expect "reproduce, nothing broken" 0 'does not' harness/reproduce "$work/good.zvt"
+
+# ---- the boot image and the kernel ----
+printf '' >"$work/none.tar"
+tar --format=ustar -C "$work" -cf "$work/good.tar" good.zvt long.zvt
+iso() { harness/make-iso --kernel "$kernel" --command-line "run=replay then=poweroff" "$@"; }
+expect "make-iso, missing kernel" '1|2' 'none.elf' harness/make-iso --kernel "$work/none.elf" --corpus "$work/good.tar" \
+    --command-line x -o "$work/x.iso"
+expect "make-iso, missing corpus" '1|2' 'nowhere.tar' iso --corpus "$work/nowhere.tar" -o "$work/x.iso"
+expect "make-iso, no such folder" '1|2' 'nowhere' iso --corpus "$work/good.tar" -o "$work/nowhere/x.iso"
+that "make-iso leaves nothing" absent "$work/x.iso"
+expect "make-iso, no room" '1|2' '.' no_room iso --corpus "$work/good.tar" -o "$work/full.iso"
+that "make-iso leaves nothing when full" absent "$work/full.iso"
+
+# boots NAME STATUS PATTERN ARCHIVE: the kernel's word on an archive of traces.
+boots() {
+    if iso --corpus "$4" -o "$work/boot.iso" >"$work/said" 2>&1; then
+        rm -f "$work/serial.log"
+        expect "$1" "$2" "$3" bash -c 'harness/run-qemu --timeout 60 --log "$1/serial.log" "$1/boot.iso"; s=$?; cat "$1/serial.log"; exit $s' \
+            - "$work"
+    else
+        expect "$1" 0 "$3" cat "$work/said"
+    fi
+}
+boots "kernel, good archive" 0 'good.zvt [0-9a-f]{16} 50 ZX_OK' "$work/good.tar"
+head -c 1300 "$work/good.tar" >"$work/short.tar"
+boots "kernel, truncated archive" 1 'truncated|ends|short|corrupt' "$work/short.tar"
+head -c 20000 /dev/urandom >"$work/noise.tar"
+boots "kernel, noise for an archive" 1 'corrupt|not a|archive|checksum' "$work/noise.tar"
+boots "kernel, empty archive" '0|1' 'empty|no trace|corrupt|module|archive' "$work/none.tar"
+expect "run-qemu, missing image" '1|2' 'nowhere.iso' harness/run-qemu "$work/nowhere.iso"
+expect "run-bochs, missing image" '1|2' 'nowhere.iso' harness/run-bochs "$work/nowhere.iso"
+mkdir "$work/bin"
+for tool in bash env dirname basename mktemp rm cat tr grep sed awk sleep timeout realpath readlink date mkdir; do
+    ln -s "$(command -v $tool)" "$work/bin/$tool"
+done
+expect "run-qemu, no emulator" 3 'qemu-system-x86' env PATH="$work/bin" "$(command -v bash)" harness/run-qemu "$work/good.tar"
+expect "run-bochs, no emulator" 3 'bochs' env PATH="$work/bin" "$(command -v bash)" harness/run-bochs "$work/good.tar"
+
+# ---- the other scripts ----
+printf 'a.zvt 0000000000000001 3 ZX_OK\nb.zvt 0000000000000002 3 ZX_OK\n' >"$work/left"
+printf 'a.zvt 0000000000000001 3 ZX_OK\nb.zvt 0000000000000003 3 ZX_OK\nc.zvt 0000000000000003 3 ZX_OK\n' >"$work/right"
+expect "compare, equal" 0 '2 equal, 0 different' harness/compare "$work/left" "$work/left"
+expect "compare, different" 1 '1 equal, 2 different' harness/compare "$work/left" "$work/right"
+expect "compare, nothing to compare" 1 '0 equal' harness/compare "$work/none.tar" "$work/none.tar"
+expect "compare, missing file" 2 'nowhere' harness/compare "$work/left" "$work/nowhere"
+expect "fuzz, bad time" 2 'soon' harness/fuzz --time soon
+expect "fuzz, bad engine" 2 'honggfuzz' harness/fuzz --engine honggfuzz
+expect "fuzz, no target" 3 'make fuzzers' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
+expect "zoo, no such defect" 2 '99' harness/zoo 99
+expect "setup, bad word" 2 'setup' harness/setup everything
+expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
+
+# The include check must see what it is for.
+mkdir -p "$work/tree/vm" "$work/tree/kernel" "$work/tree/fuzz" "$work/tree/harness/tests"
+echo '#include "../harness/host_port.h"' >"$work/tree/vm/bad.c"
+echo '#include <stdio.h>' >"$work/tree/vm/libc.c"
+echo '#include "../fuzz/run.h"' >"$work/tree/kernel/main.c"
+echo '#include "../vm/internal.h"' >"$work/tree/fuzz/model.c"
+echo '#include "../kernel/cpu.h"' >"$work/tree/harness/port.c"
+echo '#include "../../vm/internal.h"' >"$work/tree/harness/tests/test_x.c"
+echo '#include <stdint.h>' >"$work/tree/kernel/cpu.c"
+expect "check-includes sees all wrong directions" 1 '7 includes, 5 in a wrong direction' harness/check-includes "$work/tree"
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

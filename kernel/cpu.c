@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu.c: what the processor can do, and switching it on: NX, WP, global pages, SMEP, SMAP, UMIP, each where there is one. */
+#include <vm/format.h>
+#include <vm/mem.h>
+
+#include "cpu.h"
+#include "io.h"
+
+struct cpuid {
+    uint32_t a, b, c, d;
+};
+
+static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "UMIP", "SMEP", "SMAP"};
+static bool features[CPU_FEATURE_COUNT];
+
+static struct cpuid cpuid(uint32_t leaf)
+{
+    struct cpuid out;
+    __asm__ volatile("cpuid" : "=a"(out.a), "=b"(out.b), "=c"(out.c), "=d"(out.d) : "a"(leaf), "c"(0));
+    return out;
+}
+
+void cpu_start(void)
+{
+    features[CPU_PGE] = cpuid(1).d >> 13 & 1;
+    features[CPU_NX] = cpuid(0x80000001).d >> 20 & 1;
+    if (cpuid(0).a >= 7) {
+        struct cpuid extended = cpuid(7);
+        features[CPU_SMEP] = extended.b >> 7 & 1;
+        features[CPU_SMAP] = extended.b >> 20 & 1;
+        features[CPU_UMIP] = extended.c >> 2 & 1;
+    }
+    write_cr0(read_cr0() | CR0_WP);
+    if (features[CPU_NX])
+        write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NXE);
+}
+
+void cpu_protect(void)
+{
+    static const uint64_t bits[CPU_FEATURE_COUNT] = {
+        [CPU_PGE] = CR4_PGE, [CPU_UMIP] = CR4_UMIP, [CPU_SMEP] = CR4_SMEP, [CPU_SMAP] = CR4_SMAP};
+    uint64_t cr4 = read_cr4();
+    for (unsigned i = 0; i < CPU_FEATURE_COUNT; i++)
+        if (features[i])
+            cr4 |= bits[i];
+    write_cr4(cr4);
+}
+
+bool cpu_has(enum cpu_feature feature)
+{
+    return features[feature];
+}
+
+void cpu_describe(struct vm_sink *sink)
+{
+    char name[49] = "unknown";
+    if (cpuid(0x80000000).a >= 0x80000004) {
+        for (uint32_t i = 0; i < 3; i++) {
+            struct cpuid part = cpuid(0x80000002 + i);
+            memcpy(name + 16 * i, &part, 16);
+        }
+        name[48] = '\0';
+    }
+    const char *from = name;
+    while (*from == ' ')
+        from++;
+    vm_print(sink, "cpu: %s: WP", from);
+    for (unsigned i = 0; i < CPU_FEATURE_COUNT; i++)
+        if (features[i])
+            vm_print(sink, " %s", names[i]);
+    vm_print(sink, "\n");
+}

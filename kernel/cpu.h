@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu.h: what the processor can do, and what of that is switched on. */
+#ifndef KERNEL_CPU_H_
+#define KERNEL_CPU_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CR0_WP   (1ull << 16)
+#define CR4_PGE  (1ull << 7)
+#define CR4_UMIP (1ull << 11)
+#define CR4_SMEP (1ull << 20)
+#define CR4_SMAP (1ull << 21)
+
+#define MSR_EFER 0xc0000080u
+#define EFER_NXE (1ull << 11)
+
+enum cpu_feature { CPU_NX, CPU_PGE, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_FEATURE_COUNT };
+
+/* Finds the features out and switches on those that need no tables of ours: NX, WP. */
+void cpu_start(void);
+/* The rest: global pages, SMEP, SMAP, UMIP. Once the kernel's own tables are loaded. */
+void cpu_protect(void);
+
+bool cpu_has(enum cpu_feature feature);
+
+struct vm_sink;
+/* The processor's name and the features in use, one line. */
+void cpu_describe(struct vm_sink *sink);
+
+#endif /* KERNEL_CPU_H_ */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paging.h: the kernel's half of every address space.
+ *
+ *   0xffff800000000000  all physical memory, readable and writable, never executable
+ *   0xffffff0000000000  two pages that ring 3 may use: code that moves bytes, and a buffer for them (user.c)
+ *   0xffffffff80000000  the kernel image: code, constants and data, each with its own permissions
+ */
+#ifndef KERNEL_PAGING_H_
+#define KERNEL_PAGING_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <zircon/types.h>
+
+#define DIRECT_MAP_BASE 0xffff800000000000ull
+#define DIRECT_MAP_SIZE (512ull << 30)
+#define EARLY_MAP_SIZE  (4ull << 30) /* what boot.S maps */
+#define USER_WINDOW     0xffffff0000000000ull
+#define KERNEL_BASE     0xffffffff80000000ull
+
+/* linker.ld */
+extern char image_start_physical[], image_text[], image_rodata[], image_data[], image_end[];
+
+static inline void *physical_to_virtual(zx_paddr_t pa)
+{
+    return (void *)(uintptr_t)(DIRECT_MAP_BASE + pa);
+}
+
+/* Of something in the kernel image. */
+static inline zx_paddr_t kernel_to_physical(const void *pointer)
+{
+    return (uintptr_t)pointer - KERNEL_BASE;
+}
+
+/* Builds the kernel's tables and loads them; the early ones and the low mapping are gone then. cpu_start came before. */
+void paging_start(void);
+
+/* Writes the kernel's half into a top-level table. */
+void paging_fill_root(zx_paddr_t root);
+
+zx_paddr_t paging_kernel_root(void);
+
+/* Makes this table the processor's, unless it is already. */
+void paging_switch(zx_paddr_t root);
+
+/* Forgets one page of the current space; everything of it; everything, global translations too. */
+void paging_forget_page(zx_vaddr_t va);
+void paging_forget_all(void);
+void paging_forget_global(void);
+
+/* What the table of `root` says about va: its physical address; false where it has no translation. */
+bool paging_walk(zx_paddr_t root, zx_vaddr_t va, zx_paddr_t *pa);
+
+#endif /* KERNEL_PAGING_H_ */

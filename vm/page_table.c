@@ -1,0 +1,855 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_table.c: the page tables of one address space.
+ *
+ * Concept. A table is a physical page of 512 entries. An entry is absent, or a leaf that translates a page,
+ * or leads to a table of the level below. Levels are numbered as the processor's manual does from the bottom:
+ * 1 holds 4 KiB pages, 2 may hold 2 MiB pages, 3 may hold 1 GiB pages, 4 is the top. All walks below are one
+ * recursion, of depth four at the most, over inclusive ranges [va, last]; inclusive, because the kernel's
+ * half ends where addresses end. What an entry looks like is known only to the functions under "Entries".
+ *
+ * Structure. Entries that lead to tables allow everything that the space may (write, user, execute); the leaf
+ * alone restricts. So what a translation allows is decided in one place, and narrowing it changes one entry.
+ * struct vm_page.table_entries counts the entries in use of each table, hence a table that became empty is
+ * known without looking. At the top level only the slots of the space's own span belong to us: the others are
+ * the host's (the kernel's half, in a user space) and are neither counted nor walked.
+ *
+ * Mapping is validate, reserve, commit. A first walk finds translations that are in the way, a second counts
+ * the tables that the third will link, large pages that have to be split included; the pages for them are
+ * taken in one go. So out of memory is noticed before anything changed, and no processor ever saw a table
+ * that is taken back. Removing needs no memory but for splitting a large page; without that, all of the large
+ * page goes, which a fault repairs.
+ *
+ * Invalidation. An operation notes each range whose translation it removed, narrowed or led elsewhere in
+ * table->pending, adjacent ones merged, and reports them in one call at its end; where there are more than
+ * the batch holds, the whole space. Table pages that were unlinked wait on table->freed until then, since a
+ * processor may be walking them, or remember them. A permission that is only widened is not reported: a
+ * processor that remembers the old one faults once, walks again, and goes on. A split is reported as a
+ * removal of the large page, so that no processor holds large and small translations of one address when the
+ * small ones change.
+ *
+ * Invariants (page_table_check). Every table is in state MMU, linked once, and not empty, but for the top
+ * one; its count is right; table_pages is the number of tables; no translation lies outside the span; entries
+ * that are not present are zero.
+ *
+ * Locking. table->lock (PORT_LOCK_PAGE_TABLE) over everything. Processors read entries at any time and set
+ * accessed and dirty bits in them, so entries are read and written as whole words, a new table is complete
+ * before it is linked, and changes of a present entry keep bits set meanwhile.
+ *
+ * Cost. map, unmap, protect, for_each: the tables in the range, each entry of them once (map: thrice). query:
+ * four reads.
+ */
+#include <vm/mem.h>
+
+#include "internal.h"
+
+#define TOP_LEVEL  4
+#define LEVEL_BITS 9
+#define ENTRIES    (1u << LEVEL_BITS)
+
+/* ---- Geometry ---- */
+
+static inline unsigned level_shift(unsigned level)
+{
+    return PAGE_SHIFT + (level - 1) * LEVEL_BITS;
+}
+
+/* Bytes that an entry of this level covers, minus one. */
+static inline zx_vaddr_t level_mask(unsigned level)
+{
+    return ((zx_vaddr_t)1 << level_shift(level)) - 1;
+}
+
+static inline unsigned entry_index(zx_vaddr_t va, unsigned level)
+{
+    return (unsigned)(va >> level_shift(level)) & (ENTRIES - 1);
+}
+
+/* The last address of the part of [va, last] that va's entry covers. */
+static inline zx_vaddr_t entry_last(zx_vaddr_t va, unsigned level, zx_vaddr_t last)
+{
+    zx_vaddr_t end = va | level_mask(level);
+
+    return end < last ? end : last;
+}
+
+static inline bool is_whole_entry(zx_vaddr_t va, zx_vaddr_t stop, unsigned level)
+{
+    return stop - va == level_mask(level);
+}
+
+/* From the part that ends at stop to the next; false behind the last one. */
+static inline bool advance(zx_vaddr_t *va, zx_vaddr_t stop, zx_vaddr_t last)
+{
+    *va = stop + 1;
+    return stop != last;
+}
+
+/* ---- Entries: the format ---- */
+
+#define ENTRY_NOTES (X86_PTE_ACCESSED | X86_PTE_DIRTY) /* what processors write */
+
+static inline uint64_t entry_load(const uint64_t *slot)
+{
+    return __atomic_load_n(slot, __ATOMIC_RELAXED);
+}
+
+static inline void entry_store(uint64_t *slot, uint64_t entry)
+{
+    __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+}
+
+static inline bool is_present(uint64_t entry)
+{
+    return (entry & X86_PTE_PRESENT) != 0;
+}
+
+static inline bool is_leaf(uint64_t entry, unsigned level)
+{
+    return level == 1 || (entry & X86_PTE_LARGE) != 0;
+}
+
+static inline zx_paddr_t table_address(uint64_t entry)
+{
+    return entry & X86_PTE_ADDRESS;
+}
+
+static inline zx_paddr_t leaf_address(uint64_t entry, unsigned level)
+{
+    return entry & X86_PTE_ADDRESS & ~level_mask(level);
+}
+
+static inline uint64_t make_table_entry(const struct page_table *table, zx_paddr_t pa)
+{
+    return pa | X86_PTE_PRESENT | X86_PTE_WRITABLE | (table->user ? X86_PTE_USER : 0);
+}
+
+static inline uint64_t make_leaf(const struct page_table *table, zx_paddr_t pa, unsigned level,
+                                 uint32_t flags)
+{
+    uint64_t entry = pa | X86_PTE_PRESENT;
+
+    entry |= level > 1 ? X86_PTE_LARGE : 0;
+    entry |= flags & ARCH_MMU_WRITE ? X86_PTE_WRITABLE : 0;
+    entry |= flags & ARCH_MMU_EXECUTE ? 0 : X86_PTE_NX;
+    entry |= flags & ARCH_MMU_GLOBAL ? X86_PTE_GLOBAL : 0;
+    entry |= table->user ? X86_PTE_USER : 0;
+    return entry;
+}
+
+/* Entry `index` of the table that a leaf of `level` is split into. */
+static inline uint64_t make_split_leaf(uint64_t leaf, unsigned level, unsigned index)
+{
+    uint64_t bits = leaf & ~X86_PTE_ADDRESS;
+
+    if (level - 1 == 1)
+        bits &= ~X86_PTE_LARGE;
+    return bits | (leaf_address(leaf, level) + ((zx_paddr_t)index << level_shift(level - 1)));
+}
+
+/* Whether a processor that remembers leaf `before` could do what `after` forbids, or reach another page. */
+static inline bool takes_away(uint64_t before, uint64_t after)
+{
+    const uint64_t grants = X86_PTE_WRITABLE | X86_PTE_USER;
+
+    return ((before ^ after) & (X86_PTE_ADDRESS | X86_PTE_GLOBAL)) != 0 || (before & ~after & grants) != 0 ||
+           (after & ~before & X86_PTE_NX) != 0;
+}
+
+/* What the leaf allows under entries that allowed `above` (as bits of an entry). */
+static inline uint32_t flags_of(uint64_t leaf, uint64_t above)
+{
+    uint32_t flags = ARCH_MMU_READ;
+
+    flags |= leaf & above & X86_PTE_WRITABLE ? ARCH_MMU_WRITE : 0;
+    flags |= leaf & above & X86_PTE_USER ? ARCH_MMU_USER : 0;
+    flags |= (leaf | above) & X86_PTE_NX ? 0 : ARCH_MMU_EXECUTE;
+    flags |= leaf & X86_PTE_GLOBAL ? ARCH_MMU_GLOBAL : 0;
+    return flags;
+}
+
+#define ALLOWS_ALL (X86_PTE_WRITABLE | X86_PTE_USER)
+
+/* What is still allowed below an entry that leads to a table. */
+static inline uint64_t allowed_below(uint64_t entry, uint64_t above)
+{
+    return (entry & above & ALLOWS_ALL) | ((entry | above) & X86_PTE_NX);
+}
+
+/* ---- Tables ---- */
+
+static inline uint64_t *entries_of(const struct vm_page *page)
+{
+    return pmm_page_bytes(page);
+}
+
+static struct vm_page *child_of(uint64_t entry)
+{
+    struct vm_page *page = pmm_page_at(table_address(entry));
+
+    VM_ASSERT(page != NULL && page->state == VM_PAGE_MMU);
+    return page;
+}
+
+/* Makes an allocated page a table, empty. */
+static void table_adopt(struct page_table *table, struct vm_page *page)
+{
+    memset(pmm_page_bytes(page), 0, PAGE_SIZE);
+    page->table_entries = 0;
+    table->table_pages++;
+}
+
+/* The page will be freed once no processor can use it. */
+static void table_drop(struct page_table *table, struct vm_page *page)
+{
+    table->table_pages--;
+    list_add_tail(&table->freed, &page->node);
+}
+
+/* ---- Invalidation ---- */
+
+static void note_removed(struct page_table *table, zx_vaddr_t va, size_t size)
+{
+    struct port_invalidation *pending = &table->pending;
+
+    if (pending->everything)
+        return;
+    if (pending->count > 0) {
+        zx_vaddr_t before = pending->ranges[pending->count - 1].va;
+        size_t *before_size = &pending->ranges[pending->count - 1].size;
+        if (va >= before && va - before <= *before_size) {
+            if (va - before + size > *before_size)
+                *before_size = va - before + size;
+            return;
+        }
+    }
+    if (pending->count == PORT_INVALIDATION_MAX) {
+        pending->everything = true;
+        pending->count = 0;
+        return;
+    }
+    pending->ranges[pending->count].va = va;
+    pending->ranges[pending->count].size = size;
+    pending->count++;
+}
+
+/* Ends an operation: processors forget, then tables are freed. */
+static void settle(struct page_table *table)
+{
+    struct port_invalidation *pending = &table->pending;
+
+    if (pending->count == 0 && !list_is_empty(&table->freed))
+        pending->everything = true;
+    if (pending->count > 0 || pending->everything) {
+        pending->root = table->root;
+        pending->global = !table->user;
+        port_invalidate(pending);
+        pending->count = 0;
+        pending->everything = false;
+    }
+    pmm_free_list(&table->freed);
+}
+
+/* ---- Init and destroy ---- */
+
+zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user)
+{
+    VM_ASSERT(is_page_aligned(base) && is_page_aligned(size) && size > 0 && base + (size - 1) >= base);
+    memset(table, 0, sizeof(*table));
+    port_mutex_init(&table->lock, PORT_LOCK_PAGE_TABLE);
+    list_init(&table->freed);
+    table->base = base;
+    table->size = size;
+    table->user = user;
+    table->largest_level = 2;
+
+    struct vm_page *root = pmm_alloc_page(VM_PAGE_MMU);
+    if (root == NULL)
+        return ZX_ERR_NO_MEMORY;
+    table_adopt(table, root);
+    table->root = root->paddr;
+    port_root_table_created(table->root, user);
+    return ZX_OK;
+}
+
+/* The last address of a range that must lie in the span. */
+static zx_vaddr_t range_last(const struct page_table *table, zx_vaddr_t va, size_t size)
+{
+    VM_ASSERT(is_page_aligned(va) && is_page_aligned(size) && size > 0);
+    VM_ASSERT(va >= table->base && va - table->base <= table->size - size && size <= table->size);
+    return va + (size - 1);
+}
+
+static void drop_tables_below(struct page_table *table, struct vm_page *page, unsigned level, zx_vaddr_t va,
+                              zx_vaddr_t last)
+{
+    uint64_t *entries = entries_of(page);
+    zx_vaddr_t stop;
+
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t *slot = &entries[entry_index(va, level)];
+        uint64_t entry = entry_load(slot);
+        if (!is_present(entry))
+            continue;
+        if (!is_leaf(entry, level)) {
+            struct vm_page *child = child_of(entry);
+            if (level > 2)
+                drop_tables_below(table, child, level - 1, va, stop);
+            table_drop(table, child);
+        }
+        entry_store(slot, 0);
+    } while (advance(&va, stop, last));
+}
+
+void page_table_destroy(struct page_table *table)
+{
+    port_mutex_lock(&table->lock);
+    if (table->root != 0) {
+        struct vm_page *root = child_of(table->root);
+        drop_tables_below(table, root, TOP_LEVEL, table->base, table->base + (table->size - 1));
+        table_drop(table, root);
+        table->pending.everything = true;
+        table->pending.count = 0;
+        settle(table);
+        table->root = 0;
+    }
+    port_mutex_unlock(&table->lock);
+}
+
+/* ---- Unmap and protect ---- */
+
+/* Puts a table of smaller pages with the same translations in the place of a large leaf; va is any address in
+   it. */
+static void split_leaf(struct page_table *table, uint64_t *slot, unsigned level, zx_vaddr_t va,
+                       struct vm_page *child)
+{
+    uint64_t leaf = entry_load(slot);
+    uint64_t *entries = entries_of(child);
+
+    table_adopt(table, child);
+    for (unsigned i = 0; i < ENTRIES; i++)
+        entries[i] = make_split_leaf(leaf, level, i);
+    child->table_entries = ENTRIES;
+    entry_store(slot, make_table_entry(table, child->paddr));
+    note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
+}
+
+/* What to do with the leaves in a range. */
+struct change {
+    bool remove;
+    uint32_t flags;
+};
+
+static void change_leaf(struct page_table *table, struct vm_page *page, uint64_t *slot, unsigned level,
+                        zx_vaddr_t va, const struct change *change)
+{
+    uint64_t before = entry_load(slot);
+
+    if (change->remove) {
+        entry_store(slot, 0);
+        page->table_entries--;
+        note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
+        return;
+    }
+    uint64_t after = make_leaf(table, leaf_address(before, level), level, change->flags);
+    while (!__atomic_compare_exchange_n(slot, &before, after | (before & ENTRY_NOTES), false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+    if (takes_away(before, after))
+        note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
+}
+
+/* Makes a large leaf ready for a change of [va, stop], a part of it: the table that took its place. Null
+   where nothing is left to do. */
+static struct vm_page *split_for_change(struct page_table *table, struct vm_page *page, uint64_t *slot,
+                                        unsigned level, zx_vaddr_t va, const struct change *change)
+{
+    static const struct change remove = {.remove = true};
+    uint64_t leaf = entry_load(slot);
+
+    if (!change->remove &&
+        make_leaf(table, leaf_address(leaf, level), level, change->flags) == (leaf & ~ENTRY_NOTES))
+        return NULL;
+    struct vm_page *child = pmm_alloc_page(VM_PAGE_MMU);
+    if (child == NULL)
+        change_leaf(table, page, slot, level, va, &remove);
+    else
+        split_leaf(table, slot, level, va, child);
+    return child;
+}
+
+static void change_range(struct page_table *table, struct vm_page *page, unsigned level, zx_vaddr_t va,
+                         zx_vaddr_t last, const struct change *change)
+{
+    uint64_t *entries = entries_of(page);
+    zx_vaddr_t stop;
+
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t *slot = &entries[entry_index(va, level)];
+        uint64_t entry = entry_load(slot);
+        struct vm_page *child;
+        if (!is_present(entry))
+            continue;
+        if (!is_leaf(entry, level)) {
+            child = child_of(entry);
+        } else if (is_whole_entry(va, stop, level)) {
+            change_leaf(table, page, slot, level, va, change);
+            continue;
+        } else {
+            child = split_for_change(table, page, slot, level, va, change);
+            if (child == NULL)
+                continue;
+        }
+        change_range(table, child, level - 1, va, stop, change);
+        if (child->table_entries == 0) {
+            entry_store(slot, 0);
+            page->table_entries--;
+            table_drop(table, child);
+        }
+    } while (advance(&va, stop, last));
+}
+
+static void change_all(struct page_table *table, zx_vaddr_t va, size_t size, const struct change *change)
+{
+    if (size == 0)
+        return;
+    zx_vaddr_t last = range_last(table, va, size);
+    port_mutex_lock(&table->lock);
+    if (table->root != 0) {
+        change_range(table, child_of(table->root), TOP_LEVEL, va, last, change);
+        settle(table);
+    }
+    port_mutex_unlock(&table->lock);
+}
+
+void page_table_unmap(struct page_table *table, zx_vaddr_t va, size_t size)
+{
+    const struct change change = {.remove = true};
+
+    change_all(table, va, size, &change);
+}
+
+static void assert_flags(const struct page_table *table, uint32_t flags)
+{
+    VM_ASSERT((flags & ARCH_MMU_USER) == 0 || table->user);
+    VM_ASSERT((flags & ARCH_MMU_GLOBAL) == 0 || !table->user);
+}
+
+void page_table_protect(struct page_table *table, zx_vaddr_t va, size_t size, uint32_t flags)
+{
+    const struct change change = {.remove = (flags & ARCH_MMU_READ) == 0, .flags = flags};
+
+    assert_flags(table, flags);
+    change_all(table, va, size, &change);
+}
+
+/* ---- Map ---- */
+
+struct map_request {
+    zx_vaddr_t va;
+    zx_paddr_t paddr;         /* of va, of a contiguous run */
+    const zx_paddr_t *paddrs; /* not null: of each page from va on */
+    uint32_t flags;
+    enum page_table_existing existing;
+    uint8_t largest_level;
+};
+
+static inline zx_paddr_t paddr_at(const struct map_request *request, zx_vaddr_t va)
+{
+    if (request->paddrs != NULL)
+        return request->paddrs[(va - request->va) >> PAGE_SHIFT];
+    return request->paddr + (va - request->va);
+}
+
+/* Whether one leaf of this level can translate [va, stop]. */
+static bool leaf_fits(const struct map_request *request, unsigned level, zx_vaddr_t va, zx_vaddr_t stop)
+{
+    if (level == 1)
+        return true;
+    return level <= request->largest_level && request->paddrs == NULL && is_whole_entry(va, stop, level) &&
+           (paddr_at(request, va) & level_mask(level)) == 0;
+}
+
+/* Whether anything in the range is translated. Tables are never empty, so one that lies wholly in the range
+   answers for itself. */
+static bool any_present(const struct vm_page *page, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    const uint64_t *entries = entries_of(page);
+    zx_vaddr_t stop;
+
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t entry = entry_load(&entries[entry_index(va, level)]);
+        if (!is_present(entry))
+            continue;
+        if (is_leaf(entry, level) || is_whole_entry(va, stop, level) ||
+            any_present(child_of(entry), level - 1, va, stop))
+            return true;
+    } while (advance(&va, stop, last));
+    return false;
+}
+
+/* How many tables map_range will link. entries null: a table that is not there yet and whose entries will all
+   be like `like`: absent, or of the large leaf that was split. */
+static size_t tables_needed(const struct map_request *request, const uint64_t *entries, uint64_t like,
+                            unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    size_t needed = 0;
+    zx_vaddr_t stop;
+
+    if (level == 1)
+        return 0;
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t entry = entries != NULL ? entry_load(&entries[entry_index(va, level)]) : like;
+        bool present = is_present(entry);
+        if (leaf_fits(request, level, va, stop) &&
+            (!present || request->existing == PAGE_TABLE_EXISTING_REPLACE))
+            continue;
+        if (present && !is_leaf(entry, level))
+            needed += tables_needed(request, entries_of(child_of(entry)), 0, level - 1, va, stop);
+        else if (!present || request->existing != PAGE_TABLE_EXISTING_SKIP)
+            needed += 1 + tables_needed(request, NULL, entry, level - 1, va, stop);
+    } while (advance(&va, stop, last));
+    return needed;
+}
+
+/* Puts the leaf for va in the place of whatever `slot` holds. */
+static void set_leaf(struct page_table *table, const struct map_request *request, struct vm_page *page,
+                     uint64_t *slot, unsigned level, zx_vaddr_t va)
+{
+    static const struct change remove = {.remove = true};
+    uint64_t before = entry_load(slot);
+    uint64_t after = make_leaf(table, paddr_at(request, va), level, request->flags);
+
+    if (!is_present(before)) {
+        entry_store(slot, after);
+        page->table_entries++;
+        return;
+    }
+    if (!is_leaf(before, level)) {
+        struct vm_page *child = child_of(before);
+        change_range(table, child, level - 1, va, va | level_mask(level), &remove);
+        entry_store(slot, after);
+        table_drop(table, child);
+        return;
+    }
+    bool same_page = leaf_address(before, level) == leaf_address(after, level);
+    while (!__atomic_compare_exchange_n(slot, &before, after | (same_page ? before & ENTRY_NOTES : 0), false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+    if (takes_away(before, after))
+        note_removed(table, va, level_mask(level) + 1);
+}
+
+static struct vm_page *take_reserved(struct list_node *reserve)
+{
+    struct list_node *node = list_pop_head(reserve);
+
+    VM_ASSERT(node != NULL);
+    return container_of(node, struct vm_page, node);
+}
+
+static void map_range(struct page_table *table, const struct map_request *request, struct list_node *reserve,
+                      struct vm_page *page, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    uint64_t *entries = entries_of(page);
+    bool skip = request->existing == PAGE_TABLE_EXISTING_SKIP;
+    zx_vaddr_t stop;
+
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t *slot = &entries[entry_index(va, level)];
+        uint64_t entry = entry_load(slot);
+        if (leaf_fits(request, level, va, stop) && (!is_present(entry) || !skip)) {
+            set_leaf(table, request, page, slot, level, va);
+            continue;
+        }
+        struct vm_page *child;
+        if (!is_present(entry)) {
+            child = take_reserved(reserve);
+            table_adopt(table, child);
+            entry_store(slot, make_table_entry(table, child->paddr));
+            page->table_entries++;
+        } else if (!is_leaf(entry, level)) {
+            child = child_of(entry);
+        } else if (skip) {
+            continue;
+        } else {
+            child = take_reserved(reserve);
+            split_leaf(table, slot, level, va, child);
+        }
+        map_range(table, request, reserve, child, level - 1, va, stop);
+    } while (advance(&va, stop, last));
+}
+
+static zx_status_t map_locked(struct page_table *table, const struct map_request *request, zx_vaddr_t last)
+{
+    struct vm_page *root = child_of(table->root);
+    struct list_node reserve;
+
+    list_init(&reserve);
+    if (request->existing == PAGE_TABLE_EXISTING_ERROR && any_present(root, TOP_LEVEL, request->va, last))
+        return ZX_ERR_ALREADY_EXISTS;
+    size_t needed = tables_needed(request, entries_of(root), 0, TOP_LEVEL, request->va, last);
+    if (pmm_alloc_pages(needed, VM_PAGE_MMU, &reserve) != ZX_OK)
+        return ZX_ERR_NO_MEMORY;
+    map_range(table, request, &reserve, root, TOP_LEVEL, request->va, last);
+    VM_ASSERT(list_is_empty(&reserve));
+    settle(table);
+    return ZX_OK;
+}
+
+static zx_status_t map(struct page_table *table, struct map_request *request, size_t size)
+{
+    assert_flags(table, request->flags);
+    VM_ASSERT((request->flags & ARCH_MMU_READ) != 0);
+    if (size == 0)
+        return ZX_OK;
+    zx_vaddr_t last = range_last(table, request->va, size);
+    port_mutex_lock(&table->lock);
+    VM_ASSERT(table->root != 0);
+    request->largest_level = table->largest_level;
+    zx_status_t status = map_locked(table, request, last);
+    port_mutex_unlock(&table->lock);
+    return status;
+}
+
+zx_status_t page_table_map(struct page_table *table, zx_vaddr_t va, zx_paddr_t paddr, size_t size,
+                           uint32_t flags, enum page_table_existing existing)
+{
+    struct map_request request = {.va = va, .paddr = paddr, .flags = flags, .existing = existing};
+
+    VM_ASSERT(is_page_aligned(paddr) && (paddr & ~X86_PTE_ADDRESS) == 0);
+    return map(table, &request, size);
+}
+
+zx_status_t page_table_map_pages(struct page_table *table, zx_vaddr_t va, const zx_paddr_t *paddrs,
+                                 size_t count, uint32_t flags, enum page_table_existing existing)
+{
+    struct map_request request = {.va = va, .paddrs = paddrs, .flags = flags, .existing = existing};
+
+    return map(table, &request, count << PAGE_SHIFT);
+}
+
+/* ---- Query ---- */
+
+static struct page_table_entry describe(uint64_t leaf, uint64_t above, unsigned level, zx_vaddr_t va)
+{
+    return (struct page_table_entry){
+        .va = va & ~level_mask(level),
+        .paddr = leaf_address(leaf, level),
+        .size = level_mask(level) + 1,
+        .flags = flags_of(leaf, above),
+        .accessed = (leaf & X86_PTE_ACCESSED) != 0,
+        .dirty = (leaf & X86_PTE_DIRTY) != 0,
+    };
+}
+
+static zx_status_t query_locked(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out)
+{
+    zx_paddr_t address = table->root;
+    uint64_t above = ALLOWS_ALL;
+
+    if (address == 0 || va < table->base || va - table->base >= table->size)
+        return ZX_ERR_NOT_FOUND;
+    for (unsigned level = TOP_LEVEL;; level--) {
+        const uint64_t *entries = port_phys_to_virt(address);
+        uint64_t entry = entry_load(&entries[entry_index(va, level)]);
+        if (!is_present(entry))
+            return ZX_ERR_NOT_FOUND;
+        if (is_leaf(entry, level)) {
+            *out = describe(entry, above, level, va);
+            return ZX_OK;
+        }
+        above = allowed_below(entry, above);
+        address = table_address(entry);
+    }
+}
+
+zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out)
+{
+    port_mutex_lock(&table->lock);
+    zx_status_t status = query_locked(table, va, out);
+    port_mutex_unlock(&table->lock);
+    return status;
+}
+
+struct visitor {
+    bool (*visit)(void *context, const struct page_table_entry *entry);
+    void *context;
+};
+
+static bool visit_range(const struct visitor *visitor, const uint64_t *entries, uint64_t above,
+                        unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    zx_vaddr_t stop;
+
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t entry = entry_load(&entries[entry_index(va, level)]);
+        if (!is_present(entry))
+            continue;
+        if (is_leaf(entry, level)) {
+            struct page_table_entry described = describe(entry, above, level, va);
+            if (!visitor->visit(visitor->context, &described))
+                return false;
+        } else if (!visit_range(visitor, port_phys_to_virt(table_address(entry)), allowed_below(entry, above),
+                                level - 1, va, stop)) {
+            return false;
+        }
+    } while (advance(&va, stop, last));
+    return true;
+}
+
+void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
+                         bool (*visit)(void *context, const struct page_table_entry *entry), void *context)
+{
+    const struct visitor visitor = {visit, context};
+
+    if (size == 0)
+        return;
+    zx_vaddr_t last = range_last(table, va, size);
+    port_mutex_lock(&table->lock);
+    if (table->root != 0)
+        visit_range(&visitor, port_phys_to_virt(table->root), ALLOWS_ALL, TOP_LEVEL, va, last);
+    port_mutex_unlock(&table->lock);
+}
+
+/* ---- Check ---- */
+
+#define SEEN 1u /* in vm_page.reserved, of tables that a check has come by */
+
+struct table_check {
+    const struct page_table *table;
+    uint64_t tables;
+    struct vm_sink *report;
+};
+
+static bool complain(struct table_check *check, const char *what, unsigned level, zx_vaddr_t va,
+                     uint64_t entry)
+{
+    vm_print(check->report, "page table 0x%llx: %s: level %u at 0x%llx, entry 0x%llx\n",
+             (unsigned long long)check->table->root, what, level, (unsigned long long)va,
+             (unsigned long long)entry);
+    return false;
+}
+
+static bool check_leaf(struct table_check *check, uint64_t entry, unsigned level, zx_vaddr_t va)
+{
+    const struct page_table *table = check->table;
+
+    if (va < table->base || va - table->base > table->size - 1 ||
+        level_mask(level) > table->size - 1 - (va - table->base))
+        return complain(check, "a translation outside the span", level, va, entry);
+    if (level > 1 && (entry & X86_PTE_ADDRESS & level_mask(level)) != 0)
+        return complain(check, "a large page that is not aligned", level, va, entry);
+    if (((entry & X86_PTE_USER) != 0) != table->user)
+        return complain(check, "a translation for the wrong half", level, va, entry);
+    return true;
+}
+
+/* The tables from this one down; va and last bound what belongs to the space. */
+static bool check_tables(struct table_check *check, struct vm_page *page, unsigned level, zx_vaddr_t va,
+                         zx_vaddr_t last)
+{
+    const uint64_t *entries = entries_of(page);
+    zx_vaddr_t first = va, stop;
+    uint32_t in_use = 0;
+
+    page->reserved |= SEEN;
+    check->tables++;
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t entry = entry_load(&entries[entry_index(va, level)]);
+        if (!is_present(entry)) {
+            if (entry != 0)
+                return complain(check, "an absent entry that is not zero", level, va, entry);
+            continue;
+        }
+        in_use++;
+        if (is_leaf(entry, level)) {
+            if (level == TOP_LEVEL || !check_leaf(check, entry, level, va))
+                return level != TOP_LEVEL ? false : complain(check, "a leaf at the top", level, va, entry);
+            continue;
+        }
+        struct vm_page *child = pmm_page_at(table_address(entry));
+        if (child == NULL || child->state != VM_PAGE_MMU)
+            return complain(check, "leads to a page that is no table", level, va, entry);
+        if ((child->reserved & SEEN) != 0)
+            return complain(check, "leads to a table that is linked elsewhere", level, va, entry);
+        if (child->table_entries == 0)
+            return complain(check, "leads to an empty table", level, va, entry);
+        if (!check_tables(check, child, level - 1, va, stop))
+            return false;
+    } while (advance(&va, stop, last));
+    if (in_use != page->table_entries) {
+        vm_print(check->report,
+                 "page table 0x%llx: level %u at 0x%llx has %u entries in use, its count says %u\n",
+                 (unsigned long long)check->table->root, level, (unsigned long long)first, in_use,
+                 page->table_entries);
+        return false;
+    }
+    return true;
+}
+
+/* Whatever the check came by, it came by it from here, through tables that it had marked. */
+static void forget_tables(struct vm_page *page, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    const uint64_t *entries = entries_of(page);
+    zx_vaddr_t stop;
+
+    page->reserved &= (uint8_t)~SEEN;
+    do {
+        stop = entry_last(va, level, last);
+        uint64_t entry = entry_load(&entries[entry_index(va, level)]);
+        if (!is_present(entry) || is_leaf(entry, level))
+            continue;
+        struct vm_page *child = pmm_page_at(table_address(entry));
+        if (child != NULL && (child->reserved & SEEN) != 0)
+            forget_tables(child, level - 1, va, stop);
+    } while (advance(&va, stop, last));
+}
+
+static bool check_locked(struct page_table *table, struct vm_sink *report)
+{
+    struct table_check check = {.table = table, .report = report};
+    /* The top-level entries that the span touches, each as a whole. */
+    zx_vaddr_t first = table->base & ~level_mask(TOP_LEVEL);
+    zx_vaddr_t last = (table->base + (table->size - 1)) | level_mask(TOP_LEVEL);
+    struct vm_page *root = pmm_page_at(table->root);
+
+    if (root == NULL || root->state != VM_PAGE_MMU) {
+        vm_print(report, "page table 0x%llx: the top is no table\n", (unsigned long long)table->root);
+        return false;
+    }
+    bool sound = check_tables(&check, root, TOP_LEVEL, first, last);
+    forget_tables(root, TOP_LEVEL, first, last);
+    if (sound && check.tables != table->table_pages) {
+        vm_print(report, "page table 0x%llx: %llu tables, the count says %llu\n",
+                 (unsigned long long)table->root, (unsigned long long)check.tables,
+                 (unsigned long long)table->table_pages);
+        sound = false;
+    }
+    if (!list_is_empty(&table->freed) || table->pending.count != 0 || table->pending.everything) {
+        vm_print(report, "page table 0x%llx: an operation was left unfinished\n",
+                 (unsigned long long)table->root);
+        sound = false;
+    }
+    return sound;
+}
+
+bool page_table_check(struct page_table *table, struct vm_sink *report)
+{
+    bool sound = true;
+
+    port_mutex_lock(&table->lock);
+    if (table->root != 0)
+        sound = check_locked(table, report);
+    else if (table->table_pages != 0)
+        sound = false;
+    port_mutex_unlock(&table->lock);
+    return sound;
+}
