@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu.c: what the processor can do, and switching it on: NX, WP, global pages, SMEP, SMAP, UMIP, each where there is one. */
+/*
+ * cpu.c: what the processor can do, and switching it on: WP and NX, which must be there, then global
+ * pages, SMEP, SMAP, UMIP, each where there is one.
+ */
 #include <vm/format.h>
 #include <vm/mem.h>
 
 #include "cpu.h"
 #include "io.h"
+#include "power.h"
 
 struct cpuid {
     uint32_t a, b, c, d;
@@ -31,8 +35,9 @@ void cpu_start(void)
         features[CPU_UMIP] = extended.c >> 2 & 1;
     }
     write_cr0(read_cr0() | CR0_WP);
-    if (features[CPU_NX])
-        write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NXE);
+    if (!features[CPU_NX])
+        power_fail("boot: this processor has no NX; the core's page tables rely on it");
+    write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NXE);
 }
 
 void cpu_protect(void)

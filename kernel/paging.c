@@ -66,8 +66,6 @@ static uint64_t *entry_for(zx_vaddr_t va, unsigned level, uint64_t flags)
 /* Maps [va, va + size); by large pages where `large` and everything is aligned. */
 static void map(zx_vaddr_t va, zx_paddr_t pa, size_t size, uint64_t flags, bool large)
 {
-    if (!cpu_has(CPU_NX))
-        flags &= ~X86_PTE_NX;
     if (cpu_has(CPU_PGE))
         flags |= X86_PTE_GLOBAL;
     while (size > 0) {

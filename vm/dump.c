@@ -326,7 +326,7 @@ static int mapping_height(const struct vm_mapping *mapping)
 
     if (parts > PARTS_MAX)
         parts = PARTS_MAX + 1; /* and a line for the rest */
-    int needed = parts == 1 ? 0 : PART_HEIGHT * ((int)parts + 1);
+    int needed = parts == 1 ? 0 : PART_HEIGHT * ((int)parts + 1) + 3;
     return needed > height ? needed : height;
 }
 
@@ -357,7 +357,7 @@ static void draw_gap(struct picture *picture, zx_vaddr_t end)
         int middle = picture->y + GAP_HEIGHT / 2, left = left_of(picture->depth);
         vm_print(picture->sink,
                  "<path class=\"k\" d=\"M%d %dl-4 3l8 4l-8 4l4 3\"/>\n<text class=\"g\" x=\"%d\" "
-                 "y=\"%d\">%s</text>\n",
+                 "y=\"%d\">%s free</text>\n",
                  AXIS_X, middle - 7, left + 10, middle + 4, size_text(end - picture->va).bytes);
     }
     picture->y += GAP_HEIGHT;
@@ -370,7 +370,7 @@ static void begin_frame(struct picture *picture, const struct vm_vmar *vmar)
     if (picture->pass == PASS_ROWS) {
         draw_address(picture, picture->y, region->base);
         vm_print(picture->sink,
-                 "<text class=\"h\" x=\"%d\" y=\"%d\">vmar %llu<tspan class=\"d\"> · %s · may map "
+                 "<text class=\"h\" x=\"%d\" y=\"%d\">vmar %llu&#160;<tspan class=\"d\">· %s · may map "
                  "%s%s%s</tspan></text>\n",
                  left_of(picture->depth) + 10, picture->y + 16, (unsigned long long)vmar->object.koid,
                  size_text(region->size).bytes, flags_text(region->flags).bytes,
@@ -413,107 +413,118 @@ static void end_frame(struct picture *picture)
 
 enum cell { CELL_EMPTY, CELL_SOME, CELL_ALL, CELL_PAST_END };
 
-/* What each cell of the strip shows. */
-static unsigned fill_cells(const struct vm_mapping *mapping, enum cell cells[STRIP_CELLS],
-                           uint64_t *committed)
+/* What each cell of a strip for [va, end) of the mapping shows; how many there are. */
+static unsigned fill_cells(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
+                           enum cell cells[STRIP_CELLS])
 {
-    uint64_t first = mapping->vmo_offset >> PAGE_SHIFT, pages = mapping->region.size >> PAGE_SHIFT;
-    uint64_t limit = mapping->vmo->size >> PAGE_SHIFT, index = first;
-    unsigned count = pages < STRIP_CELLS ? (unsigned)pages : STRIP_CELLS;
+    uint64_t first = (mapping->vmo_offset + (va - mapping->region.base)) >> PAGE_SHIFT, index = first;
+    uint64_t pages = (end - va) >> PAGE_SHIFT, limit = mapping->vmo->size >> PAGE_SHIFT;
     uint64_t held[STRIP_CELLS] = {0};
+    unsigned count = pages < STRIP_CELLS ? (unsigned)pages : STRIP_CELLS;
     uint64_t step = pages / count, longer = pages % count; /* the first `longer` cells have one more */
 
-    *committed = 0;
     for (; page_list_next(&mapping->vmo->pages, index, &index) != NULL && index - first < pages; index++) {
-        uint64_t at = index - first;
-        held[at < longer * (step + 1) ? at / (step + 1) : longer + (at - longer * (step + 1)) / step]++;
-        ++*committed;
+        uint64_t at = index - first, split = longer * (step + 1);
+        held[at < split ? at / (step + 1) : longer + (at - split) / step]++;
     }
     for (uint64_t cell = 0, at = first; cell < count; cell++) {
         uint64_t size = step + (cell < longer ? 1 : 0);
-        cells[cell] = at >= limit         ? CELL_PAST_END
-                      : held[cell] == 0   ? CELL_EMPTY
-                      : held[cell] < size ? CELL_SOME
-                                          : CELL_ALL;
+        if (at >= limit)
+            cells[cell] = CELL_PAST_END;
+        else if (held[cell] == 0)
+            cells[cell] = CELL_EMPTY;
+        else
+            cells[cell] = held[cell] < size ? CELL_SOME : CELL_ALL;
         at += size;
     }
     return count;
 }
 
-static void draw_strip(const struct picture *picture, const enum cell cells[STRIP_CELLS], unsigned count,
-                       int x, int height)
+/* The strip of [va, end) of the mapping, in a row of that height at y; `right` is the box's edge. */
+static void draw_strip(const struct picture *picture, const struct vm_mapping *mapping, zx_vaddr_t va,
+                       zx_vaddr_t end, int right, int y, int height)
 {
     static const char *const classes[] = {"e", "s", "c", "p"};
+    enum cell cells[STRIP_CELLS];
+    unsigned count = fill_cells(mapping, va, end, cells);
+    int x = right - STRIP_WIDTH - 10, inset = height > PART_HEIGHT + 4 ? 6 : 3;
 
     for (unsigned cell = 0, next; cell < count; cell = next) {
         for (next = cell + 1; next < count && cells[next] == cells[cell]; next++)
             continue;
         int from = x + (int)(cell * STRIP_WIDTH / count), to = x + (int)(next * STRIP_WIDTH / count);
         vm_print(picture->sink, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
-                 classes[cells[cell]], from, picture->y + 6, to - from, height - 12);
+                 classes[cells[cell]], from, y + inset, to - from, height - 2 * inset);
     }
 }
 
-static void draw_parts(const struct picture *picture, const struct vm_mapping *mapping, int x, int width,
-                       int height)
+struct box {
+    int x, y, width, height;
+};
+
+static void draw_part(const struct picture *picture, const struct box *box, uint32_t perms)
+{
+    vm_print(picture->sink, "<rect fill=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
+             colour_of(perms), box->x, box->y, box->width, box->height);
+}
+
+/* Below the line that names the mapping, one line for each protection range. */
+static void draw_parts(const struct picture *picture, const struct vm_mapping *mapping, const struct box *box)
 {
     const struct vm_region *region = &mapping->region;
     zx_vaddr_t end = region->base + region->size, part_base, part_end;
-    unsigned parts = count_parts(mapping), drawn = 0;
-    int y = picture->y + (parts == 1 ? 0 : PART_HEIGHT + 2);
+    unsigned drawn = 0;
+    struct box part = {box->x, box->y + PART_HEIGHT + 2, box->width, PART_HEIGHT};
 
-    for (zx_vaddr_t va = region->base; va < end && drawn < PARTS_MAX; va = part_end, drawn++) {
+    for (zx_vaddr_t va = region->base; va < end; va = part_end, part.y += PART_HEIGHT) {
+        if (drawn++ == PARTS_MAX) {
+            vm_print(picture->sink, "<text class=\"m\" x=\"%d\" y=\"%d\">… more protection ranges</text>\n",
+                     part.x + 10, part.y + 12);
+            return;
+        }
         uint32_t perms = protection_range(mapping, va, &part_base, &part_end);
-        bool last = part_end == end;
-        if (part_end > end)
-            part_end = end;
-        int bottom = last ? picture->y + height : y + PART_HEIGHT;
-        if (parts == 1)
-            y = picture->y;
-        vm_print(picture->sink, "<rect fill=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
-                 colour_of(perms), x, y, width, bottom - y);
-        if (parts > 1)
-            vm_print(picture->sink, "<text class=\"m\" x=\"%d\" y=\"%d\">%s · 0x%012llx · %s</text>\n",
-                     x + 10, y + 12, perms_text(perms).bytes, (unsigned long long)va,
-                     size_text(part_end - va).bytes);
-        y = bottom;
+        if (part_end == end) /* the rest of the box, which may be higher than its lines */
+            part.height = box->y + box->height - part.y;
+        draw_part(picture, &part, perms);
+        vm_print(picture->sink, "<text class=\"m\" x=\"%d\" y=\"%d\">%s · 0x%012llx · %s</text>\n",
+                 part.x + 10, part.y + 13, perms_text(perms).bytes, (unsigned long long)va,
+                 size_text(part_end - va).bytes);
+        draw_strip(picture, mapping, va, part_end, part.x + part.width, part.y, PART_HEIGHT);
     }
-    if (parts > PARTS_MAX)
-        vm_print(picture->sink, "<text class=\"m\" x=\"%d\" y=\"%d\">… more protection ranges</text>\n",
-                 x + 10, y + 12);
 }
 
 static void draw_mapping_box(const struct picture *picture, const struct vm_mapping *mapping, int height)
 {
     const struct vm_region *region = &mapping->region;
-    int x = left_of(picture->depth), width = width_of(picture, picture->depth);
-    enum cell cells[STRIP_CELLS];
-    uint64_t committed;
-    zx_vaddr_t part_base, part_end;
+    struct box box = {left_of(picture->depth), picture->y, width_of(picture, picture->depth), height};
+    zx_vaddr_t end = region->base + region->size, part_base, part_end;
     uint32_t perms = protection_range(mapping, region->base, &part_base, &part_end);
-    bool uniform = part_end == region->base + region->size;
-    unsigned count = fill_cells(mapping, cells, &committed);
+    bool uniform = part_end == end;
+    int words_y = box.y + (uniform ? height / 2 + 4 : 14);
 
-    draw_address(picture, picture->y, region->base);
+    draw_address(picture, box.y, region->base);
     vm_print(picture->sink,
-             "<g><title>mapping [0x%llx, 0x%llx), may be given %s</title>\n<rect fill=\"#f4f4f4\" x=\"%d\" "
-             "y=\"%d\" "
-             "width=\"%d\" height=\"%d\"/>\n",
-             region_base(region), region_end(region), flags_text(region->flags).bytes, x, picture->y, width,
-             height);
-    draw_parts(picture, mapping, x, width, height);
+             "<g><title>mapping [0x%llx, 0x%llx), may be given %s</title>\n"
+             "<rect fill=\"#f4f4f4\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
+             region_base(region), region_end(region), flags_text(region->flags).bytes, box.x, box.y,
+             box.width, height);
+    if (uniform) {
+        draw_part(picture, &box, perms);
+        draw_strip(picture, mapping, region->base, end, box.x + box.width, box.y, height);
+    } else {
+        draw_parts(picture, mapping, &box);
+    }
     vm_print(picture->sink,
-             "<text class=\"m\" x=\"%d\" y=\"%d\"><tspan class=\"b\">%s</tspan> · vmo %llu + 0x%llx · %llu "
-             "of %llu page%s</text>\n",
-             x + 10, picture->y + (uniform ? height / 2 + 4 : 13),
-             uniform ? perms_text(perms).bytes : "mixed", (unsigned long long)mapping->vmo->object.koid,
-             (unsigned long long)mapping->vmo_offset, (unsigned long long)committed,
-             (unsigned long long)(region->size >> PAGE_SHIFT), region->size == PAGE_SIZE ? "" : "s");
-    vm_print(picture->sink, "<text class=\"z\" x=\"%d\" y=\"%d\">%s</text>\n", x + width - STRIP_WIDTH - 22,
-             picture->y + (uniform ? height / 2 + 4 : 13), size_text(region->size).bytes);
-    draw_strip(picture, cells, count, x + width - STRIP_WIDTH - 10, height);
-    vm_print(picture->sink, "<rect class=\"o\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></g>\n", x,
-             picture->y, width, height);
+             "<text class=\"m\" x=\"%d\" y=\"%d\"><tspan class=\"b\">%s</tspan>&#160;· vmo %llu + 0x%llx · "
+             "%llu of %llu page%s</text>\n",
+             box.x + 10, words_y, uniform ? perms_text(perms).bytes : "mixed",
+             (unsigned long long)mapping->vmo->object.koid, (unsigned long long)mapping->vmo_offset,
+             (unsigned long long)count_committed(mapping), (unsigned long long)(region->size >> PAGE_SHIFT),
+             region->size == PAGE_SIZE ? "" : "s");
+    vm_print(picture->sink, "<text class=\"z\" x=\"%d\" y=\"%d\">%s</text>\n",
+             box.x + box.width - STRIP_WIDTH - 22, words_y, size_text(region->size).bytes);
+    vm_print(picture->sink, "<rect class=\"o\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></g>\n", box.x,
+             box.y, box.width, height);
 }
 
 static void draw_mapping(struct picture *picture, struct vm_mapping *mapping)
@@ -658,7 +669,7 @@ static void draw_head(const struct picture *picture, int width, int height)
     print_escaped(sink, aspace->name);
     vm_print(sink,
              "</text>\n<text class=\"d\" x=\"%d\" y=\"45\">%s space · %llu VMAR%s · %llu mapping%s · %llu "
-             "page%s committed · %llu of page tables</text>\n",
+             "page%s committed · %llu pages of tables</text>\n",
              MARGIN,
              aspace->destroyed                ? "destroyed"
              : aspace->type == VM_ASPACE_USER ? "user"

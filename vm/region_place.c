@@ -213,9 +213,11 @@ struct frontier {
     uint64_t total; /* T */
     uint64_t edge;  /* places in the gap that L cuts */
     zx_vaddr_t edge_first;
-    uint64_t left[REGION_HEIGHT_MAX]; /* their share of T, by level; [0] is exact */
-    uint8_t index[REGION_HEIGHT_MAX]; /* how many of the node's children are left of the path */
-    const struct region_node *node[REGION_HEIGHT_MAX];
+    struct {
+        const struct region_node *node;
+        unsigned index;      /* how many of the node's children are left of the path */
+        uint64_t left;       /* their share of T; at level 0 exact */
+    } at[REGION_HEIGHT_MAX]; /* by level */
 };
 
 /* below: L, above tree->base and at most tree->end. The tree is not empty. */
@@ -232,9 +234,9 @@ static void frontier_find(struct frontier *frontier, const struct search *search
         uint64_t sum = 0;
         for (unsigned i = 0; i < index; i++)
             sum += places_bound(search, &inner->summary[i]);
-        frontier->node[level] = node;
-        frontier->index[level] = (uint8_t)index;
-        frontier->left[level] = sum;
+        frontier->at[level].node = node;
+        frontier->at[level].index = index;
+        frontier->at[level].left = sum;
         frontier->total += sum;
         node = inner->child[index];
     }
@@ -244,9 +246,9 @@ static void frontier_find(struct frontier *frontier, const struct search *search
     zx_vaddr_t first;
     for (unsigned i = 0; i < slot; i++)
         sum += gap_places(search, leaf->end[i], leaf->base[i + 1], below, &first);
-    frontier->node[0] = node;
-    frontier->index[0] = (uint8_t)slot;
-    frontier->left[0] = sum;
+    frontier->at[0].node = node;
+    frontier->at[0].index = slot;
+    frontier->at[0].left = sum;
     frontier->edge = gap_places(search, leaf->end[slot], leaf->base[slot + 1], below, &frontier->edge_first);
     frontier->total += sum + frontier->edge;
 }
@@ -284,9 +286,9 @@ static bool frontier_select(const struct frontier *frontier, uint64_t r, zx_vadd
     }
     r -= frontier->edge;
     uint32_t level = 0;
-    while (r >= frontier->left[level])
-        r -= frontier->left[level++];
-    return select_below(frontier->search, frontier->node[level], level, frontier->index[level], r, out);
+    while (r >= frontier->at[level].left)
+        r -= frontier->at[level++].left;
+    return select_below(frontier->search, frontier->at[level].node, level, frontier->at[level].index, r, out);
 }
 
 /* Walks over every candidate of the frontier; walk->skip falls by how many there are. */
@@ -297,10 +299,10 @@ static enum walk_end frontier_walk(const struct frontier *frontier, struct walk 
         return WALK_FOUND;
     }
     walk->skip -= frontier->edge;
-    enum walk_end end = walk_leaf(walk, region_leaf_of(frontier->node[0]), frontier->index[0]);
+    enum walk_end end = walk_leaf(walk, region_leaf_of(frontier->at[0].node), frontier->at[0].index);
     for (uint32_t level = 1; end == WALK_ON && level < frontier->height; level++) {
-        const struct region_inner *inner = region_inner_of(frontier->node[level]);
-        for (unsigned i = 0; end == WALK_ON && i < frontier->index[level]; i++)
+        const struct region_inner *inner = region_inner_of(frontier->at[level].node);
+        for (unsigned i = 0; end == WALK_ON && i < frontier->at[level].index; i++)
             if (is_promising(frontier->search, &inner->summary[i]))
                 end = walk_subtree(walk, inner->child[i], level - 1);
     }

@@ -75,9 +75,12 @@
 #define LEAF_EDGE      3 /* slots on the growing side when a leaf is split at its edge; insertion adds one */
 #define INNER_EDGE     4
 
+/* One array of pairs, not two arrays: gcc 12 at -O2 took the stores of a loop into two for stores to level 0 only. */
 struct path {
-    struct region_node *node[REGION_HEIGHT_MAX]; /* [0] is the leaf */
-    uint8_t index[REGION_HEIGHT_MAX];            /* which slot or child */
+    struct {
+        struct region_node *node;
+        unsigned index;      /* which slot or child */
+    } at[REGION_HEIGHT_MAX]; /* by level; [0] is the leaf */
 };
 
 /* A node that waits in a reserve. */
@@ -131,12 +134,12 @@ static void descend(const struct region_tree *tree, zx_vaddr_t va, struct path *
     for (uint32_t level = tree->height - 1; level > 0; level--) {
         const struct region_inner *inner = region_inner_of(node);
         unsigned i = region_slot_of(inner->key, va);
-        path->node[level] = node;
-        path->index[level] = (uint8_t)i;
+        path->at[level].node = node;
+        path->at[level].index = i;
         node = inner->child[i];
     }
-    path->node[0] = node;
-    path->index[0] = (uint8_t)region_slot_of(region_leaf_of(node)->base, va);
+    path->at[0].node = node;
+    path->at[0].index = region_slot_of(region_leaf_of(node)->base, va);
 }
 
 /* The highest bit in which they differ, or 0. */
@@ -187,20 +190,21 @@ static struct region_summary node_summary(const struct region_node *node, uint32
 /* The leaf's summary as its parent has it; there is a parent. */
 static struct region_summary *summary_in_parent(const struct path *path)
 {
-    return &region_inner_of(path->node[1])->summary[path->index[1]];
+    return &region_inner_of(path->at[1].node)->summary[path->at[1].index];
 }
 
 /* The gaps of the path's leaf are now as `now` says: tells everyone above. */
 static void ascend(const struct region_tree *tree, const struct path *path, struct region_summary now)
 {
     for (uint32_t level = 1; level < tree->height; level++) {
-        struct region_inner *inner = region_inner_of(path->node[level]);
-        struct region_summary *slot = &inner->summary[path->index[level]];
+        struct region_inner *inner = region_inner_of(path->at[level].node);
+        struct region_summary *slot = &inner->summary[path->at[level].index];
         struct region_summary was = *slot;
         *slot = now;
         if (level + 1 == tree->height)
             break;
-        struct region_summary up = region_inner_of(path->node[level + 1])->summary[path->index[level + 1]];
+        struct region_summary up =
+            region_inner_of(path->at[level + 1].node)->summary[path->at[level + 1].index];
         if ((was.max_gap == up.max_gap && now.max_gap < was.max_gap) ||
             (was.best_align == up.best_align && now.best_align < was.best_align)) {
             now = inner_summary(inner);
@@ -259,15 +263,15 @@ zx_status_t region_reserve(struct region_reserve *reserve, const struct region_t
         return reserve_nodes(reserve, 1, 0);
 
     /* The slot behind which they go, and how many levels above it lack room. */
-    struct path path = {0};
+    struct path path;
     descend(tree, at > tree->base ? at - 1 : at, &path);
-    const struct region_leaf *leaf = region_leaf_of(path.node[0]);
-    unsigned slot = path.index[0];
+    const struct region_leaf *leaf = region_leaf_of(path.at[0].node);
+    unsigned slot = path.at[0].index;
     bool behind_sentinel = leaf->base[slot] == leaf->end[slot] || at == tree->base;
     if (leaf->count + insertions <= REGION_LEAF_SLOTS)
         return reserve_nodes(reserve, behind_sentinel, 0);
     uint32_t level = 1;
-    while (level < tree->height && region_inner_of(path.node[level])->count == REGION_INNER_SLOTS)
+    while (level < tree->height && region_inner_of(path.at[level].node)->count == REGION_INNER_SLOTS)
         level++;
     return reserve_nodes(reserve, 1, level < tree->height ? level - 1 : level);
 }
@@ -275,7 +279,7 @@ zx_status_t region_reserve(struct region_reserve *reserve, const struct region_t
 /* The nodes of one level when `slots` came in ascending order. */
 static uint64_t ascending_nodes(uint64_t slots, unsigned capacity, unsigned edge)
 {
-    return slots <= capacity ? 1 : 1 + (slots - edge) / (capacity + 1 - edge);
+    return slots <= capacity ? 1 : 1 + (slots - edge - 1) / (capacity - edge);
 }
 
 zx_status_t region_reserve_ascending(struct region_reserve *reserve, uint64_t insertions)
@@ -423,8 +427,8 @@ static void grow_root(struct region_tree *tree, struct region_reserve *reserve, 
     root->child[0] = tree->root;
     root->count = 1;
     tree->root = (struct region_node *)root;
-    path->node[tree->height] = tree->root;
-    path->index[tree->height] = 0;
+    path->at[tree->height].node = tree->root;
+    path->at[tree->height].index = 0;
     tree->height++;
 }
 
@@ -441,15 +445,15 @@ static void split(struct region_tree *tree, struct region_reserve *reserve, stru
 {
     if (level + 1 == tree->height)
         grow_root(tree, reserve, path);
-    else if (region_inner_of(path->node[level + 1])->count == REGION_INNER_SLOTS)
+    else if (region_inner_of(path->at[level + 1].node)->count == REGION_INNER_SLOTS)
         split(tree, reserve, path, level + 1);
 
-    struct region_inner *parent = region_inner_of(path->node[level + 1]);
-    unsigned at = path->index[level + 1], index = path->index[level], keep;
+    struct region_inner *parent = region_inner_of(path->at[level + 1].node);
+    unsigned at = path->at[level + 1].index, index = path->at[level].index, keep;
     struct region_node *right_node;
     zx_vaddr_t border;
     if (level == 0) {
-        struct region_leaf *left = region_leaf_of(path->node[0]), *right = take_leaf(tree, reserve);
+        struct region_leaf *left = region_leaf_of(path->at[0].node), *right = take_leaf(tree, reserve);
         keep = split_point(index, REGION_LEAF_SLOTS, LEAF_EDGE);
         right->base[0] = left->base[left->count];
         leaf_move_right(left, right, REGION_LEAF_SLOTS - keep);
@@ -458,7 +462,7 @@ static void split(struct region_tree *tree, struct region_reserve *reserve, stru
         border = right->base[0];
         right_node = (struct region_node *)right;
     } else {
-        struct region_inner *left = region_inner_of(path->node[level]), *right = take_inner(tree, reserve);
+        struct region_inner *left = region_inner_of(path->at[level].node), *right = take_inner(tree, reserve);
         keep = split_point(index, REGION_INNER_SLOTS, INNER_EDGE);
         inner_move_right(left, right, REGION_INNER_SLOTS - keep);
         border = right->key[0];
@@ -469,9 +473,9 @@ static void split(struct region_tree *tree, struct region_reserve *reserve, stru
     parent->summary[at] = node_summary(parent->child[at], level);
     parent->summary[at + 1] = node_summary(right_node, level);
     if (index >= keep) {
-        path->node[level] = right_node;
-        path->index[level] = (uint8_t)(index - keep);
-        path->index[level + 1] = (uint8_t)(at + 1);
+        path->at[level].node = right_node;
+        path->at[level].index = index - keep;
+        path->at[level + 1].index = at + 1;
     }
 }
 
@@ -515,10 +519,10 @@ static bool level_out(struct region_inner *parent, unsigned i, uint32_t level)
 static void refill(struct region_tree *tree, const struct path *path)
 {
     for (uint32_t level = 0; level + 1 < tree->height; level++) {
-        if (node_count(path->node[level], level) >= (level == 0 ? LEAF_MIN : INNER_MIN))
+        if (node_count(path->at[level].node, level) >= (level == 0 ? LEAF_MIN : INNER_MIN))
             break;
-        struct region_inner *parent = region_inner_of(path->node[level + 1]);
-        unsigned i = path->index[level + 1];
+        struct region_inner *parent = region_inner_of(path->at[level + 1].node);
+        unsigned i = path->at[level + 1].index;
         if (!level_out(parent, i + 1 < parent->count ? i : i - 1, level))
             break;
     }
@@ -564,12 +568,12 @@ void region_tree_insert(struct region_tree *tree, struct region_reserve *reserve
     VM_ASSERT_TREE(tree->base <= base && base < end && end <= tree->end, tree);
     if (!tree->root)
         plant(tree, reserve);
-    struct path path = {0};
+    struct path path;
     descend(tree, base, &path);
-    if (region_leaf_of(path.node[0])->count == REGION_LEAF_SLOTS)
+    if (region_leaf_of(path.at[0].node)->count == REGION_LEAF_SLOTS)
         split(tree, reserve, &path, 0);
-    struct region_leaf *leaf = region_leaf_of(path.node[0]);
-    unsigned i = path.index[0];
+    struct region_leaf *leaf = region_leaf_of(path.at[0].node);
+    unsigned i = path.at[0].index;
     zx_vaddr_t lo = leaf->end[i], hi = leaf->base[i + 1];
     VM_ASSERT_TREE(lo <= base && end <= hi, tree);
     leaf_insert(leaf, i + 1, base, end, value);
@@ -593,8 +597,8 @@ static struct region_leaf *descend_to(const struct region_tree *tree, zx_vaddr_t
 {
     VM_ASSERT_TREE(tree->root && base >= tree->base && base < tree->end, tree);
     descend(tree, base, path);
-    struct region_leaf *leaf = region_leaf_of(path->node[0]);
-    VM_ASSERT_TREE(leaf->base[path->index[0]] == base && leaf->end[path->index[0]] > base, tree);
+    struct region_leaf *leaf = region_leaf_of(path->at[0].node);
+    VM_ASSERT_TREE(leaf->base[path->at[0].index] == base && leaf->end[path->at[0].index] > base, tree);
     return leaf;
 }
 
@@ -603,15 +607,15 @@ static void move_border(const struct region_tree *tree, const struct path *path,
 {
     struct path before = *path;
     uint32_t level = 1;
-    while (level + 1 < REGION_HEIGHT_MAX && path->index[level] == 0)
+    while (level + 1 < REGION_HEIGHT_MAX && path->at[level].index == 0)
         level++;
-    region_inner_of(path->node[level])->key[path->index[level]] = border;
-    before.index[level]--;
+    region_inner_of(path->at[level].node)->key[path->at[level].index] = border;
+    before.at[level].index--;
     for (; level > 0; level--) {
-        before.node[level - 1] = region_inner_of(before.node[level])->child[before.index[level]];
-        before.index[level - 1] = (uint8_t)(node_count(before.node[level - 1], level - 1) - 1);
+        before.at[level - 1].node = region_inner_of(before.at[level].node)->child[before.at[level].index];
+        before.at[level - 1].index = (unsigned)node_count(before.at[level - 1].node, level - 1) - 1;
     }
-    struct region_leaf *leaf = region_leaf_of(before.node[0]);
+    struct region_leaf *leaf = region_leaf_of(before.at[0].node);
     leaf->base[leaf->count] = border;
     ascend(tree, &before, leaf_summary(leaf));
 }
@@ -630,9 +634,9 @@ static void leaf_remove(struct region_leaf *leaf, unsigned at)
 
 void *region_tree_remove(struct region_tree *tree, zx_vaddr_t base)
 {
-    struct path path = {0};
+    struct path path;
     struct region_leaf *leaf = descend_to(tree, base, &path);
-    unsigned i = path.index[0];
+    unsigned i = path.at[0].index;
     void *value = leaf->value[i];
     if (tree->count == 1) {
         region_tree_clear(tree);
@@ -663,9 +667,9 @@ void *region_tree_remove(struct region_tree *tree, zx_vaddr_t base)
 
 void region_tree_resize(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t new_base, zx_vaddr_t new_end)
 {
-    struct path path = {0};
+    struct path path;
     struct region_leaf *leaf = descend_to(tree, base, &path);
-    unsigned i = path.index[0];
+    unsigned i = path.at[0].index;
     VM_ASSERT_TREE(new_base < new_end && new_end <= leaf->base[i + 1], tree);
     if (i > 0) {
         VM_ASSERT_TREE(leaf->end[i - 1] <= new_base, tree);
@@ -683,8 +687,8 @@ void region_tree_resize(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t ne
 
 void region_tree_set_value(struct region_tree *tree, zx_vaddr_t base, void *value)
 {
-    struct path path = {0};
-    descend_to(tree, base, &path)->value[path.index[0]] = value;
+    struct path path;
+    descend_to(tree, base, &path)->value[path.at[0].index] = value;
 }
 
 void region_tree_set_span(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end)
@@ -692,15 +696,15 @@ void region_tree_set_span(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t 
     struct region_tree moved;
     region_tree_init(&moved, base, end);
     if (tree->root) {
-        struct path path = {0};
+        struct path path;
         descend(tree, tree->end - 1, &path);
-        struct region_leaf *leaf = region_leaf_of(path.node[0]);
+        struct region_leaf *leaf = region_leaf_of(path.at[0].node);
         VM_ASSERT_TREE(leaf->end[leaf->count - 1] <= end, tree);
         leaf->base[leaf->count] = end;
         ascend(tree, &path, leaf_summary(leaf));
 
         descend(tree, 0, &path);
-        leaf = region_leaf_of(path.node[0]);
+        leaf = region_leaf_of(path.at[0].node);
         VM_ASSERT_TREE(base <= leaf->base[1], tree);
         leaf->base[0] = leaf->end[0] = base;
         ascend(tree, &path, leaf_summary(leaf));
@@ -872,8 +876,8 @@ bool region_tree_check(const struct region_tree *tree, struct vm_sink *report)
 static size_t subtree_bytes(const struct region_node *node, uint32_t level)
 {
     if (level == 0)
-        return sizeof(struct region_leaf);
-    size_t bytes = sizeof(struct region_inner);
+        return vm_machine->region_leaf_cache.object_size;
+    size_t bytes = vm_machine->region_inner_cache.object_size;
     for (unsigned i = 0; i < region_inner_of(node)->count; i++)
         bytes += subtree_bytes(region_inner_of(node)->child[i], level - 1);
     return bytes;

@@ -21,7 +21,9 @@ static zx_status_t fetch_handles(const zx_handle_t *handles, size_t at, size_t e
                                  size_t *count)
 {
     *count = end - at < CLOSE_CHUNK ? end - at : CLOSE_CHUNK;
-    return port_copy_from_user(to, handles + at, *count * sizeof(*to));
+    /* Arithmetic on numbers: the pointer is the program's and may be anything. */
+    const void *from = (const void *)((uintptr_t)handles + at * sizeof(*handles));
+    return port_copy_from_user(to, from, *count * sizeof(*to));
 }
 
 zx_status_t zx_handle_close_many(const zx_handle_t *handles, size_t num_handles)

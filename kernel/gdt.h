@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* gdt.h: segments, the task-state segment and the stacks that it names. Also read by assembly. */
+#ifndef KERNEL_GDT_H_
+#define KERNEL_GDT_H_
+
+#define SELECTOR_KERNEL_CODE 0x08
+#define SELECTOR_KERNEL_DATA 0x10
+#define SELECTOR_USER_DATA   0x23 /* behind a slot for 32-bit user code, in the order that sysret wants */
+#define SELECTOR_USER_CODE   0x2b
+#define SELECTOR_TSS         0x30
+
+/* Stacks of their own, by number in the interrupt gates; 0 is the running one. */
+#define IST_DOUBLE_FAULT 1
+#define IST_NMI          2
+#define IST_MACHINE      3
+#define IST_PAGE_FAULT   4
+#define IST_COUNT        4
+
+#define TSS_RSP0 4 /* offset */
+
+#ifndef __ASSEMBLER__
+#include <stdbool.h>
+#include <stdint.h>
+
+void gdt_start(void);
+
+/*
+ * A page fault while one is being reported must not overwrite the first one's frame: the page-fault stack is handed out in steps. Each
+ * level of nesting moves its top down; below the last lies a guard page, and touching that is a double fault.
+ */
+void gdt_page_fault_nest(void);
+void gdt_page_fault_unnest(void);
+void gdt_page_fault_reset(void);
+
+/* The pages that lie below the stacks and are not to be mapped. */
+unsigned gdt_guard_count(void);
+const void *gdt_guard(unsigned index);
+#endif
+
+#endif /* KERNEL_GDT_H_ */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* port.h: what the kernel asks of its side of the core's port. */
+#ifndef KERNEL_PORT_H_
+#define KERNEL_PORT_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vm_aspace;
+struct vm_process;
+
+/* Makes `process` the one that calls are made for; returns the one before. */
+struct vm_process *port_set_process(struct vm_process *process);
+
+/* The space that ring 3 is being entered in; null: the running process's. */
+void port_set_user_aspace(struct vm_aspace *aspace);
+struct vm_aspace *port_running_aspace(void);
+
+/* The nth allocation from now fails (0: none), and all after it where persistent. */
+void port_fail_allocation(uint64_t nth, bool persistent);
+uint64_t port_allocation_count(void);
+void port_reset_allocations(void);
+
+/* From here on locks do nothing: a report looks at structures that someone may have been changing. */
+void port_stop_locking(void);
+
+#endif /* KERNEL_PORT_H_ */

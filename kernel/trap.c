@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trap.c: exceptions. Those of ring 3 end the visit there (trap_run_user); those of the kernel are caught where someone is
+ * prepared (trap_catch), and otherwise reported in full and the machine stops.
+ *
+ * Reporting may itself fault: each further exception reports less, and the fourth only stops.
+ */
+#include <stddef.h>
+#include <vm/aspace.h>
+#include <vm/format.h>
+#include <vm/machine.h>
+
+#include "gdt.h"
+#include "io.h"
+#include "paging.h"
+#include "port.h"
+#include "power.h"
+#include "symbols.h"
+#include "trap.h"
+
+#define STUB_SIZE   16
+#define GATE        0x8eu /* present, an interrupt gate */
+#define GATE_USER   0xeeu /* may be raised by ring 3 */
+#define VECTORS     256
+#define FRAMES_MAX  32
+#define REPORTS_MAX 3
+
+struct gate {
+    uint16_t offset_low, selector;
+    uint8_t ist, type;
+    uint16_t offset_middle;
+    uint32_t offset_high, reserved;
+};
+
+/* trap.S */
+extern const char trap_stubs[];
+bool trap_call(uint64_t *anchor, void (*function)(void *), void *context);
+_Noreturn void trap_unwind(uint64_t anchor);
+void trap_enter_user(uint64_t *anchor, const struct user_registers *registers);
+void trap(struct trap_frame *frame, uint64_t cr2);
+
+static const char *const names[TRAP_EXCEPTIONS] = {
+    "divide error",
+    "debug",
+    "non-maskable interrupt",
+    "breakpoint",
+    "overflow",
+    "bound range exceeded",
+    "invalid opcode",
+    "device not available",
+    "double fault",
+    "coprocessor segment overrun",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "reserved (15)",
+    "x87 floating point",
+    "alignment check",
+    "machine check",
+    "SIMD floating point",
+    "virtualisation",
+    "control protection",
+    "reserved (22)",
+    "reserved (23)",
+    "reserved (24)",
+    "reserved (25)",
+    "reserved (26)",
+    "reserved (27)",
+    "hypervisor injection",
+    "VMM communication",
+    "security",
+    "reserved (31)",
+};
+
+static struct gate gates[VECTORS];
+static uint64_t user_anchor, catch_anchor; /* stack pointers; 0: nobody waits */
+static struct trap_frame caught;
+static uint64_t caught_cr2;
+static unsigned reports;
+
+/* ---- Set-up ---- */
+
+static uint8_t ist_of(unsigned vector)
+{
+    switch (vector) {
+    case 2:
+        return IST_NMI;
+    case TRAP_DOUBLE_FAULT:
+        return IST_DOUBLE_FAULT;
+    case TRAP_PAGE_FAULT:
+        return IST_PAGE_FAULT;
+    case 18:
+        return IST_MACHINE;
+    default:
+        return 0;
+    }
+}
+
+static void set_gate(unsigned vector)
+{
+    uint64_t stub = (uintptr_t)trap_stubs + vector * STUB_SIZE;
+    bool user = vector == TRAP_BREAKPOINT || vector == TRAP_DONE;
+    gates[vector] = (struct gate){.offset_low = (uint16_t)stub,
+                                  .selector = SELECTOR_KERNEL_CODE,
+                                  .ist = ist_of(vector),
+                                  .type = user ? GATE_USER : GATE,
+                                  .offset_middle = (uint16_t)(stub >> 16),
+                                  .offset_high = (uint32_t)(stub >> 32)};
+}
+
+/* The interrupt controllers, moved away from the exceptions, everything masked. */
+static void quiet_controllers(void)
+{
+    static const uint8_t first[] = {0x11, 0x20, 0x04, 0x01, 0xff}, second[] = {0x11, 0x28, 0x02, 0x01, 0xff};
+    outb(0x20, first[0]);
+    outb(0xa0, second[0]);
+    for (unsigned i = 1; i < sizeof(first); i++) {
+        outb(0x21, first[i]);
+        outb(0xa1, second[i]);
+    }
+}
+
+void trap_start(void)
+{
+    struct {
+        uint16_t limit;
+        const struct gate *base;
+    } __attribute__((packed)) pointer = {sizeof(gates) - 1, gates};
+
+    for (unsigned vector = 0; vector < VECTORS; vector++)
+        set_gate(vector);
+    quiet_controllers();
+    __asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+/* ---- Reports ---- */
+
+static bool is_stack(uint64_t address)
+{
+    return address >= (uintptr_t)image_data && address < (uintptr_t)image_end - 16 && address % 8 == 0;
+}
+
+static void print_call(uint64_t rip)
+{
+    uint64_t offset;
+    const char *name = symbol_at(rip, &offset);
+    if (name != NULL)
+        vm_print(&vm_log_sink, "  %016llx %s+0x%llx\n", (unsigned long long)rip, name, (unsigned long long)offset);
+    else
+        vm_print(&vm_log_sink, "  %016llx\n", (unsigned long long)rip);
+}
+
+void trap_print_stack(uint64_t rip, uint64_t rbp)
+{
+    vm_print(&vm_log_sink, "stack:\n");
+    print_call(rip);
+    for (unsigned i = 0; i < FRAMES_MAX && is_stack(rbp); i++) {
+        const uint64_t *frame = (const uint64_t *)(uintptr_t)rbp;
+        if (symbol_at(frame[1], NULL) == NULL)
+            break;
+        print_call(frame[1]);
+        if (frame[0] <= rbp)
+            break;
+        rbp = frame[0];
+    }
+}
+
+static void print_error_code(const struct trap_frame *frame)
+{
+    uint64_t error = frame->error;
+    if (frame->vector == TRAP_PAGE_FAULT)
+        vm_print(&vm_log_sink, "error: 0x%llx: %s %s, %s%s\n", (unsigned long long)error,
+                 error & PF_USER ? "user" : "kernel",
+                 error & PF_FETCH   ? "fetch"
+                 : error & PF_WRITE ? "write"
+                                    : "read",
+                 error & PF_PRESENT ? "not permitted" : "not present",
+                 error & PF_RESERVED ? ", reserved bit set in a table" : "");
+    else if (error != 0)
+        vm_print(&vm_log_sink, "error: 0x%llx: selector 0x%llx in the %s%s\n", (unsigned long long)error,
+                 (unsigned long long)(error & 0xfff8),
+                 error & 2   ? "IDT"
+                 : error & 4 ? "LDT"
+                             : "GDT",
+                 error & 1 ? ", external event" : "");
+}
+
+static void print_registers(const struct trap_frame *frame, uint64_t cr2)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"rax", frame->rax}, {"rbx", frame->rbx},       {"rcx", frame->rcx},  {"rdx", frame->rdx}, {"rsi", frame->rsi},
+        {"rdi", frame->rdi}, {"rbp", frame->rbp},       {"rsp", frame->rsp},  {"r8 ", frame->r8},  {"r9 ", frame->r9},
+        {"r10", frame->r10}, {"r11", frame->r11},       {"r12", frame->r12},  {"r13", frame->r13}, {"r14", frame->r14},
+        {"r15", frame->r15}, {"rip", frame->rip},       {"flg", frame->rflags}, {"cs ", frame->cs},  {"ss ", frame->ss},
+        {"cr0", read_cr0()}, {"cr2", cr2},              {"cr3", read_cr3()},  {"cr4", read_cr4()},
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        vm_print(&vm_log_sink, "%s %016llx%s", rows[i].name, (unsigned long long)rows[i].value,
+                 i % 4 == 3 ? "\n" : "  ");
+}
+
+/* The regions around the address of a page fault, in the space that it belongs to. */
+static void print_regions(uint64_t cr2)
+{
+    if (vm_machine_current() == NULL)
+        return;
+    struct vm_aspace *aspace = cr2 >= VM_KERNEL_ASPACE_BASE ? vm_aspace_kernel() : port_running_aspace();
+    if (aspace == NULL)
+        return;
+    vm_print(&vm_log_sink, "regions around %016llx:\n", (unsigned long long)cr2);
+    port_stop_locking();
+    vm_aspace_dump_around(aspace, cr2, &vm_log_sink);
+}
+
+void trap_report(const struct trap_frame *frame, uint64_t cr2)
+{
+    const char *name = frame->vector < TRAP_EXCEPTIONS ? names[frame->vector] : "unexpected interrupt";
+    vm_print(&vm_log_sink, "\nexception %llu: %s%s\n", (unsigned long long)frame->vector, name,
+             frame->cs & 3 ? " in ring 3" : "");
+    print_error_code(frame);
+    if (reports > 2)
+        return;
+    print_registers(frame, cr2);
+    if (!(frame->cs & 3))
+        trap_print_stack(frame->rip, frame->rbp);
+    if (reports <= 1 && frame->vector == TRAP_PAGE_FAULT)
+        print_regions(cr2);
+}
+
+/* ---- Traps ---- */
+
+static _Noreturn void unwind(uint64_t *anchor, const struct trap_frame *frame, uint64_t cr2)
+{
+    uint64_t to = *anchor;
+    *anchor = 0;
+    caught = *frame;
+    caught_cr2 = cr2;
+    gdt_page_fault_reset();
+    trap_unwind(to);
+}
+
+void trap(struct trap_frame *frame, uint64_t cr2)
+{
+    if (frame->vector == TRAP_SERIAL) {
+        outb(0x20, 0x20); /* it only ends a halt */
+        return;
+    }
+    if ((frame->cs & 3) != 0 && user_anchor != 0)
+        unwind(&user_anchor, frame, cr2);
+    if (catch_anchor != 0)
+        unwind(&catch_anchor, frame, cr2);
+    if (frame->vector == TRAP_PAGE_FAULT)
+        gdt_page_fault_nest();
+    if (reports++ < REPORTS_MAX)
+        trap_report(frame, cr2);
+    power_off(1);
+}
+
+bool trap_catch(void (*function)(void *context), void *context, struct trap_frame *frame, uint64_t *cr2)
+{
+    bool was_caught = trap_call(&catch_anchor, function, context);
+    catch_anchor = 0;
+    if (was_caught) {
+        *frame = caught;
+        *cr2 = caught_cr2;
+    }
+    return was_caught;
+}
+
+void trap_run_user(const struct user_registers *registers, struct trap_frame *frame, uint64_t *cr2)
+{
+    trap_enter_user(&user_anchor, registers);
+    *frame = caught;
+    *cr2 = caught_cr2;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* trap.h: exceptions: what the processor saved, and what can be done about it. */
+#ifndef KERNEL_TRAP_H_
+#define KERNEL_TRAP_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum trap_vector {
+    TRAP_BREAKPOINT = 3,
+    TRAP_DOUBLE_FAULT = 8,
+    TRAP_PROTECTION = 13,
+    TRAP_PAGE_FAULT = 14,
+    TRAP_EXCEPTIONS = 32,
+    TRAP_SERIAL = 0x24, /* the serial line's interrupt */
+    TRAP_DONE = 0x80,   /* ring 3 has finished */
+};
+
+/* Bits of a page fault's error code. */
+#define PF_PRESENT  (1u << 0)
+#define PF_WRITE    (1u << 1)
+#define PF_USER     (1u << 2)
+#define PF_RESERVED (1u << 3)
+#define PF_FETCH    (1u << 4)
+
+/* As trap.S pushes it. */
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* Fills the interrupt table and loads it. */
+void trap_start(void);
+
+/* Calls function(context). True: an exception in the kernel cut it short; *frame is what the processor saved, *cr2 the address
+   of a page fault. Nests not. */
+bool trap_catch(void (*function)(void *context), void *context, struct trap_frame *frame, uint64_t *cr2);
+
+/* Everything about an exception, to the log. */
+void trap_report(const struct trap_frame *frame, uint64_t cr2);
+
+/* The calls that led here, with names; from the frame pointer of the caller, or of a frame. */
+void trap_print_stack(uint64_t rip, uint64_t rbp);
+
+/* ---- Ring 3 ---- */
+
+struct user_registers {
+    uint64_t rip, rsp, rcx, rsi, rdi;
+};
+
+/* Runs ring 3 from these registers until it traps; what the processor saved is then in *frame, the fault's address in *cr2. */
+void trap_run_user(const struct user_registers *registers, struct trap_frame *frame, uint64_t *cr2);
+
+#endif /* KERNEL_TRAP_H_ */
