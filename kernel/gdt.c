@@ -46,8 +46,7 @@ static void describe_tss(void)
 {
     uint64_t base = (uintptr_t)&kernel_tss;
     uint64_t limit = sizeof(kernel_tss) - 1;
-    table[SELECTOR_TSS / 8] =
-        limit | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+    table[SELECTOR_TSS / 8] = limit | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
     table[SELECTOR_TSS / 8 + 1] = base >> 32;
 }
 

@@ -19,8 +19,8 @@
 #define TSS_RSP0 4 /* offset */
 
 #ifndef __ASSEMBLER__
-#include <stdbool.h>
-#include <stdint.h>
+#    include <stdbool.h>
+#    include <stdint.h>
 
 void gdt_start(void);
 

@@ -11,7 +11,14 @@
 #include "paging.h"
 #include "text.h"
 
-enum { TAG_END = 0, TAG_COMMAND_LINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MEMORY = 6, TAG_FRAMEBUFFER = 8 };
+enum {
+    TAG_END = 0,
+    TAG_COMMAND_LINE = 1,
+    TAG_LOADER = 2,
+    TAG_MODULE = 3,
+    TAG_MEMORY = 6,
+    TAG_FRAMEBUFFER = 8
+};
 
 struct tag {
     uint32_t type, size;
@@ -68,7 +75,8 @@ static void read_memory(const struct tag *tag)
     if (memory->entry_size < sizeof(struct memory_entry))
         return;
     const char *end = (const char *)tag + tag->size;
-    for (const char *at = (const char *)(memory + 1); at + memory->entry_size <= end; at += memory->entry_size) {
+    for (const char *at = (const char *)(memory + 1); at + memory->entry_size <= end;
+         at += memory->entry_size) {
         struct memory_entry entry;
         memcpy(&entry, at, sizeof(entry));
         if (entry.type == MEMORY_AVAILABLE && boot_info.memory_count < BOOT_RANGES_MAX)

@@ -10,7 +10,7 @@
 #define BOOT_RANGES_MAX  64
 
 struct boot_module {
-    char name[64];    /* the first word of its command line */
+    char name[64]; /* the first word of its command line */
     zx_paddr_t base;
     size_t size;
 };

@@ -131,8 +131,8 @@ void paging_start(void)
     map_image();
     map(USER_WINDOW_CODE, kernel_to_physical(user_window_code), ZX_PAGE_SIZE, X86_PTE_PRESENT | X86_PTE_USER,
         false);
-    map(USER_WINDOW_BUFFER, kernel_to_physical(user_window_buffer), ZX_PAGE_SIZE,
-        KERNEL_DATA | X86_PTE_USER, false);
+    map(USER_WINDOW_BUFFER, kernel_to_physical(user_window_buffer), ZX_PAGE_SIZE, KERNEL_DATA | X86_PTE_USER,
+        false);
     write_cr3(kernel_root);
     paging_forget_global();
 }

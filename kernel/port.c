@@ -8,6 +8,7 @@
  * Ring 3 visits leave their root loaded, so that a translation which the core fails to invalidate stays visible to the next one. Where a
  * space loses everything, the processor leaves it: its top-level table may be freed next.
  */
+#include <vm/arch_mmu.h>
 #include <vm/aspace.h>
 #include <vm/format.h>
 #include <vm/machine.h>
@@ -38,7 +39,7 @@ void port_root_table_created(zx_paddr_t root, bool user)
 
 static bool is_current(zx_paddr_t root)
 {
-    return (read_cr3() & ~ZX_PAGE_MASK) == root;
+    return (read_cr3() & X86_PTE_ADDRESS) == root;
 }
 
 void port_invalidate(const struct port_invalidation *invalidation)
@@ -168,7 +169,8 @@ void port_reset_allocations(void)
 static bool is_bad_range(const void *pointer, size_t size)
 {
     if (classes_held != 0 && !locking_stopped) {
-        vm_print(&vm_log_sink, "zvm: copy from or to a caller with locks held (classes 0x%x)\n", classes_held);
+        vm_print(&vm_log_sink, "zvm: copy from or to a caller with locks held (classes 0x%x)\n",
+                 classes_held);
         port_panic();
     }
     return size != 0 && (uintptr_t)pointer < DIRECT_MAP_BASE;
@@ -233,7 +235,8 @@ void port_panic(void)
     static bool again;
     if (!again) {
         again = true;
-        trap_print_stack((uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_frame_address(0));
+        const uint64_t *frame = __builtin_frame_address(0);
+        trap_print_stack(frame[1], frame[0]);
     }
     power_off(1);
 }

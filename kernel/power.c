@@ -8,12 +8,12 @@
 #include "power.h"
 #include "serial.h"
 
-#define QEMU_EXIT       0xf4   /* isa-debug-exit: value v ends QEMU with status (v << 1) | 1 */
-#define QEMU_SUCCESS    0x10   /* status 33 */
-#define QEMU_FAILURE    0x11   /* status 35 */
-#define BOCHS_SHUTDOWN  0x8900 /* ends Bochs at the word "Shutdown" */
-#define ACPI_CONTROL    0x604  /* where QEMU's firmware puts PM1a_CNT */
-#define ACPI_SOFT_OFF   0x2000
+#define QEMU_EXIT      0xf4   /* isa-debug-exit: value v ends QEMU with status (v << 1) | 1 */
+#define QEMU_SUCCESS   0x10   /* status 33 */
+#define QEMU_FAILURE   0x11   /* status 35 */
+#define BOCHS_SHUTDOWN 0x8900 /* ends Bochs at the word "Shutdown" */
+#define ACPI_CONTROL   0x604  /* where QEMU's firmware puts PM1a_CNT */
+#define ACPI_SOFT_OFF  0x2000
 
 void power_off(int status)
 {

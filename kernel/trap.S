@@ -17,7 +17,9 @@ trap_stubs:
 vector = 0
     .rept 256
     .balign STUB_SIZE
-    .if (vector >= 32) || !((ERROR_CODES >> vector) & 1)
+    .if vector >= 32
+    pushq $0
+    .elseif !((ERROR_CODES >> vector) & 1)
     pushq $0
     .endif
     pushq $vector

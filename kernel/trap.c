@@ -147,7 +147,8 @@ static void print_call(uint64_t rip)
     uint64_t offset;
     const char *name = symbol_at(rip, &offset);
     if (name != NULL)
-        vm_print(&vm_log_sink, "  %016llx %s+0x%llx\n", (unsigned long long)rip, name, (unsigned long long)offset);
+        vm_print(&vm_log_sink, "  %016llx %s+0x%llx\n", (unsigned long long)rip, name,
+                 (unsigned long long)offset);
     else
         vm_print(&vm_log_sink, "  %016llx\n", (unsigned long long)rip);
 }
@@ -193,11 +194,12 @@ static void print_registers(const struct trap_frame *frame, uint64_t cr2)
         const char *name;
         uint64_t value;
     } rows[] = {
-        {"rax", frame->rax}, {"rbx", frame->rbx},       {"rcx", frame->rcx},  {"rdx", frame->rdx}, {"rsi", frame->rsi},
-        {"rdi", frame->rdi}, {"rbp", frame->rbp},       {"rsp", frame->rsp},  {"r8 ", frame->r8},  {"r9 ", frame->r9},
-        {"r10", frame->r10}, {"r11", frame->r11},       {"r12", frame->r12},  {"r13", frame->r13}, {"r14", frame->r14},
-        {"r15", frame->r15}, {"rip", frame->rip},       {"flg", frame->rflags}, {"cs ", frame->cs},  {"ss ", frame->ss},
-        {"cr0", read_cr0()}, {"cr2", cr2},              {"cr3", read_cr3()},  {"cr4", read_cr4()},
+        {"rax", frame->rax}, {"rbx", frame->rbx},    {"rcx", frame->rcx}, {"rdx", frame->rdx},
+        {"rsi", frame->rsi}, {"rdi", frame->rdi},    {"rbp", frame->rbp}, {"rsp", frame->rsp},
+        {"r8 ", frame->r8},  {"r9 ", frame->r9},     {"r10", frame->r10}, {"r11", frame->r11},
+        {"r12", frame->r12}, {"r13", frame->r13},    {"r14", frame->r14}, {"r15", frame->r15},
+        {"rip", frame->rip}, {"flg", frame->rflags}, {"cs ", frame->cs},  {"ss ", frame->ss},
+        {"cr0", read_cr0()}, {"cr2", cr2},           {"cr3", read_cr3()}, {"cr4", read_cr4()},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         vm_print(&vm_log_sink, "%s %016llx%s", rows[i].name, (unsigned long long)rows[i].value,

@@ -59,12 +59,14 @@ static zx_status_t resolve(struct vm_aspace *aspace, const struct trap_frame *fr
 
 static zx_status_t stuck(zx_vaddr_t va)
 {
-    vm_print(&vm_log_sink, "user: the fault at %016llx is resolved, and comes again\n", (unsigned long long)va);
+    vm_print(&vm_log_sink, "user: the fault at %016llx is resolved, and comes again\n",
+             (unsigned long long)va);
     return ZX_ERR_INTERNAL;
 }
 
 /* Moves up to a page between va and the window's buffer; *left: bytes not moved. */
-static zx_status_t move(struct vm_aspace *aspace, zx_vaddr_t va, size_t size, enum user_access kind, size_t *left)
+static zx_status_t move(struct vm_aspace *aspace, zx_vaddr_t va, size_t size, enum user_access kind,
+                        size_t *left)
 {
     struct user_registers registers = {.rip = USER_WINDOW_CODE, .rcx = size};
     struct trap_frame frame;
@@ -142,8 +144,8 @@ static zx_status_t access_part(struct vm_aspace *aspace, zx_vaddr_t va, void *bu
     return status;
 }
 
-zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size, enum user_access kind,
-                        size_t *done)
+zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                        enum user_access kind, size_t *done)
 {
     zx_status_t status = ZX_OK;
 
@@ -151,7 +153,8 @@ zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, s
     port_set_user_aspace(aspace);
     while (status == ZX_OK && *done < size) {
         zx_vaddr_t at = va + *done;
-        size_t part = ZX_PAGE_SIZE - (at & ZX_PAGE_MASK); /* to the end of the page: parts never leave the canonical range */
+        size_t part = ZX_PAGE_SIZE -
+                      (at & ZX_PAGE_MASK); /* to the end of the page: parts never leave the canonical range */
         if (part > size - *done)
             part = size - *done;
         status = access_part(aspace, at, (char *)buffer + *done, part, kind, done);

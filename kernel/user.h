@@ -24,8 +24,8 @@ enum user_access { USER_READ, USER_WRITE, USER_EXECUTE };
  * Ring 3 accesses `size` bytes at va in that space, in ascending order; page faults are resolved through vm_aspace_page_fault. OK, or
  * the status with which a fault was refused; *done: bytes that were accessed. EXECUTE fetches one instruction.
  */
-zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size, enum user_access kind,
-                        size_t *done);
+zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                        enum user_access kind, size_t *done);
 
 /* Leaves the last space that was visited. */
 void user_leave(void);

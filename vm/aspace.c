@@ -155,7 +155,7 @@ void vm_aspace_rename(struct vm_aspace *aspace, const char *name)
 
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace)
 {
-    return aspace->table.root;
+    return __atomic_load_n(&aspace->table.root, __ATOMIC_ACQUIRE);
 }
 
 struct page_table *vm_aspace_page_table(struct vm_aspace *aspace)

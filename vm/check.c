@@ -111,31 +111,25 @@ static bool are_perms_legal(uint32_t perms)
     return (perms & ~ARCH_MMU_PERMS) == 0 && (perms == 0 || (perms & ARCH_MMU_READ) != 0);
 }
 
-/* The permissions of all parts: legal, within what the mapping may have; the parts tile it. */
+/* The permissions of all parts: legal, and within what the mapping may have. */
 static void check_protections(struct checker *checker, const struct vm_mapping *mapping)
 {
     const struct vm_region *region = &mapping->region;
-    const struct region_tree *tree = &mapping->protections;
-    struct region_entry entry;
-    zx_vaddr_t va = region->base, end = region->base + region->size;
+    zx_vaddr_t end = region->base + region->size, part_base, part_end;
 
-    checker->tree_bytes += region_tree_bytes(tree);
-    if (tree->count != 0 && !region_tree_check(tree, checker->report))
-        broken_region(checker, region, "its tree of protection ranges is broken");
-    for (uint64_t i = 0; i < (tree->count == 0 ? 1 : tree->count); i++) {
-        entry = (struct region_entry){.base = va, .end = end, .value = (void *)(uintptr_t)mapping->perms};
-        if (tree->count != 0 && (!region_tree_find_from(tree, va, &entry) || entry.base != va))
-            break;
-        uint32_t perms = (uint32_t)(uintptr_t)entry.value;
+    checker->tree_bytes += region_tree_bytes(&mapping->protections);
+    if (!protection_check(mapping, checker->report)) {
+        broken_region(checker, region, "its protection ranges are broken");
+        return;
+    }
+    for (zx_vaddr_t va = region->base; va < end; va = part_end) {
+        uint32_t perms = protection_range(mapping, va, &part_base, &part_end);
         if (!are_perms_legal(perms) || ((perms << CAN_MAP_SHIFT) & ~region->flags) != 0)
             broken(checker,
                    "mapping at 0x%llx of '%s': permissions 0x%x of [0x%llx, 0x%llx) exceed its flags 0x%x",
-                   (unsigned long long)region->base, region->aspace->name, perms,
-                   (unsigned long long)entry.base, (unsigned long long)entry.end, region->flags);
-        va = entry.end;
+                   (unsigned long long)region->base, region->aspace->name, perms, (unsigned long long)va,
+                   (unsigned long long)part_end, region->flags);
     }
-    if (va != end)
-        broken_region(checker, region, "its protection ranges do not tile it");
 }
 
 static void check_mapping(struct checker *checker, const struct vm_mapping *mapping)
@@ -380,11 +374,11 @@ static void check_vmo(struct checker *checker, const struct vm_vmo *vmo)
         broken_object(checker, &vmo->object, "its size is none");
     check_vmo_pages(checker, vmo);
     if (!mapping_tree_check(&vmo->mappings, checker->report)) {
-        broken_object(checker, &vmo->object, "its tree of mappings");
+        broken_object(checker, &vmo->object, "its tree of mappings is broken");
         return;
     }
-    for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false); mapping != NULL;
-         mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
+    for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false);
+         mapping != NULL; mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
         mappings++;
         if (mapping->vmo != vmo || !mapping->region.alive)
             broken_object(checker, &vmo->object, "lists a mapping that is dead, or another VMO's");

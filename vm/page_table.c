@@ -241,7 +241,6 @@ static void settle(struct page_table *table)
     if (pending->count == 0 && !list_is_empty(&table->freed))
         pending->everything = true;
     if (pending->count > 0 || pending->everything) {
-        pending->root = table->root;
         pending->global = !table->user;
         port_invalidate(pending);
         pending->count = 0;
@@ -268,6 +267,7 @@ zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t si
         return ZX_ERR_NO_MEMORY;
     table_adopt(table, root);
     table->root = root->paddr;
+    table->pending.root = root->paddr;
     port_root_table_created(table->root, user);
     return ZX_OK;
 }
@@ -311,8 +311,9 @@ void page_table_destroy(struct page_table *table)
         table_drop(table, root);
         table->pending.everything = true;
         table->pending.count = 0;
+        /* A processor that finds this root from now on finds none; one that found it earlier is waited for. */
+        __atomic_store_n(&table->root, 0, __ATOMIC_RELEASE);
         settle(table);
-        table->root = 0;
     }
     port_mutex_unlock(&table->lock);
 }

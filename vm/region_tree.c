@@ -789,14 +789,15 @@ static void complain(struct audit *audit, const char *what, const void *node, ui
     audit->ok = false;
 }
 
-static void audit_leaf(struct audit *audit, const struct region_leaf *leaf)
+/* False: too broken to be summed up. */
+static bool audit_leaf(struct audit *audit, const struct region_leaf *leaf)
 {
     bool first = audit->slots == 0;
     if (leaf != audit->next && !first)
         complain(audit, "the leaves are not linked in order", leaf, audit->at);
     if (leaf->count > REGION_LEAF_SLOTS || leaf->count < (audit->tree->height > 1 ? LEAF_MIN : 2)) {
         complain(audit, "number of slots", leaf, leaf->count);
-        return;
+        return false;
     }
     if (leaf->base[0] != audit->at)
         complain(audit, "does not begin where the one before ends", leaf, leaf->base[0]);
@@ -816,6 +817,7 @@ static void audit_leaf(struct audit *audit, const struct region_leaf *leaf)
     audit->at = leaf->base[leaf->count];
     audit->slots += leaf->count;
     audit->next = leaf->next;
+    return true;
 }
 
 static bool summaries_equal(const struct region_summary *a, const struct region_summary *b)
@@ -824,24 +826,23 @@ static bool summaries_equal(const struct region_summary *a, const struct region_
            a->best_align == b->best_align;
 }
 
-static void audit_node(struct audit *audit, const struct region_node *node, uint32_t level)
+static bool audit_node(struct audit *audit, const struct region_node *node, uint32_t level)
 {
-    if (level == 0) {
-        audit_leaf(audit, region_leaf_of(node));
-        return;
-    }
+    if (level == 0)
+        return audit_leaf(audit, region_leaf_of(node));
     const struct region_inner *inner = region_inner_of(node);
     unsigned least = level + 1 < audit->tree->height ? INNER_MIN : 2;
     if (inner->count > REGION_INNER_SLOTS || inner->count < least) {
         complain(audit, "number of children", inner, inner->count);
-        return;
+        return false;
     }
     if (inner->key[0] != 0)
         complain(audit, "first key is not 0", inner, inner->key[0]);
     for (unsigned i = 0; i < inner->count; i++) {
         if (i > 0 && inner->key[i] != audit->at)
             complain(audit, "key is not where its child begins", inner, inner->key[i]);
-        audit_node(audit, inner->child[i], level - 1);
+        if (!audit_node(audit, inner->child[i], level - 1))
+            continue;
         struct region_summary sum = node_summary(inner->child[i], level - 1);
         if (!summaries_equal(&sum, &inner->summary[i]))
             complain(audit, "summary differs from a recount, child", inner, i);
@@ -849,6 +850,7 @@ static void audit_node(struct audit *audit, const struct region_node *node, uint
     for (uint64_t i = inner->count; i < REGION_INNER_SLOTS; i++)
         if (inner->key[i] != UINT64_MAX)
             complain(audit, "unused key is not all ones", inner, inner->key[i]);
+    return true;
 }
 
 bool region_tree_check(const struct region_tree *tree, struct vm_sink *report)

@@ -250,7 +250,7 @@ static size_t chunk(uint64_t offset, size_t size)
 
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size)
 {
-    char *to = user_to;
+    uintptr_t to = (uintptr_t)user_to; /* a program's pointer may be anything: arithmetic on numbers */
     char bytes[COPY_CHUNK];
     do {
         size_t step = chunk(offset, size);
@@ -265,7 +265,7 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
         else
             memset(bytes, 0, step);
         port_mutex_unlock(&vmo->lock);
-        if (step != 0 && port_copy_to_user(to, bytes, step) != ZX_OK)
+        if (step != 0 && port_copy_to_user((void *)to, bytes, step) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
         to += step;
         offset += step;
@@ -275,13 +275,13 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
 }
 
 /* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is written. */
-static zx_status_t probe_user(const char *from, size_t size)
+static zx_status_t probe_user(uintptr_t from, size_t size)
 {
     char byte;
     for (size_t at = 0; at < size; at += PAGE_SIZE)
-        if (port_copy_from_user(&byte, from + at, 1) != ZX_OK)
+        if (port_copy_from_user(&byte, (const void *)(from + at), 1) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
-    return size == 0 ? ZX_OK : port_copy_from_user(&byte, from + size - 1, 1);
+    return size == 0 ? ZX_OK : port_copy_from_user(&byte, (const void *)(from + size - 1), 1);
 }
 
 static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const char *bytes, size_t size)
@@ -299,7 +299,7 @@ static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const
    call halfway; a prefix is then written. */
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size)
 {
-    const char *from = user_from;
+    uintptr_t from = (uintptr_t)user_from;
     char bytes[COPY_CHUNK];
     port_mutex_lock(&vmo->lock);
     bool inside = in_range_locked(vmo, offset, size);
@@ -311,7 +311,7 @@ zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset
     zx_status_t status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
     while (size != 0 && status == ZX_OK) {
         size_t step = chunk(offset, size);
-        if (port_copy_from_user(bytes, from, step) != ZX_OK)
+        if (port_copy_from_user(bytes, (const void *)from, step) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
         port_mutex_lock(&vmo->lock);
         status = write_chunk_locked(vmo, offset, bytes, step);

@@ -27,7 +27,8 @@ static void test_numbers(void **state)
         SAME("%zu|%zx", (size_t)v, (size_t)v);
         SAME("[%30lld] [%-30lld] [%030lld]", v, v, v);
         SAME("[%3d] [%-3d] [%03d]", (int)v, (int)v, (int)v);
-        SAME("[%016llx] [%16llx] [%-16llX]", (unsigned long long)v, (unsigned long long)v, (unsigned long long)v);
+        SAME("[%016llx] [%16llx] [%-16llX]", (unsigned long long)v, (unsigned long long)v,
+             (unsigned long long)v);
         SAME("[%*d] [%-*d] [%0*x]", 12, (int)v, 12, (int)v, 12, (unsigned)v);
     }
     SAME("[%*d]", -8, 5);
@@ -103,8 +104,9 @@ static void test_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_text),     cmocka_unit_test(test_null_and_unknown),
-        cmocka_unit_test(test_buffer_ends), cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_numbers),          cmocka_unit_test(test_text),
+        cmocka_unit_test(test_null_and_unknown), cmocka_unit_test(test_buffer_ends),
+        cmocka_unit_test(test_statuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -416,7 +416,7 @@ static void test_stop_reports_leaks(void **state)
     host_memory_unmap(memory);
 }
 
-/* From too little memory to just enough: null until it is enough, then a machine that stops without a leak. */
+/* From too little memory to just enough, and with each allocation failing in turn: null, then a machine that stops without a leak. */
 static void test_start_in_little_memory(void **state)
 {
     (void)state;
@@ -434,6 +434,14 @@ static void test_start_in_little_memory(void **state)
             check_status(vm_machine_stop(&vm_log_sink), ZX_OK, __FILE__, __LINE__);
     }
     assert_true(started);
+    struct vm_machine_config config = {.memory = &memory, .memory_count = 1};
+    unsigned failures = 0;
+    for (host_fail_allocation(1, false); vm_machine_start(&config) == NULL;
+         host_fail_allocation(++failures + 1, false))
+        assert_null(vm_machine_current());
+    host_fail_allocation(0, false);
+    assert_true(failures >= 3); /* the zero page, a VMAR, a page table */
+    check_status(vm_machine_stop(&vm_log_sink), ZX_OK, __FILE__, __LINE__);
     vm_machine_select(before);
     host_memory_unmap(memory);
 }

@@ -99,9 +99,11 @@ static void touch(struct fixture *fixture, size_t page)
 
     if (flags == 0)
         return;
-    assert_int_equal(processor_access(fixture->aspace, page_va(page), &byte, 1, PROCESSOR_READ, &done), ZX_OK);
+    assert_int_equal(processor_access(fixture->aspace, page_va(page), &byte, 1, PROCESSOR_READ, &done),
+                     ZX_OK);
     if (flags & ARCH_MMU_WRITE)
-        assert_int_equal(processor_access(fixture->aspace, page_va(page), &byte, 1, PROCESSOR_WRITE, &done), ZX_OK);
+        assert_int_equal(processor_access(fixture->aspace, page_va(page), &byte, 1, PROCESSOR_WRITE, &done),
+                         ZX_OK);
     if (flags & ARCH_MMU_EXECUTE)
         assert_int_equal(processor_access(fixture->aspace, page_va(page), &byte, 1, PROCESSOR_EXECUTE, &done),
                          ZX_OK);
@@ -293,11 +295,11 @@ static void test_tables_come_and_go(void **state)
     zx_paddr_t paddr = machine_memory.base;
 
     assert_int_equal(fixture->table->table_pages, 1);
-    assert_int_equal(page_table_map(fixture->table, page_va(0), paddr, PAGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR),
-                     ZX_OK);
+    assert_int_equal(
+        page_table_map(fixture->table, page_va(0), paddr, PAGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR), ZX_OK);
     assert_int_equal(fixture->table->table_pages, 4);
-    assert_int_equal(page_table_map(fixture->table, page_va(1), paddr, PAGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR),
-                     ZX_OK);
+    assert_int_equal(
+        page_table_map(fixture->table, page_va(1), paddr, PAGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR), ZX_OK);
     assert_int_equal(fixture->table->table_pages, 4);
     assert_int_equal(pmm_count(VM_PAGE_MMU), 4 + vm_machine->kernel_aspace->table.table_pages);
     page_table_unmap(fixture->table, page_va(0), PAGE_SIZE);
@@ -333,8 +335,9 @@ static void test_large_pages(void **state)
 
     /* Another run over all of it takes the small ones' table away again. */
     uint64_t tables = fixture->table->table_pages;
-    assert_int_equal(page_table_map(fixture->table, page_va(512), paddr, LARGE_SIZE, RX, PAGE_TABLE_EXISTING_REPLACE),
-                     ZX_OK);
+    assert_int_equal(
+        page_table_map(fixture->table, page_va(512), paddr, LARGE_SIZE, RX, PAGE_TABLE_EXISTING_REPLACE),
+        ZX_OK);
     assert_int_equal(query(fixture, page_va(600)).size, LARGE_SIZE);
     assert_int_equal(fixture->table->table_pages, tables - 1);
     assert_true(page_table_check(fixture->table, &vm_log_sink));
@@ -370,7 +373,8 @@ static void test_gigabyte_pages(void **state)
     assert_int_equal(page_table_map(table, va + LARGE_SIZE, 0, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_REPLACE),
                      ZX_ERR_NO_MEMORY);
     assert_int_equal(query(fixture, va + LARGE_SIZE).size, GIB);
-    assert_int_equal(page_table_map(table, va + LARGE_SIZE, 0, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_REPLACE), ZX_OK);
+    assert_int_equal(page_table_map(table, va + LARGE_SIZE, 0, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_REPLACE),
+                     ZX_OK);
     assert_int_equal(table->table_pages, 4);
     assert_int_equal(query(fixture, va + LARGE_SIZE).paddr, 0);
     assert_int_equal(query(fixture, va + LARGE_SIZE + PAGE_SIZE).flags, RO);
@@ -432,21 +436,43 @@ static void test_accessed_and_dirty(void **state)
     size_t done;
     char byte = 1;
 
-    assert_int_equal(page_table_map(fixture->table, page_va(0), paddr, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_ERROR),
-                     ZX_OK);
+    assert_int_equal(
+        page_table_map(fixture->table, page_va(0), paddr, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_ERROR), ZX_OK);
     assert_false(query(fixture, page_va(0)).accessed);
     assert_int_equal(processor_access(fixture->aspace, page_va(0), &byte, 1, PROCESSOR_WRITE, &done), ZX_OK);
     assert_true(query(fixture, page_va(0)).accessed && query(fixture, page_va(0)).dirty);
     page_table_protect(fixture->table, page_va(0), PAGE_SIZE, RO);
     assert_true(query(fixture, page_va(0)).accessed && query(fixture, page_va(0)).dirty);
     /* The same page with more rights keeps what was noted; another page starts afresh. */
-    assert_int_equal(page_table_map(fixture->table, page_va(0), paddr, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_REPLACE),
-                     ZX_OK);
-    assert_true(query(fixture, page_va(0)).dirty);
     assert_int_equal(
-        page_table_map(fixture->table, page_va(0), paddr + PAGE_SIZE, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_REPLACE),
-        ZX_OK);
+        page_table_map(fixture->table, page_va(0), paddr, PAGE_SIZE, RW, PAGE_TABLE_EXISTING_REPLACE), ZX_OK);
+    assert_true(query(fixture, page_va(0)).dirty);
+    assert_int_equal(page_table_map(fixture->table, page_va(0), paddr + PAGE_SIZE, PAGE_SIZE, RW,
+                                    PAGE_TABLE_EXISTING_REPLACE),
+                     ZX_OK);
     assert_false(query(fixture, page_va(0)).accessed || query(fixture, page_va(0)).dirty);
+}
+
+/* More separate ranges than a batch holds: all of the space is forgotten. */
+static void test_many_removals_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (size_t gaps = PORT_INVALIDATION_MAX - 1; gaps <= PORT_INVALIDATION_MAX + 1; gaps++) {
+        for (size_t i = 0; i < gaps; i++) {
+            assert_int_equal(page_table_map(fixture->table, page_va(3 * i), machine_memory.base, PAGE_SIZE,
+                                            RO, PAGE_TABLE_EXISTING_ERROR),
+                             ZX_OK);
+            model_set(fixture, 3 * i, 1, machine_memory.base, RO, PAGE_TABLE_EXISTING_ERROR);
+            touch(fixture, 3 * i);
+        }
+        compare(fixture);
+        assert_int_equal(processor_cached(0), gaps);
+        page_table_unmap(fixture->table, page_va(0), 3 * gaps * PAGE_SIZE);
+        model_change(fixture, 0, 3 * gaps, 0);
+        compare(fixture);
+        assert_int_equal(processor_cached(0), 0);
+    }
 }
 
 /* The kernel's span ends where addresses end. */
@@ -459,7 +485,8 @@ static void test_top_of_the_kernel(void **state)
     (void)state;
     assert_int_equal(page_table_init(&table, VM_KERNEL_ASPACE_BASE, VM_KERNEL_ASPACE_SIZE, false), ZX_OK);
     assert_int_equal(page_table_map(&table, last, 0, PAGE_SIZE, KERN, PAGE_TABLE_EXISTING_ERROR), ZX_OK);
-    assert_int_equal(page_table_map(&table, 0 - LARGE_SIZE, 0, LARGE_SIZE, KERN, PAGE_TABLE_EXISTING_SKIP), ZX_OK);
+    assert_int_equal(page_table_map(&table, 0 - LARGE_SIZE, 0, LARGE_SIZE, KERN, PAGE_TABLE_EXISTING_SKIP),
+                     ZX_OK);
     assert_int_equal(page_table_query(&table, last, &entry), ZX_OK);
     assert_int_equal(entry.flags, KERN);
     assert_int_equal(entry.paddr, 0);
@@ -484,7 +511,8 @@ static void test_init_without_memory(void **state)
 
     (void)state;
     host_fail_allocation(1, false);
-    assert_int_equal(page_table_init(&table, VM_USER_ASPACE_BASE, VM_USER_ASPACE_SIZE, true), ZX_ERR_NO_MEMORY);
+    assert_int_equal(page_table_init(&table, VM_USER_ASPACE_BASE, VM_USER_ASPACE_SIZE, true),
+                     ZX_ERR_NO_MEMORY);
     page_table_destroy(&table);
     assert_int_equal(pmm_count(VM_PAGE_FREE), free_pages);
 }
@@ -533,21 +561,21 @@ static void test_check_finds_damage(void **state)
     zx_vaddr_t va = page_va(0);
     uint64_t *tables[5];
 
-    assert_int_equal(page_table_map(fixture->table, va, machine_memory.base, 3 * PAGE_SIZE, RO,
-                                    PAGE_TABLE_EXISTING_ERROR),
-                     ZX_OK);
+    assert_int_equal(
+        page_table_map(fixture->table, va, machine_memory.base, 3 * PAGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR),
+        ZX_OK);
     tables[4] = port_phys_to_virt(fixture->table->root);
     for (unsigned level = 3; level > 0; level--)
         tables[level] = port_phys_to_virt(tables[level + 1][va >> (12 + 9 * level) & 511] & X86_PTE_ADDRESS);
     unsigned at = va >> 12 & 511, at2 = va >> 21 & 511, at4 = va >> 39 & 511;
 
-    expect_found(fixture, &tables[1][at], 0);                                 /* count too high */
-    expect_found(fixture, &tables[1][at + 5], tables[1][at]);                 /* too low */
-    expect_found(fixture, &tables[1][at + 5], X86_PTE_WRITABLE);              /* absent, not zero */
-    expect_found(fixture, &tables[1][at], tables[1][at] & ~X86_PTE_USER);     /* the wrong half */
-    expect_found(fixture, &tables[2][at2 + 1], tables[2][at2]);               /* linked twice */
-    expect_found(fixture, &tables[2][at2], machine_memory.base | 7);          /* not a table */
-    expect_found(fixture, &tables[4][at4], tables[4][at4] | X86_PTE_LARGE);   /* a leaf at the top */
+    expect_found(fixture, &tables[1][at], 0);                               /* count too high */
+    expect_found(fixture, &tables[1][at + 5], tables[1][at]);               /* too low */
+    expect_found(fixture, &tables[1][at + 5], X86_PTE_WRITABLE);            /* absent, not zero */
+    expect_found(fixture, &tables[1][at], tables[1][at] & ~X86_PTE_USER);   /* the wrong half */
+    expect_found(fixture, &tables[2][at2 + 1], tables[2][at2]);             /* linked twice */
+    expect_found(fixture, &tables[2][at2], machine_memory.base | 7);        /* not a table */
+    expect_found(fixture, &tables[4][at4], tables[4][at4] | X86_PTE_LARGE); /* a leaf at the top */
     expect_found(fixture, &tables[1][at], 0);
     expect_found(fixture, &fixture->table->table_pages, 5);
 }
@@ -561,6 +589,7 @@ int main(void)
         SPACE_TEST(test_split_that_leaves_nothing),
         SPACE_TEST(test_map_fails_at_each_allocation),
         SPACE_TEST(test_accessed_and_dirty),
+        SPACE_TEST(test_many_removals_at_once),
         TEST(test_top_of_the_kernel),
         TEST(test_init_without_memory),
         SPACE_TEST(test_for_each_stops),

@@ -152,8 +152,8 @@ static void test_below_one_and_powers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),         cmocka_unit_test(test_stream_is_the_key_stream),
-        cmocka_unit_test(test_counter_carries), cmocka_unit_test(test_streams_differ),
+        cmocka_unit_test(test_vectors),          cmocka_unit_test(test_stream_is_the_key_stream),
+        cmocka_unit_test(test_counter_carries),  cmocka_unit_test(test_streams_differ),
         cmocka_unit_test(test_below_is_uniform), cmocka_unit_test(test_below_one_and_powers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay.c: runs traces, with the runner, model and checkers that fuzz targets use, on this machine: user accesses come from ring 3
+ * and go through the processor's own page tables (user.c).
+ *
+ * A module is an archive in ustar format, so that one boot replays many files. Each trace runs on a machine of its own, in memory
+ * set aside at boot; the kernel's machine is selected again afterwards.
+ */
+#include "../fuzz/run.h"
+#include "../fuzz/trace_host.h"
+
+#include <vm/format.h>
+#include <vm/machine.h>
+#include <vm/mem.h>
+
+#include "memory.h"
+#include "multiboot.h"
+#include "paging.h"
+#include "port.h"
+#include "replay.h"
+#include "tar.h"
+#include "text.h"
+#include "user.h"
+
+#define TRACE_MEMORY_SIZE  (TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE)
+#define TRACE_MEMORY_ALIGN (2ul << 20)
+#define MODULE_PREFIX      "corpus"
+#define CHECK_EVERY        1
+
+static zx_paddr_t trace_memory, trace_scratch; /* 0: there was no room */
+static unsigned check_every = CHECK_EVERY;
+
+struct totals {
+    uint64_t files, operations, broken;
+};
+
+void replay_reserve(void)
+{
+    trace_memory = memory_take(TRACE_MEMORY_SIZE, TRACE_MEMORY_ALIGN);
+    trace_scratch = memory_take(TRACE_SCRATCH_MAX, ZX_PAGE_SIZE);
+}
+
+void replay_check_every(unsigned operations)
+{
+    check_every = operations;
+}
+
+static bool replay_file(const struct tar_file *file, struct totals *totals)
+{
+    const struct trace_options options = {.check_every = check_every, .report = &vm_log_sink};
+    struct trace_result result;
+    struct vm_machine *machine = vm_machine_current();
+    struct vm_process *process = port_set_process(NULL);
+
+    trace_run(file->bytes, file->size, &options, &result);
+    user_leave();
+    port_reset_allocations();
+    vm_machine_select(machine);
+    port_set_process(process);
+    vm_print(&vm_log_sink, "%s %016llx %u %s\n", file->name, (unsigned long long)result.digest,
+             result.operations, zx_status_get_string(result.status));
+    totals->files++;
+    totals->operations += result.operations;
+    totals->broken += result.status != ZX_OK;
+    return result.status == ZX_OK;
+}
+
+static bool replay_module(const struct boot_module *module, const char *pattern, struct totals *totals)
+{
+    struct tar tar = {.bytes = physical_to_virtual(module->base), .size = module->size};
+    struct tar_file file;
+    const char *why;
+    bool fine = true;
+
+    for (;;) {
+        switch (tar_next(&tar, &file, &why)) {
+        case TAR_FILE:
+            if (pattern == NULL || text_contains(file.name, pattern))
+                fine &= replay_file(&file, totals);
+            break;
+        case TAR_END:
+            return fine;
+        case TAR_BAD:
+            vm_print(&vm_log_sink,
+                     "replay: module %s (%zu bytes) is damaged: at byte %zu there is %s; expected an archive "
+                     "in ustar "
+                     "format; make the image again\n",
+                     module->name, module->size, tar.at, why);
+            return false;
+        }
+    }
+}
+
+bool replay(const char *pattern)
+{
+    struct totals totals = {0};
+    unsigned modules = 0;
+    bool fine = true;
+
+    if (trace_memory == 0 || trace_scratch == 0) {
+        vm_print(&vm_log_sink,
+                 "replay: too little memory: traces need 48 MiB in two pieces; give the machine 128 MiB\n");
+        return false;
+    }
+    for (unsigned i = 0; i < boot_info.module_count; i++) {
+        if (text_after(boot_info.modules[i].name, MODULE_PREFIX) == NULL)
+            continue;
+        modules++;
+        fine &= replay_module(&boot_info.modules[i], pattern, &totals);
+    }
+    if (modules == 0) {
+        vm_print(&vm_log_sink,
+                 "replay: no module with traces: expected `module2 FILE %s` in the loader's configuration, "
+                 "found %u modules\n",
+                 MODULE_PREFIX, boot_info.module_count);
+        return false;
+    }
+    if (fine && totals.files == 0) {
+        vm_print(&vm_log_sink, "replay: no trace%s%s\n", pattern ? " matches " : " in any module",
+                 pattern ? pattern : "");
+        return false;
+    }
+    vm_print(&vm_log_sink, "replay: %llu traces, %llu operations, %llu broken\n",
+             (unsigned long long)totals.files, (unsigned long long)totals.operations,
+             (unsigned long long)totals.broken);
+    return fine;
+}
+
+/* ---- What running a trace needs of us: fuzz/trace_host.h ---- */
+
+struct pmm_range trace_host_memory(size_t pages)
+{
+    port_reset_allocations();
+    return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
+}
+
+void *trace_host_scratch(size_t bytes)
+{
+    return memset(physical_to_virtual(trace_scratch), 0, bytes);
+}
+
+struct vm_process *trace_host_set_process(struct vm_process *process)
+{
+    return port_set_process(process);
+}
+
+zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                              uint32_t kind, size_t *done)
+{
+    enum user_access access = kind & TRACE_ACCESS_EXECUTE ? USER_EXECUTE
+                              : kind & TRACE_ACCESS_WRITE ? USER_WRITE
+                                                          : USER_READ;
+    return user_access(aspace, va, buffer, size, access, done);
+}
+
+void trace_host_fail_allocation(uint64_t nth, bool persistent)
+{
+    port_fail_allocation(nth, persistent);
+}
+
+uint64_t trace_host_allocation_count(void)
+{
+    return port_allocation_count();
+}
+
+bool trace_host_check(void)
+{
+    return true; /* the processor answers for itself */
+}

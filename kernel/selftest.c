@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * selftest.c: tests of what only the kernel has: that exceptions arrive as they should, that the processor enforces the permissions of
+ * the kernel's own pages, and that ring 3 sees of a space exactly what the core promised. One line a test.
+ */
+#include <stddef.h>
+#include <vm/aspace.h>
+#include <vm/check.h>
+#include <vm/format.h>
+#include <vm/machine.h>
+#include <vm/mem.h>
+#include <zircon/syscalls.h>
+
+#include "cpu.h"
+#include "gdt.h"
+#include "paging.h"
+#include "port.h"
+#include "selftest.h"
+#include "symbols.h"
+#include "text.h"
+#include "trap.h"
+#include "user.h"
+
+static unsigned passed, failed;
+
+static void expect(bool fine, const char *what)
+{
+    passed += fine;
+    failed += !fine;
+    vm_print(&vm_log_sink, "%s %u - %s\n", fine ? "ok" : "not ok", passed + failed, what);
+}
+
+static void expect_status(zx_status_t status, zx_status_t wanted, const char *what)
+{
+    expect(status == wanted, what);
+    if (status != wanted)
+        vm_print(&vm_log_sink, "# got %s, wanted %s\n", zx_status_get_string(status),
+                 zx_status_get_string(wanted));
+}
+
+/* ---- Exceptions, and ways to raise them ---- */
+
+static void do_read(void *address)
+{
+    (void)*(volatile const char *)address;
+}
+
+static void do_write(void *address)
+{
+    *(volatile char *)address = 0;
+}
+
+static void do_execute(void *address)
+{
+    ((void (*)(void))(uintptr_t)address)();
+}
+
+static void do_divide(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("xorl %%ecx, %%ecx\n\txorl %%edx, %%edx\n\tdivl %%ecx" : : : "eax", "ecx", "edx", "cc");
+}
+
+static void do_invalid(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("ud2");
+}
+
+static void do_breakpoint(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("int3");
+}
+
+static void do_non_canonical(void *unused)
+{
+    (void)unused;
+    do_read((void *)0x0000800000000000ull);
+}
+
+/* Uses up the stack; the write after the call keeps it from becoming a loop. */
+static void do_overflow(void *unused)
+{
+    volatile char bytes[512];
+    bytes[0] = 1;
+    if (bytes[0] != 0)
+        do_overflow(unused);
+    bytes[1] = 1;
+}
+
+/* A data page that ring 0 could run if it were allowed to: a return instruction. */
+static char code_in_data[] = {(char)0xc3};
+
+static void expect_fault(void (*function)(void *), void *address, uint64_t error, const char *what)
+{
+    struct trap_frame frame;
+    uint64_t cr2;
+    bool caught = trap_catch(function, address, &frame, &cr2);
+    expect(caught && frame.vector == TRAP_PAGE_FAULT && frame.error == error && cr2 == (uintptr_t)address,
+           what);
+    if (caught && (frame.vector != TRAP_PAGE_FAULT || frame.error != error || cr2 != (uintptr_t)address))
+        trap_report(&frame, cr2);
+}
+
+static void expect_exception(void (*function)(void *), unsigned vector, const char *what)
+{
+    struct trap_frame frame;
+    uint64_t cr2;
+    bool caught = trap_catch(function, NULL, &frame, &cr2);
+    expect(caught && frame.vector == vector, what);
+}
+
+static void test_exceptions(void)
+{
+    expect_exception(do_divide, 0, "division by zero is a divide error");
+    expect_exception(do_breakpoint, TRAP_BREAKPOINT, "int3 is a breakpoint");
+    expect_exception(do_invalid, 6, "ud2 is an invalid opcode");
+    expect_exception(do_non_canonical, TRAP_PROTECTION, "a non-canonical address is a protection fault");
+    expect_fault(do_read, (void *)DIRECT_MAP_BASE - 4096, 0, "reading nothing faults at its address");
+    expect_fault(do_write, (void *)(USER_WINDOW + (1 << 20)), PF_WRITE,
+                 "writing nothing is told from reading it");
+}
+
+static void test_permissions(void)
+{
+    char *code_direct = physical_to_virtual(kernel_to_physical(image_text));
+    expect_fault(do_read, (void *)0x100000ul, 0, "the low mapping is gone");
+    expect_fault(do_read, NULL, 0, "null cannot be read");
+    expect_fault(do_write, image_text, PF_PRESENT | PF_WRITE, "kernel code cannot be written");
+    expect_fault(do_write, code_direct, PF_PRESENT | PF_WRITE, "nor through the direct map");
+    expect_fault(do_write, image_rodata, PF_PRESENT | PF_WRITE, "kernel constants cannot be written");
+    expect_fault(do_execute, code_in_data, PF_PRESENT | PF_FETCH, "kernel data cannot be executed");
+    expect_fault(do_execute, code_direct, PF_PRESENT | PF_FETCH, "nor anything through the direct map");
+    for (unsigned i = 0; i < gdt_guard_count(); i++)
+        expect_fault(do_write, (void *)(uintptr_t)gdt_guard(i), PF_WRITE, "below a stack lies a guard page");
+    if (cpu_has(CPU_SMEP))
+        expect_fault(do_execute, (void *)USER_WINDOW_CODE, PF_PRESENT | PF_FETCH,
+                     "SMEP: no user code in ring 0");
+    if (cpu_has(CPU_SMAP))
+        expect_fault(do_read, (void *)USER_WINDOW_BUFFER, PF_PRESENT, "SMAP: no user data in ring 0");
+}
+
+static void test_symbols(void)
+{
+    uint64_t offset = 1;
+    const char *name = symbol_at((uintptr_t)selftest, &offset);
+    expect(name != NULL && text_equal(name, "selftest") && offset == 0,
+           "the symbol table knows this function");
+    expect(symbol_at((uintptr_t)code_in_data, NULL) == NULL, "and knows data for what it is");
+}
+
+/* ---- Ring 3 ---- */
+
+struct space {
+    zx_handle_t process, root, vmo;
+    struct vm_process *object;
+    struct vm_aspace *aspace;
+};
+
+static bool make_space(struct space *space)
+{
+    if (zx_process_create(ZX_HANDLE_INVALID, "selftest", 8, 0, &space->process, &space->root) != ZX_OK ||
+        zx_vmo_create(4 * ZX_PAGE_SIZE, 0, &space->vmo) != ZX_OK ||
+        vm_process_from_handle(space->process, &space->object) != ZX_OK)
+        return false;
+    space->aspace = vm_process_aspace(space->object);
+    return true;
+}
+
+static zx_status_t touch(const struct space *space, zx_vaddr_t va, enum user_access kind)
+{
+    char byte = 0x5a;
+    size_t done;
+    return user_access(space->aspace, va, &byte, 1, kind, &done);
+}
+
+static void test_write_read(const struct space *space, zx_vaddr_t at)
+{
+    char in[] = "across a page boundary", out[sizeof(in)] = "", direct[sizeof(in)] = "";
+    zx_vaddr_t va = at + ZX_PAGE_SIZE - 7;
+    size_t done;
+
+    expect_status(user_access(space->aspace, va, in, sizeof(in), USER_WRITE, &done), ZX_OK, "ring 3 writes");
+    expect(done == sizeof(in), "every byte of it");
+    expect_status(user_access(space->aspace, va, out, sizeof(out), USER_READ, &done), ZX_OK, "ring 3 reads");
+    expect(done == sizeof(out) && memcmp(in, out, sizeof(in)) == 0, "the same bytes");
+    expect_status(zx_vmo_read(space->vmo, direct, ZX_PAGE_SIZE - 7, sizeof(direct)), ZX_OK,
+                  "zx_vmo_read reads");
+    expect(memcmp(in, direct, sizeof(in)) == 0, "the same bytes, too");
+    va = at + 4 * ZX_PAGE_SIZE - 3;
+    expect_status(user_access(space->aspace, va, in, sizeof(in), USER_WRITE, &done), ZX_ERR_NOT_FOUND,
+                  "a write that runs into a gap is refused");
+    expect(done == 3, "and the bytes before the gap are written");
+}
+
+static void test_refusals(const struct space *space, zx_vaddr_t at)
+{
+    expect_status(touch(space, at, USER_EXECUTE), ZX_ERR_ACCESS_DENIED, "NX: data is not executed");
+    expect_status(touch(space, at - 1, USER_READ), ZX_ERR_NOT_FOUND, "nothing lies before the mapping");
+    expect_status(touch(space, 0, USER_READ), ZX_ERR_NOT_FOUND, "nor at null");
+    expect_status(touch(space, (uintptr_t)image_text, USER_READ), ZX_ERR_NOT_FOUND,
+                  "ring 3 reads no kernel code");
+    expect_status(touch(space, (uintptr_t)image_text, USER_EXECUTE), ZX_ERR_NOT_FOUND, "nor runs it");
+    expect_status(touch(space, DIRECT_MAP_BASE, USER_WRITE), ZX_ERR_NOT_FOUND, "nor writes physical memory");
+    expect_status(touch(space, USER_WINDOW_BUFFER, USER_READ), ZX_ERR_NOT_FOUND, "nor sees its own window");
+    expect_status(touch(space, 0x0000800000000000ull, USER_READ), ZX_ERR_NOT_FOUND, "nor the canonical hole");
+    expect_status(touch(space, UINT64_MAX, USER_EXECUTE), ZX_ERR_NOT_FOUND, "nor the last byte");
+}
+
+static void test_changes(const struct space *space, zx_vaddr_t at)
+{
+    zx_vm_option_t read = ZX_VM_PERM_READ, execute = ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE;
+    expect_status(touch(space, at, USER_WRITE), ZX_OK, "writing is allowed");
+    expect_status(zx_vmar_protect(space->root, read, at, ZX_PAGE_SIZE), ZX_OK, "until protect takes it away");
+    expect_status(touch(space, at, USER_WRITE), ZX_ERR_ACCESS_DENIED, "from translations in use as well");
+    expect_status(touch(space, at, USER_READ), ZX_OK, "reading stays");
+    expect_status(zx_vmar_protect(space->root, execute, at, ZX_PAGE_SIZE), ZX_OK, "protect gives execute");
+    expect_status(touch(space, at, USER_EXECUTE), ZX_OK, "and ring 3 executes");
+    expect_status(zx_vmar_unmap(space->root, at, ZX_PAGE_SIZE), ZX_OK, "unmap");
+    expect_status(touch(space, at, USER_READ), ZX_ERR_NOT_FOUND, "takes the page");
+    expect_status(touch(space, at + ZX_PAGE_SIZE, USER_READ), ZX_OK, "and only that one");
+}
+
+static void test_ring3(void)
+{
+    struct space space = {0};
+    uint64_t objects = pmm_count(VM_PAGE_OBJECT), tables = pmm_count(VM_PAGE_MMU);
+    zx_handle_t executable;
+    zx_vaddr_t at = 0;
+    bool made = make_space(&space);
+
+    expect(made, "a process, its space and a VMO");
+    if (!made)
+        return;
+    executable = space.vmo;
+    expect_status(
+        zx_vmar_map(space.root, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, executable, 0, 4 * ZX_PAGE_SIZE, &at),
+        ZX_OK, "a mapping");
+    test_write_read(&space, at);
+    test_refusals(&space, at);
+    test_changes(&space, at);
+    expect(vm_check(&vm_log_sink), "every invariant holds");
+    vm_process_kill(space.object);
+    vm_process_release(space.object);
+    zx_handle_close(space.root);
+    zx_handle_close(space.process);
+    zx_handle_close(space.vmo);
+    expect(pmm_count(VM_PAGE_OBJECT) == objects && pmm_count(VM_PAGE_MMU) == tables, "all pages came back");
+    user_leave();
+}
+
+bool selftest(void)
+{
+    passed = failed = 0;
+    test_exceptions();
+    test_permissions();
+    test_symbols();
+    test_ring3();
+    expect(pmm_check(&vm_log_sink), "every page is in one state");
+    vm_print(&vm_log_sink, "%u passed, %u failed\n", passed, failed);
+    return failed == 0;
+}
+
+/* ---- Crashes on demand ---- */
+
+static const struct {
+    const char *name;
+    void (*function)(void *);
+    void *argument;
+} crashes[] = {
+    {"read", do_read, (void *)0x123456}, {"write", do_write, image_text},
+    {"fetch", do_execute, code_in_data}, {"divide", do_divide, NULL},
+    {"opcode", do_invalid, NULL},        {"canonical", do_non_canonical, NULL},
+    {"stack", do_overflow, NULL},
+};
+
+unsigned selftest_crash_count(void)
+{
+    return sizeof(crashes) / sizeof(crashes[0]);
+}
+
+const char *selftest_crash_name(unsigned index)
+{
+    return crashes[index].name;
+}
+
+void selftest_crash(unsigned index)
+{
+    crashes[index].function(crashes[index].argument);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* selftest.h: tests of what only the kernel has: traps, permissions of its own pages, ring 3. */
+#ifndef KERNEL_SELFTEST_H_
+#define KERNEL_SELFTEST_H_
+
+#include <stdbool.h>
+
+/* One line a test, then how many passed; true when all did. */
+bool selftest(void);
+
+/* Exceptions that nobody expects, by name; selftest_crash does not come back. */
+unsigned selftest_crash_count(void);
+const char *selftest_crash_name(unsigned index);
+void selftest_crash(unsigned index);
+
+#endif /* KERNEL_SELFTEST_H_ */
