@@ -142,7 +142,7 @@ struct trace_op {
     uint8_t to;   /* slot of the result; also of the landmark that the result becomes */
     uint8_t mark; /* landmark */
     uint16_t options;
-    uint8_t align;
+    uint8_t align, reserved;
     struct trace_amount amount[3]; /* the third has values up to 255 */
 };
 

@@ -92,24 +92,30 @@ static zx_status_t move(struct vm_aspace *aspace, zx_vaddr_t va, size_t size, en
     }
 }
 
-static zx_status_t fetch(struct vm_aspace *aspace, zx_vaddr_t va)
+bool user_fetch(zx_paddr_t root, zx_vaddr_t va, struct trap_frame *frame, uint64_t *cr2)
 {
     const struct user_registers registers = {.rip = va};
+    zx_paddr_t pa;
+    bool present = va >> 63 == 0 && paging_walk(root, va, &pa);
+    uint8_t *byte = present ? physical_to_virtual(pa) : NULL, before = 0;
+
+    if (present) {
+        before = *byte;
+        *byte = BREAKPOINT;
+    }
+    paging_switch(root);
+    trap_run_user(&registers, frame, cr2);
+    if (present)
+        *byte = before;
+    return present && frame->vector == TRAP_BREAKPOINT && frame->rip == va + 1;
+}
+
+static zx_status_t fetch(struct vm_aspace *aspace, zx_vaddr_t va)
+{
     for (unsigned retries = 0; retries <= RETRIES_MAX; retries++) {
-        zx_paddr_t root = vm_aspace_table_root(aspace), pa;
         struct trap_frame frame;
         uint64_t cr2;
-        bool present = va >> 63 == 0 && paging_walk(root, va, &pa);
-        uint8_t *byte = present ? physical_to_virtual(pa) : NULL, before = 0;
-        if (present) {
-            before = *byte;
-            *byte = BREAKPOINT;
-        }
-        paging_switch(root);
-        trap_run_user(&registers, &frame, &cr2);
-        if (present)
-            *byte = before;
-        if (present && frame.vector == TRAP_BREAKPOINT && frame.rip == va + 1)
+        if (user_fetch(vm_aspace_table_root(aspace), va, &frame, &cr2))
             return ZX_OK;
         zx_status_t status = resolve(aspace, &frame, cr2);
         if (status != ZX_OK)

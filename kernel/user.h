@@ -3,6 +3,7 @@
 #ifndef KERNEL_USER_H_
 #define KERNEL_USER_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <zircon/types.h>
@@ -26,6 +27,10 @@ enum user_access { USER_READ, USER_WRITE, USER_EXECUTE };
  */
 zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
                         enum user_access kind, size_t *done);
+
+/* Whether ring 3 can fetch an instruction at va, a canonical address, with the tables of `root`; when not, what trap came instead. */
+struct trap_frame;
+bool user_fetch(zx_paddr_t root, zx_vaddr_t va, struct trap_frame *frame, uint64_t *cr2);
 
 /* Leaves the last space that was visited. */
 void user_leave(void);

@@ -311,7 +311,8 @@ void page_table_destroy(struct page_table *table)
         table_drop(table, root);
         table->pending.everything = true;
         table->pending.count = 0;
-        /* A processor that finds this root from now on finds none; one that found it earlier is waited for. */
+        /* A processor that finds this root from now on finds none; one that found it earlier is waited for.
+           */
         __atomic_store_n(&table->root, 0, __ATOMIC_RELEASE);
         settle(table);
     }

@@ -2,7 +2,7 @@
 # zvm.py: commands for gdb, the same on the host and in the booted kernel: `gdb -x harness/gdb/zvm.py …`.
 #
 # zvm-tree [ASPACE]      every address space as text, or the one at that pointer
-# zvm-around VA          the regions around an address in each space
+# zvm-around ASPACE VA   the regions around an address
 # zvm-check              every invariant
 # zvm-walk ROOT VA       the page-table entries that translate VA, from the top-level table at physical address ROOT
 # zvm-region POINTER     the fields of a region, and its chain of parents

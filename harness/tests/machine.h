@@ -25,7 +25,8 @@
 
 static struct pmm_range machine_memory;
 
-/* A machine over the given parts of `bytes` of memory; a part of size 0 ends them, and null is one arena of all. */
+/* A machine over the given parts of `bytes` of memory; a part of size 0 ends them, and null is one arena of
+   all. */
 static inline void machine_start_parts(size_t bytes, const struct pmm_range *parts)
 {
     struct pmm_range arenas[PMM_ARENAS_MAX];

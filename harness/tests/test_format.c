@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_format.c: the formatter against the C library's, conversion by conversion, and the names of statuses. */
+/* test_format.c: the formatter against the C library, conversion by conversion; the names of statuses. */
 #include "machine.h"
 
 #include <limits.h>

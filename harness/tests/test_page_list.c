@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_page_list.c: the radix tree against a sorted array, and its memory against the indexes that it holds. */
+/* test_page_list.c: the radix tree against a sorted array, and its memory against the indexes that it holds.
+   */
 #include "machine.h"
 
 #define MODEL_MAX 4096

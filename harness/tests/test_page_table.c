@@ -2,8 +2,9 @@
 /*
  * test_page_table.c: page tables against an array of translations.
  *
- * The window under test straddles a 512 GiB boundary, so that every level has an edge in it. The software processor caches
- * translations throughout and forgets only what it is told; processor_check finds every removal that was not reported.
+ * The window under test straddles a 512 GiB boundary, so that every level has an edge in it. The software
+ * processor caches translations throughout and forgets only what it is told; processor_check finds every
+ * removal that was not reported.
  */
 #include "machine.h"
 
@@ -137,7 +138,8 @@ static void model_change(struct fixture *fixture, size_t first, size_t count, ui
     }
 }
 
-/* Without memory for a split: the large page around this edge of a change goes, unless the change changes nothing of it. */
+/* Without memory for a split: the large page around this edge of a change goes, unless the change changes
+   nothing of it. */
 static void model_lose_edge(struct fixture *fixture, size_t edge, size_t first, size_t count, uint32_t flags)
 {
     struct page_table_entry entry;
@@ -382,7 +384,8 @@ static void test_gigabyte_pages(void **state)
     assert_int_equal(table->table_pages, 1);
 }
 
-/* All but one page of 1 GiB goes, and memory runs out at the second split: then that 2 MiB goes as well, and with it the table. */
+/* All but one page of 1 GiB goes, and memory runs out at the second split: then that 2 MiB goes as well, and
+   with it the table. */
 static void test_split_that_leaves_nothing(void **state)
 {
     struct fixture *fixture = *state;

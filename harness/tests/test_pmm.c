@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_pmm.c: physical pages against an array of states: order, runs, ranges, conservation, refusal without a trace. */
+/* test_pmm.c: physical pages against an array of states: order, runs, ranges, conservation, refusal without a
+   trace. */
 #include "machine.h"
 
 static struct pmm_arena *arena_at(size_t index)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_prng.c: the block function against the vectors of RFC 8439, and what the numbers cut from it promise. */
+/* test_prng.c: the block function against the vectors of RFC 8439; what numbers cut from it promise. */
 #include "machine.h"
 
 struct vector {
@@ -108,7 +108,7 @@ static void test_streams_differ(void **state)
     assert_int_equal(same_stream, 0);
 }
 
-/* Chi-squared of `draws` numbers below `bound`, against a limit that chance exceeds less than once in 10^6. */
+/* Chi-squared of 'draws' numbers below bound, under a limit that chance exceeds less than once in 10^6. */
 static void expect_uniform(uint64_t bound, unsigned cells, unsigned draws, unsigned limit)
 {
     uint64_t counts[32] = {0};

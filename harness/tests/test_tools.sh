@@ -102,6 +102,13 @@ expect "zvt diff, different" 1 '.' "$zvt" diff "$work/good.zvt" "$work/long.zvt"
 "$zvt" assemble "$work/good.txt" -o "$work/again.zvt"
 that "zvt dump and assemble are lossless" cmp -s "$work/good.zvt" "$work/again.zvt"
 
+# ---- the library, as the README shows it ----
+sed -n "/tour.c <<'END'/,/^    END/p" README.md | sed '1d;$d;s/^    //' >"$work/tour.c"
+that "the README's program compiles" gcc -Wall -Wextra -Ivm/include -Iharness/include "$work/tour.c" build/host/libzvm.a -pthread -o "$work/tour"
+expect "the README's program runs" 0 'r' "$work/tour"
+that "the library exports only what is documented" \
+    test -z "$(nm --defined-only -g build/host/libzvm.a | awk 'NF == 3 { print $3 }' | grep -vE '^(zx_|zvm_|vm_)')"
+
 # ---- replay, reproduce ----
 expect "replay, nothing given" 2 'on is missing' harness/replay
 expect "replay, unknown host" 2 'vax' harness/replay --on vax "$work/good.zvt"

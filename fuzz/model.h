@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.h: the reference model: what every operation must answer and every byte must be, by the specification alone.
+ *
+ * For each call there is a function model_…() that tells the answer before the core is asked, and one model_do_…() that makes
+ * the change once the core has agreed.
+ */
+#ifndef FUZZ_MODEL_H_
+#define FUZZ_MODEL_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <zircon/types.h>
+
+#include "trace.h"
+
+#define MODEL_NONE (-1)
+
+struct model_handle {
+    zx_handle_t value;
+    zx_rights_t rights;
+    int32_t object;  /* index into vmars, vmos or processes */
+    uint8_t type;    /* enum trace_type */
+    uint8_t process; /* whose it is */
+    bool open;
+};
+
+struct model_vmar {
+    zx_vaddr_t base;
+    size_t size;
+    uint32_t flags; /* ZX_VM_CAN_MAP_*, ZX_VM_COMPACT */
+    int32_t parent; /* MODEL_NONE: a root */
+    uint8_t process;
+    bool alive;
+    zx_koid_t koid; /* 0 until it was told */
+};
+
+/* A part of a mapping with one permission. Where one mapping ends and a neighbour begins cannot be told from outside, so
+   mappings exist only as their parts. */
+struct model_piece {
+    zx_vaddr_t base, end;
+    uint64_t vmo_offset; /* of base */
+    int32_t vmar, vmo;
+    uint8_t process;
+    uint8_t perms, may; /* MODEL_READ… */
+};
+
+#define MODEL_READ    1u /* the same bits as ZX_VM_PERM_* and ZX_RIGHT_* >> 2 */
+#define MODEL_WRITE   2u
+#define MODEL_EXECUTE 4u
+
+struct model_vmo {
+    uint64_t size;
+    bool resizable;
+    int32_t first_page; /* of those that were written */
+    zx_koid_t koid;
+};
+
+struct model_page {
+    uint64_t number; /* in the VMO */
+    int32_t next;
+};
+
+struct model_process {
+    bool alive;
+    bool hosted;      /* lives without handles */
+    uint32_t handles; /* that other processes hold to it */
+    int32_t root;
+    zx_koid_t koid;
+};
+
+struct model {
+    bool aslr;
+    uint8_t entropy_bits, compact_entropy_bits;
+    struct model_vmar *vmars;
+    struct model_vmo *vmos;
+    struct model_piece *pieces;
+    struct model_handle *handles;
+    struct model_page *pages;
+    uint8_t *page_bytes;
+    uint64_t (*gaps)[2]; /* room to sort the children of a VMAR */
+    int32_t vmar_count, vmo_count, piece_count, handle_count, page_count;
+    int32_t vmar_max, vmo_max, piece_max, handle_max, page_max;
+    int32_t free_page; /* list of pages given up */
+    struct model_process processes[TRACE_PROCESSES];
+};
+
+/* How a VMAR, VMO… is named by an operation: an open handle, or none. */
+struct model_ref {
+    int32_t handle; /* MODEL_NONE: not a handle of this process */
+};
+
+/* What the core must answer. */
+struct model_answer {
+    zx_status_t status;
+    bool memory;    /* NO_MEMORY may come instead where memory is short */
+    uint64_t pages; /* how many pages the operation itself asks for */
+};
+
+/* Bytes of scratch memory for a run of so many operations; sets the limits and carves the arrays out of zeroed memory. The contents of
+   pages lie behind, in `page_bytes`, and need not be zeroed. */
+size_t model_layout(struct model *model, void *memory, uint32_t operations);
+
+/* ---- Handles and processes (model_handle.c) ---- */
+
+int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int32_t object, zx_handle_t value,
+                         zx_rights_t rights);
+int32_t model_add_process(struct model *model, bool hosted, zx_vaddr_t base, size_t size);
+/* The root VMAR's and the process's own handles are added by the caller. */
+zx_status_t model_check_handle(const struct model *model, struct model_ref ref, uint8_t type, zx_rights_t needed);
+zx_rights_t model_rights(const struct model *model, struct model_ref ref);
+int32_t model_object(const struct model *model, struct model_ref ref);
+struct model_answer model_handle_close(const struct model *model, struct model_ref ref, bool invalid);
+void model_do_handle_close(struct model *model, int32_t handle);
+/* Both of duplicate and replace. */
+struct model_answer model_handle_copy(const struct model *model, struct model_ref ref, bool replace, zx_rights_t rights,
+                                      bool null_result);
+struct model_answer model_get_info(const struct model *model, struct model_ref ref, uint32_t topic, bool null_buffer,
+                                   bool short_buffer);
+
+/* ---- VMARs (model.c) ---- */
+
+struct model_answer model_vmar_allocate(const struct model *model, struct model_ref parent, uint32_t options,
+                                        uint64_t offset, uint64_t size, bool null_result);
+struct model_answer model_vmar_map(const struct model *model, struct model_ref vmar, uint32_t options,
+                                   uint64_t offset, struct model_ref vmo, uint64_t vmo_offset, uint64_t len,
+                                   bool null_result);
+/* Whether the place that the core chose is one that it may choose. Null, or what is wrong with it. */
+const char *model_place_wrong(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset, uint64_t size,
+                              zx_vaddr_t place);
+int32_t model_do_vmar_allocate(struct model *model, int32_t parent, uint32_t options, zx_vaddr_t base, uint64_t size);
+void model_do_vmar_map(struct model *model, struct model_ref vmar, uint32_t options, struct model_ref vmo,
+                       uint64_t vmo_offset, zx_vaddr_t base, uint64_t len);
+struct model_answer model_vmar_unmap(const struct model *model, struct model_ref vmar, uint64_t addr, uint64_t len);
+void model_do_vmar_unmap(struct model *model, int32_t vmar, uint64_t addr, uint64_t len);
+struct model_answer model_vmar_protect(const struct model *model, struct model_ref vmar, uint32_t options,
+                                       uint64_t addr, uint64_t len);
+void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t options, uint64_t addr, uint64_t len);
+struct model_answer model_vmar_destroy(const struct model *model, struct model_ref vmar);
+void model_do_vmar_destroy(struct model *model, int32_t vmar);
+/* The piece that holds va; MODEL_NONE in a gap. */
+int32_t model_piece_at(const struct model *model, uint8_t process, zx_vaddr_t va);
+/* The free bytes of the VMAR from `from` on up to its next child or its end. */
+uint64_t model_gap(const struct model *model, int32_t vmar, zx_vaddr_t from);
+
+/* ---- VMOs and accesses (model_vmo.c) ---- */
+
+struct model_answer model_vmo_create(uint64_t size, uint32_t options, bool null_result);
+int32_t model_do_vmo_create(struct model *model, uint64_t size, uint32_t options);
+struct model_answer model_vmo_io(const struct model *model, struct model_ref vmo, bool write, uint64_t offset,
+                                 uint64_t size, bool null_buffer);
+void model_vmo_read(const struct model *model, int32_t vmo, uint64_t offset, void *out, uint64_t size);
+void model_do_vmo_write(struct model *model, int32_t vmo, uint64_t offset, const void *in, uint64_t size);
+struct model_answer model_vmo_set_size(const struct model *model, struct model_ref vmo, uint64_t size);
+void model_do_vmo_set_size(struct model *model, int32_t vmo, uint64_t size);
+struct model_answer model_vmo_op_range(const struct model *model, struct model_ref vmo, uint32_t op, uint64_t offset,
+                                       uint64_t size, bool buffer);
+void model_do_vmo_op_range(struct model *model, int32_t vmo, uint32_t op, uint64_t offset, uint64_t size);
+/* What a fault at va is answered with, for an access that wants these permissions. */
+zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms);
+/* How an access of `size` bytes ends, and after how many bytes. */
+zx_status_t model_access(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size, uint8_t perms,
+                         uint64_t *done);
+/* The bytes at va, all of which are mapped and within their VMOs. */
+void model_space_read(const struct model *model, uint8_t process, zx_vaddr_t va, void *out, uint64_t size);
+void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, const void *in, uint64_t size);
+/* Gives up the pages of a VMO that nothing leads to any more. */
+void model_collect(struct model *model);
+
+#endif /* FUZZ_MODEL_H_ */
