@@ -18,16 +18,18 @@
  * bytes of the summaries. The candidates are the places below L = min(C, limit - size + 1); each shall be equally likely. How many
  * there are below a subtree is not in the summaries (it depends on size and A), but an upper bound is:
  *
- *     U = min(F, G), or 0 where the largest gap m is below size or the best alignment below a
+ *     U = min(E, F, G), or 0 where the largest gap m is below size or the best alignment below a
+ *     E = number of multiples of A among the addresses of the subtree, from its first base to that of the next
  *     F = floor(free / A), plus the number of gaps where size < A
  *     G = gaps * (floor((m - size) / A) + 1)
  *
- * A gap of g >= size bytes has at most floor((g - size) / A) + 1 places. As g <= m, G bounds their sum. With size >= A that number is
+ * E bounds the number of places because they are multiples of A; it is there for many gaps smaller than A, and left out where
+ * size >= A, as F is then hardly ever more. A gap of g >= size bytes has at most floor((g - size) / A) + 1 places. As g <= m, G bounds their sum. With size >= A that number is
  * at most floor(g / A), with size < A at most floor(g / A) + 1, and a sum of floors is at most the floor of the sum: so F bounds it.
  *
  * Lemma: U of a node is at least the sum of its children's U (for a leaf: of its gaps' numbers of places). A child with U = 0 adds
- * nothing. For the others F of the parent is at least the sum of their F (floors again), G of the parent at least the sum of
- * their G (m and the number of gaps only grow), the minimum of two sums at least the sum of the minima; and the parent's U is not 0 by
+ * nothing. For the others E of the parent is at least the sum of their E (their addresses are disjoint), F of the parent is at least the sum of their F (floors again), G of the parent at least the sum of
+ * their G (m and the number of gaps only grow), the minimum of the sums at least the sum of the minima; and the parent's U is not 0 by
  * rule, since its largest gap and best alignment are at least those of any child.
  *
  * The frontier is what lies below L: the path to the leaf that owns L - 1 cuts the tree; left of it, at each level, lie whole
@@ -97,12 +99,23 @@ static bool is_promising(const struct search *search, const struct region_summar
     return sum->max_gap >= search->size && sum->best_align >= search->align_log2;
 }
 
-/* U of the theory. */
-static uint64_t places_bound(const struct search *search, const struct region_summary *sum)
+/* The multiples of the alignment below `end`. */
+static uint64_t multiples(const struct search *search, zx_vaddr_t end)
+{
+    return end == 0 ? 0 : ((end - 1) >> search->align_log2) + 1;
+}
+
+/* U of the theory, for a subtree with the addresses [lo, hi). */
+static uint64_t places_bound(const struct search *search, const struct region_summary *sum, zx_vaddr_t lo,
+                             zx_vaddr_t hi)
 {
     if (!is_promising(search, sum))
         return 0;
     uint64_t by_free = (sum->free >> search->align_log2) + (sum->gaps & search->loose);
+    if (search->loose) {
+        uint64_t by_extent = multiples(search, hi) - multiples(search, lo);
+        by_free = by_extent < by_free ? by_extent : by_free;
+    }
     uint64_t each = ((sum->max_gap - search->size) >> search->align_log2) + 1, by_gaps;
     if (__builtin_mul_overflow(each, (uint64_t)sum->gaps, &by_gaps) || by_gaps > by_free)
         return by_free;
@@ -215,7 +228,8 @@ struct frontier {
     zx_vaddr_t edge_first;
     struct {
         const struct region_node *node;
-        unsigned index;      /* how many of the node's children are left of the path */
+        zx_vaddr_t lo;       /* where the node begins */
+        unsigned index;      /* how many of its children are left of the path */
         uint64_t left;       /* their share of T; at level 0 exact */
     } at[REGION_HEIGHT_MAX]; /* by level */
 };
@@ -225,6 +239,7 @@ static void frontier_find(struct frontier *frontier, const struct search *search
                           const struct region_tree *tree, zx_vaddr_t below)
 {
     const struct region_node *node = tree->root;
+    zx_vaddr_t lo = tree->base;
     frontier->search = search;
     frontier->height = tree->height;
     frontier->total = 0;
@@ -233,12 +248,14 @@ static void frontier_find(struct frontier *frontier, const struct search *search
         unsigned index = region_slot_of(inner->key, below - 1);
         uint64_t sum = 0;
         for (unsigned i = 0; i < index; i++)
-            sum += places_bound(search, &inner->summary[i]);
+            sum += places_bound(search, &inner->summary[i], i > 0 ? inner->key[i] : lo, inner->key[i + 1]);
         frontier->at[level].node = node;
+        frontier->at[level].lo = lo;
         frontier->at[level].index = index;
         frontier->at[level].left = sum;
         frontier->total += sum;
         node = inner->child[index];
+        lo = index > 0 ? inner->key[index] : lo;
     }
     const struct region_leaf *leaf = region_leaf_of(node);
     unsigned slot = region_slot_of(leaf->base, below - 1);
@@ -253,21 +270,28 @@ static void frontier_find(struct frontier *frontier, const struct search *search
     frontier->total += sum + frontier->edge;
 }
 
-/* The place that the draw r selects below this node, of which only the children before `end` count. False: rejected. */
-static bool select_below(const struct search *search, const struct region_node *node, uint32_t level,
-                         unsigned end, uint64_t r, zx_vaddr_t *out)
+/* The place that the draw r selects below the frontier's node at this level, left of the path. False: rejected. */
+static bool select_below(const struct frontier *frontier, uint32_t level, uint64_t r, zx_vaddr_t *out)
 {
+    const struct search *search = frontier->search;
+    const struct region_node *node = frontier->at[level].node;
+    unsigned end = frontier->at[level].index;
+    zx_vaddr_t lo = level > 0 ? frontier->at[level].lo : 0;
+    zx_vaddr_t hi = 0; /* not asked for in the first node: something is right of its children */
     for (; level > 0; level--) {
         const struct region_inner *inner = region_inner_of(node);
+        zx_vaddr_t node_hi = hi;
         unsigned i = 0;
-        for (; i < end; i++) {
-            uint64_t bound = places_bound(search, &inner->summary[i]);
+        for (;; i++) {
+            if (i == end)
+                return false;
+            lo = i > 0 ? inner->key[i] : lo;
+            hi = i + 1 < inner->count ? inner->key[i + 1] : node_hi;
+            uint64_t bound = places_bound(search, &inner->summary[i], lo, hi);
             if (r < bound)
                 break;
             r -= bound;
         }
-        if (i == end)
-            return false;
         node = inner->child[i];
         end = (unsigned)(level > 1 ? region_inner_of(node)->count : region_leaf_of(node)->count);
     }
@@ -288,7 +312,7 @@ static bool frontier_select(const struct frontier *frontier, uint64_t r, zx_vadd
     uint32_t level = 0;
     while (r >= frontier->at[level].left)
         r -= frontier->at[level++].left;
-    return select_below(frontier->search, frontier->at[level].node, level, frontier->at[level].index, r, out);
+    return select_below(frontier, level, r, out);
 }
 
 /* Walks over every candidate of the frontier; walk->skip falls by how many there are. */

@@ -62,7 +62,7 @@ static void insert(zx_vaddr_t base)
     region_reserve_release(&reserve);
 }
 
-static struct region_request one_page = {.size = PAGE_SIZE, .align_log2 = PAGE_SHIFT, .limit = 1ull << 47};
+static struct region_request one_page = {.size = PAGE_SIZE, .align_log2 = PAGE_SHIFT};
 
 static void fill(const char *layout, size_t count)
 {
@@ -98,20 +98,19 @@ static void bench_find(void)
 /* At places that are chosen beforehand, one at a time, so that the tree stays as large as it is. */
 static void bench_given(void)
 {
-    for (unsigned long i = 0; i < repetitions; i++) {
+    unsigned long many = repetitions < ranges ? repetitions : ranges, wanted = repetitions;
+    for (unsigned long i = 0; i < many; i++) {
         must(region_tree_place_random(&tree, &one_page, 30, &prng, &chosen[i]) == ZX_OK, "placing");
         insert(chosen[i]);
     }
-    for (unsigned long i = 0; i < repetitions; i++)
+    for (unsigned long i = 0; i < many; i++)
         region_tree_remove(&tree, chosen[i]);
     begin();
     for (unsigned long i = 0; i < repetitions; i++) {
-        insert(chosen[i]);
-        region_tree_remove(&tree, chosen[i]);
+        insert(chosen[i % many]);
+        region_tree_remove(&tree, chosen[i % many]);
     }
     end("insert + remove, one");
-    unsigned long many = repetitions < ranges ? repetitions : ranges;
-    unsigned long wanted = repetitions;
     repetitions = many;
     begin();
     for (unsigned long i = 0; i < many; i++)

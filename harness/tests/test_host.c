@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_host.c: the calls of zvm/host.h, through a program's eyes; and what the checker and the views say of what it did. */
+/* test_host.c: the calls of zvm/host.h, through a program's eyes; and what the checker and the views say of
+   what it did. */
 #define _DEFAULT_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,6 +399,63 @@ static void test_processes(void **state)
     assert_int_equal(zvm_check(), ZX_OK);
 }
 
+/* ---- Threads ---- */
+
+#define THREADS 4
+#define ROUNDS  200
+
+static zx_handle_t shared_vmo;
+static zx_vaddr_t shared_va;
+
+/* Maps, writes, protects, reads back and unmaps on its own account, while all of them write the same shared
+   page and one takes its memory away. */
+static void *work(void *argument)
+{
+    unsigned number = (unsigned)(uintptr_t)argument;
+    unsigned failures = 0, value, back;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        zx_handle_t vmo;
+        zx_vaddr_t va;
+        value = number << 16 | round;
+        failures += zx_vmo_create(4 * PAGE, 0, &vmo) != ZX_OK;
+        failures += zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, vmo, 0, 4 * PAGE,
+                                &va) != ZX_OK;
+        failures += zvm_access(zx_process_self(), va + PAGE, &value, sizeof(value), ZVM_WRITE) != ZX_OK;
+        failures += zvm_access(zx_process_self(), shared_va, &value, sizeof(value), ZVM_WRITE) != ZX_OK;
+        if (number == 0)
+            failures += zx_vmo_op_range(shared_vmo, ZX_VMO_OP_DECOMMIT, 0, PAGE, NULL, 0) != ZX_OK;
+        failures += zx_vmar_protect(zx_vmar_root_self(), ZX_VM_PERM_READ, va, 2 * PAGE) != ZX_OK;
+        failures += zvm_access(zx_process_self(), va + PAGE, &value, sizeof(value), ZVM_WRITE) !=
+                    ZX_ERR_ACCESS_DENIED;
+        failures += zvm_access(zx_process_self(), va + PAGE, &back, sizeof(back), ZVM_READ) != ZX_OK;
+        failures += back != value;
+        failures += zx_handle_close(vmo) != ZX_OK;
+        failures += zx_vmar_unmap(zx_vmar_root_self(), va, 4 * PAGE) != ZX_OK;
+        failures += zvm_access(zx_process_self(), shared_va, &back, sizeof(back), ZVM_READ) != ZX_OK;
+    }
+    return (void *)(uintptr_t)failures;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[THREADS];
+    void *failures;
+
+    (void)state;
+    assert_int_equal(zvm_start(&(struct zvm_config){.processors = THREADS}), ZX_OK);
+    shared_vmo = make_vmo(1, 0);
+    shared_va = map(shared_vmo, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 1);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], &failures), 0);
+        assert_null(failures);
+    }
+    assert_int_equal(zvm_check(), ZX_OK);
+    assert_int_equal(zvm_stop(), ZX_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest before[] = {
@@ -404,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_start_refusals),
         cmocka_unit_test(test_start_with_little_memory),
         cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_threads),
     };
     const struct CMUnitTest started[] = {
         cmocka_unit_test_setup_teardown(test_access, start, stop),

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,6 +21,7 @@
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/pmm.h>
+#include <zircon/syscalls.h>
 
 #include "../host_port.h"
 #include "../processor.h"
@@ -486,6 +486,31 @@ static void test_dead_root(void **state)
     root->state = VM_PAGE_MMU;
 }
 
+/* ---- With mappings behind the tables ---- */
+
+/* SMAP forbids what the mapping allows, so resolving the fault changes nothing. */
+static void fault_without_progress(void)
+{
+    struct vm_process *process = vm_process_create("stuck");
+    zx_handle_t vmo;
+    char byte;
+    size_t done;
+
+    aspace = vm_process_aspace(process);
+    host_set_process(process);
+    (void)zx_vmo_create(PAGE, 0, &vmo);
+    (void)zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_SPECIFIC, BASE - VM_USER_ASPACE_BASE, vmo,
+                      0, PAGE, &(zx_vaddr_t){0});
+    (void)processor_access(aspace, BASE, &byte, 1, PROCESSOR_READ, &done);
+    (void)processor_access(aspace, BASE, &byte, 1, PROCESSOR_READ | PROCESSOR_SUPERVISOR, &done);
+}
+
+static void test_fault_without_progress(void **state)
+{
+    (void)state;
+    assert_true(panics(fault_without_progress, "resolved without effect"));
+}
+
 /* ---- The port's own checks ---- */
 
 static void lock_against_order(void)
@@ -580,6 +605,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stale_table, start_planted, stop_planted),
         cmocka_unit_test_setup_teardown(test_reserved_bits, start_planted, stop_planted),
         cmocka_unit_test_setup_teardown(test_dead_root, start_planted, stop_planted),
+        cmocka_unit_test_setup_teardown(test_fault_without_progress, start, stop),
         cmocka_unit_test(test_port_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
