@@ -11,6 +11,9 @@
 
 #include "trace.h"
 
+/* Fuzzers neither grow a trace beyond this nor run more of it: many short runs find more than few long ones. */
+#define TRACE_FUZZ_OPERATIONS 256
+
 struct generator_vmar {
     uint16_t options; /* ZX_VM_CAN_MAP_* that it was asked for */
     uint8_t parent;

@@ -2,8 +2,9 @@
 /*
  * model.h: the reference model: what every operation must answer and every byte must be, by the specification alone.
  *
- * For each call there is a function model_…() that tells the answer before the core is asked, and one model_do_…() that makes
- * the change once the core has agreed.
+ * For each call there is a function model_…() that tells the answer before the core is asked, and one model_do_…()
+ * that makes the change once the core has agreed. Handles are indexes into the model's array, or MODEL_NONE for a
+ * number that is no handle of the process; only the model_do_…() functions and model_object() speak of objects.
  */
 #ifndef FUZZ_MODEL_H_
 #define FUZZ_MODEL_H_
@@ -86,11 +87,6 @@ struct model {
     struct model_process processes[TRACE_PROCESSES];
 };
 
-/* How a VMAR, VMO… is named by an operation: an open handle, or none. */
-struct model_ref {
-    int32_t handle; /* MODEL_NONE: not a handle of this process */
-};
-
 /* What the core must answer. */
 struct model_answer {
     zx_status_t status;
@@ -104,40 +100,41 @@ size_t model_layout(struct model *model, void *memory, uint32_t operations);
 
 /* ---- Handles and processes (model_handle.c) ---- */
 
-int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int32_t object, zx_handle_t value,
-                         zx_rights_t rights);
+int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int32_t object,
+                         zx_handle_t value, zx_rights_t rights);
 int32_t model_add_process(struct model *model, bool hosted, zx_vaddr_t base, size_t size);
 /* The root VMAR's and the process's own handles are added by the caller. */
-zx_status_t model_check_handle(const struct model *model, struct model_ref ref, uint8_t type, zx_rights_t needed);
-zx_rights_t model_rights(const struct model *model, struct model_ref ref);
-int32_t model_object(const struct model *model, struct model_ref ref);
-struct model_answer model_handle_close(const struct model *model, struct model_ref ref, bool invalid);
+zx_status_t model_check_handle(const struct model *model, int32_t handle, uint8_t type, zx_rights_t needed);
+zx_rights_t model_rights(const struct model *model, int32_t handle);
+int32_t model_object(const struct model *model, int32_t handle);
+struct model_answer model_handle_close(int32_t handle, bool invalid);
 void model_do_handle_close(struct model *model, int32_t handle);
 /* Both of duplicate and replace. */
-struct model_answer model_handle_copy(const struct model *model, struct model_ref ref, bool replace, zx_rights_t rights,
-                                      bool null_result);
-struct model_answer model_get_info(const struct model *model, struct model_ref ref, uint32_t topic, bool null_buffer,
-                                   bool short_buffer);
+struct model_answer model_handle_copy(const struct model *model, int32_t handle, bool replace,
+                                      zx_rights_t rights, bool null_result);
+struct model_answer model_get_info(const struct model *model, int32_t handle, uint32_t topic,
+                                   bool null_buffer, bool short_buffer);
 
 /* ---- VMARs (model.c) ---- */
 
-struct model_answer model_vmar_allocate(const struct model *model, struct model_ref parent, uint32_t options,
+struct model_answer model_vmar_allocate(const struct model *model, int32_t parent, uint32_t options,
                                         uint64_t offset, uint64_t size, bool null_result);
-struct model_answer model_vmar_map(const struct model *model, struct model_ref vmar, uint32_t options,
-                                   uint64_t offset, struct model_ref vmo, uint64_t vmo_offset, uint64_t len,
-                                   bool null_result);
+struct model_answer model_vmar_map(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset,
+                                   int32_t vmo, uint64_t vmo_offset, uint64_t len, bool null_result);
 /* Whether the place that the core chose is one that it may choose. Null, or what is wrong with it. */
-const char *model_place_wrong(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset, uint64_t size,
-                              zx_vaddr_t place);
-int32_t model_do_vmar_allocate(struct model *model, int32_t parent, uint32_t options, zx_vaddr_t base, uint64_t size);
-void model_do_vmar_map(struct model *model, struct model_ref vmar, uint32_t options, struct model_ref vmo,
-                       uint64_t vmo_offset, zx_vaddr_t base, uint64_t len);
-struct model_answer model_vmar_unmap(const struct model *model, struct model_ref vmar, uint64_t addr, uint64_t len);
+const char *model_place_wrong(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset,
+                              uint64_t size, zx_vaddr_t place);
+int32_t model_do_vmar_allocate(struct model *model, int32_t parent, uint32_t options, zx_vaddr_t base,
+                               uint64_t size);
+void model_do_vmar_map(struct model *model, int32_t vmar, uint32_t options, int32_t vmo, uint64_t vmo_offset,
+                       zx_vaddr_t base, uint64_t len);
+struct model_answer model_vmar_unmap(const struct model *model, int32_t vmar, uint64_t addr, uint64_t len);
 void model_do_vmar_unmap(struct model *model, int32_t vmar, uint64_t addr, uint64_t len);
-struct model_answer model_vmar_protect(const struct model *model, struct model_ref vmar, uint32_t options,
+struct model_answer model_vmar_protect(const struct model *model, int32_t vmar, uint32_t options,
                                        uint64_t addr, uint64_t len);
-void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t options, uint64_t addr, uint64_t len);
-struct model_answer model_vmar_destroy(const struct model *model, struct model_ref vmar);
+void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t options, uint64_t addr,
+                           uint64_t len);
+struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar);
 void model_do_vmar_destroy(struct model *model, int32_t vmar);
 /* The piece that holds va; MODEL_NONE in a gap. */
 int32_t model_piece_at(const struct model *model, uint8_t process, zx_vaddr_t va);
@@ -148,20 +145,20 @@ uint64_t model_gap(const struct model *model, int32_t vmar, zx_vaddr_t from);
 
 struct model_answer model_vmo_create(uint64_t size, uint32_t options, bool null_result);
 int32_t model_do_vmo_create(struct model *model, uint64_t size, uint32_t options);
-struct model_answer model_vmo_io(const struct model *model, struct model_ref vmo, bool write, uint64_t offset,
+struct model_answer model_vmo_io(const struct model *model, int32_t vmo, bool write, uint64_t offset,
                                  uint64_t size, bool null_buffer);
 void model_vmo_read(const struct model *model, int32_t vmo, uint64_t offset, void *out, uint64_t size);
 void model_do_vmo_write(struct model *model, int32_t vmo, uint64_t offset, const void *in, uint64_t size);
-struct model_answer model_vmo_set_size(const struct model *model, struct model_ref vmo, uint64_t size);
+struct model_answer model_vmo_set_size(const struct model *model, int32_t vmo, uint64_t size);
 void model_do_vmo_set_size(struct model *model, int32_t vmo, uint64_t size);
-struct model_answer model_vmo_op_range(const struct model *model, struct model_ref vmo, uint32_t op, uint64_t offset,
+struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, uint32_t op, uint64_t offset,
                                        uint64_t size, bool buffer);
 void model_do_vmo_op_range(struct model *model, int32_t vmo, uint32_t op, uint64_t offset, uint64_t size);
 /* What a fault at va is answered with, for an access that wants these permissions. */
 zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms);
 /* How an access of `size` bytes ends, and after how many bytes. */
-zx_status_t model_access(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size, uint8_t perms,
-                         uint64_t *done);
+zx_status_t model_access(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size,
+                         uint8_t perms, uint64_t *done);
 /* The bytes at va, all of which are mapped and within their VMOs. */
 void model_space_read(const struct model *model, uint8_t process, zx_vaddr_t va, void *out, uint64_t size);
 void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, const void *in, uint64_t size);

@@ -95,7 +95,7 @@ _Static_assert(TABLES <= WORD, "tables_used has a bit for each");
 
 /* ---- Notes ---- */
 
-static _Atomic(const char *) note = "none yet";
+static _Atomic(const char *) note = "none noted";
 static atomic_uint_least64_t note_number;
 
 void processor_note(const char *operation)
@@ -641,6 +641,14 @@ static enum outcome translate_locked(struct processor *processor, struct access 
     return walk_and_cache_locked(processor, access, root, va, to);
 }
 
+/* Byte by byte, each at once: programs in different threads may race on a byte, which is their business, not
+   undefined. */
+static void copy_bytes(char *to, const char *from, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        __atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
 /* Accesses up to `size` bytes within one page. */
 static enum outcome access_page(struct processor *processor, struct access *access, zx_vaddr_t va,
                                 char *buffer, size_t size)
@@ -653,9 +661,9 @@ static enum outcome access_page(struct processor *processor, struct access *acce
         zx_paddr_t pa = to.frame + (va & (level_size(to.level) - 1));
         char *bytes = (char *)port_phys_to_virt(pa & ~(PAGE - 1)) + pa % PAGE;
         if ((access->kind & PROCESSOR_WRITE) != 0)
-            memcpy(bytes, buffer, size);
+            copy_bytes(bytes, buffer, size);
         else if ((access->kind & PROCESSOR_READ) != 0)
-            memcpy(buffer, bytes, size);
+            copy_bytes(buffer, bytes, size);
     }
     unlock(processor);
     return outcome;

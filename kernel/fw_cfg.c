@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fw_cfg.c: QEMU's configuration device, read through its two ports: select an item, then take its bytes. Item 25 is a directory of
- * named items. So one image serves both for a run without people and for one that ends in the shell.
+ * fw_cfg.c: QEMU's configuration device, read through its two ports: select an item, then take its bytes.
+ * Item 25 is a directory of named items. So one image serves both for a run without people and for one that
+ * ends in the shell.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gdt.c: segments and the task-state segment. Double fault, NMI, machine check and page fault each have a stack of their own, so that
- * they can be reported whatever has become of the running one.
+ * gdt.c: segments and the task-state segment. Double fault, NMI, machine check and page fault each have a
+ * stack of their own, so that they can be reported whatever has become of the running one.
  */
 #include "gdt.h"
 

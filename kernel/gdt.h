@@ -25,8 +25,9 @@
 void gdt_start(void);
 
 /*
- * A page fault while one is being reported must not overwrite the first one's frame: the page-fault stack is handed out in steps. Each
- * level of nesting moves its top down; below the last lies a guard page, and touching that is a double fault.
+ * A page fault while one is being reported must not overwrite the first one's frame: the page-fault stack is
+ * handed out in steps. Each level of nesting moves its top down; below the last lies a guard page, and
+ * touching that is a double fault.
  */
 void gdt_page_fault_nest(void);
 void gdt_page_fault_unnest(void);

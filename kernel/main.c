@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c: from boot.S to the end of the run: hardware, the core's machine, then what the command line asks for.
+ * main.c: from boot.S to the end of the run: hardware, the core's machine, then what the command line asks
+ * for.
  *
  * Words of the command line, and after them those that QEMU passes (fw_cfg.c):
- *   run=COMMAND[:ARGUMENTS]  runs a command of the shell; several run in order; run=none forgets those before it
- *   check=N                  traces are checked after every Nth operation (0: only at the end)
- *   then=poweroff            ends after the commands (the default), with a status that says whether all went well
- *   then=shell, shell        goes on with the shell on the serial line
+ *   run=COMMAND[:ARGUMENTS]  runs a command of the shell; several run in order; run=none forgets those before
+ * it check=N                  traces are checked after every Nth operation (0: only at the end) then=poweroff
+ * ends after the commands (the default), with a status that says whether all went well then=shell, shell goes
+ * on with the shell on the serial line
  */
 #include <stddef.h>
 #include <vm/format.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c: physical memory before the core has a machine. A short sorted array of free ranges: what is in use is cut out of it, what
- * boot code takes comes off the top of a range, what is left becomes the arenas of the kernel's machine.
+ * memory.c: physical memory before the core has a machine. A short sorted array of free ranges: what is in
+ * use is cut out of it, what boot code takes comes off the top of a range, what is left becomes the arenas of
+ * the kernel's machine.
  */
 #include <vm/format.h>
 #include <vm/mem.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.h: physical memory before the core has a machine: free ranges from which boot code takes, and which the core gets in the end. */
+/* memory.h: physical memory before the core has a machine: free ranges from which boot code takes, and which
+ * the core gets in the end. */
 #ifndef KERNEL_MEMORY_H_
 #define KERNEL_MEMORY_H_
 
@@ -8,11 +9,12 @@
 /* Reads boot_info: usable memory without the lowest MiB, kernel image, modules. */
 void memory_start(void);
 
-/* Takes `size` bytes with that alignment (a power of two, at least a page) from the top of what lies below 4 GiB; 0: there is no
-   room. Contents undefined. */
+/* Takes `size` bytes with that alignment (a power of two, at least a page) from the top of what lies below 4
+   GiB; 0: there is no room. Contents undefined. */
 zx_paddr_t memory_take(size_t size, size_t alignment);
 
-/* Hands what is left to the caller: at most `most` ranges, the largest, ascending. Nothing can be taken any more. */
+/* Hands what is left to the caller: at most `most` ranges, the largest, ascending. Nothing can be taken any
+ * more. */
 size_t memory_give_all(struct pmm_range *out, size_t most);
 
 /* One byte past the highest usable address. */

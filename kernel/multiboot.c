@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * multiboot.c: the boot information of multiboot2: a size, then tags, each with a type and a size, each at the next multiple of
- * eight. What we need is copied: the loader's memory is given away afterwards. Nothing in it is trusted beyond its own bounds.
+ * multiboot.c: the boot information of multiboot2: a size, then tags, each with a type and a size, each at
+ * the next multiple of eight. What we need is copied: the loader's memory is given away afterwards. Nothing
+ * in it is trusted beyond its own bounds.
  */
 #include <stdbool.h>
 #include <vm/format.h>

@@ -38,7 +38,8 @@ struct boot_info {
 
 extern struct boot_info boot_info;
 
-/* Reads the loader's information at this physical address into boot_info; what is malformed is left out, and said. */
+/* Reads the loader's information at this physical address into boot_info; what is malformed is left out, and
+ * said. */
 void multiboot_read(zx_paddr_t information);
 
 #endif /* KERNEL_MULTIBOOT_H_ */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paging.c: the kernel's own page tables, built once at boot. Nothing is both writable and executable, not even through the direct map:
- * the kernel's code and constants are read-only there too. Pages of the image and around it are small, the rest of
- * the direct map is made of 2 MiB pages. Below each kernel stack one page is left out.
+ * paging.c: the kernel's own page tables, built once at boot. Nothing is both writable and executable, not
+ * even through the direct map: the kernel's code and constants are read-only there too. Pages of the image
+ * and around it are small, the rest of the direct map is made of 2 MiB pages. Below each kernel stack one
+ * page is left out.
  *
- * The tables of a user space share the kernel's half: the three top-level entries are copied when its top-level table is made, and
- * never change afterwards.
+ * The tables of a user space share the kernel's half: the three top-level entries are copied when its
+ * top-level table is made, and never change afterwards.
  */
 #include <vm/arch_mmu.h>
 #include <vm/format.h>

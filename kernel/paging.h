@@ -33,7 +33,8 @@ static inline zx_paddr_t kernel_to_physical(const void *pointer)
     return (uintptr_t)pointer - KERNEL_BASE;
 }
 
-/* Builds the kernel's tables and loads them; the early ones and the low mapping are gone then. cpu_start came before. */
+/* Builds the kernel's tables and loads them; the early ones and the low mapping are gone then. cpu_start came
+ * before. */
 void paging_start(void);
 
 /* Writes the kernel's half into a top-level table. */

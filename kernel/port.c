@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * port.c: the core's port to real hardware: physical memory through the direct map, translations in the processor itself.
+ * port.c: the core's port to real hardware: physical memory through the direct map, translations in the
+ * processor itself.
  *
- * There is one processor and nothing preempts, so a mutex never waits: it is a check that nobody takes it twice or against the order.
+ * There is one processor and nothing preempts, so a mutex never waits: it is a check that nobody takes it
+ * twice or against the order.
  *
- * The processor keeps translations of the one space whose root it has loaded; loading another forgets those that are not global.
- * Ring 3 visits leave their root loaded, so that a translation which the core fails to invalidate stays visible to the next one. Where a
- * space loses everything, the processor leaves it: its top-level table may be freed next.
+ * The processor keeps translations of the one space whose root it has loaded; loading another forgets those
+ * that are not global. Ring 3 visits leave their root loaded, so that a translation which the core fails to
+ * invalidate stays visible to the next one. Where a space loses everything, the processor leaves it: its
+ * top-level table may be freed next.
  */
 #include <vm/arch_mmu.h>
 #include <vm/aspace.h>

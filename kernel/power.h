@@ -3,7 +3,8 @@
 #ifndef KERNEL_POWER_H_
 #define KERNEL_POWER_H_
 
-/* Prints "zvm: exit STATUS", lets the serial line drain, and ends the machine: the emulator hears 0 as success, all else as failure. */
+/* Prints "zvm: exit STATUS", lets the serial line drain, and ends the machine: the emulator hears 0 as
+ * success, all else as failure. */
 _Noreturn void power_off(int status);
 
 /* Says why, then power_off(1). */

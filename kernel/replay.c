@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replay.c: runs traces, with the runner, model and checkers that fuzz targets use, on this machine: user accesses come from ring 3
- * and go through the processor's own page tables (user.c).
+ * replay.c: runs traces, with the runner, model and checkers that fuzz targets use, on this machine: user
+ * accesses come from ring 3 and go through the processor's own page tables (user.c).
  *
- * A module is an archive in ustar format, so that one boot replays many files. Each trace runs on a machine of its own, in memory
- * set aside at boot; the kernel's machine is selected again afterwards.
+ * A module is an archive in ustar format, so that one boot replays many files. Each trace runs on a machine
+ * of its own, in memory set aside at boot; the kernel's machine is selected again afterwards.
  */
 #include "../fuzz/run.h"
 #include "../fuzz/trace_host.h"
@@ -27,7 +27,7 @@
 #define MODULE_PREFIX      "corpus"
 #define CHECK_EVERY        1
 
-static zx_paddr_t trace_memory, trace_scratch; /* 0: there was no room */
+static zx_paddr_t trace_memory, trace_scratch; /* trace_memory 0: there was no room */
 static unsigned check_every = CHECK_EVERY;
 
 struct totals {
@@ -36,8 +36,8 @@ struct totals {
 
 void replay_reserve(void)
 {
-    trace_memory = memory_take(TRACE_MEMORY_SIZE, TRACE_MEMORY_ALIGN);
-    trace_scratch = memory_take(TRACE_SCRATCH_MAX, ZX_PAGE_SIZE);
+    trace_memory = memory_take(TRACE_MEMORY_SIZE + TRACE_SCRATCH_MAX, TRACE_MEMORY_ALIGN);
+    trace_scratch = trace_memory + TRACE_MEMORY_SIZE;
 }
 
 void replay_check_every(unsigned operations)
@@ -82,7 +82,7 @@ static bool replay_module(const struct boot_module *module, const char *pattern,
             return fine;
         case TAR_BAD:
             vm_print(&vm_log_sink,
-                     "replay: module %s (%zu bytes) is damaged: at byte %zu there is %s; expected an archive "
+                     "replay: module %s (%zu bytes) is damaged: at byte %zu %s; expected an archive "
                      "in ustar "
                      "format; make the image again\n",
                      module->name, module->size, tar.at, why);
@@ -97,9 +97,9 @@ bool replay(const char *pattern)
     unsigned modules = 0;
     bool fine = true;
 
-    if (trace_memory == 0 || trace_scratch == 0) {
+    if (trace_memory == 0) {
         vm_print(&vm_log_sink,
-                 "replay: too little memory: traces need 48 MiB in two pieces; give the machine 128 MiB\n");
+                 "replay: too little memory: traces need 48 MiB in one piece; give the machine 128 MiB\n");
         return false;
     }
     for (unsigned i = 0; i < boot_info.module_count; i++) {

@@ -9,8 +9,9 @@
 void replay_reserve(void);
 
 /*
- * Replays every file of the modules whose names begin with "corpus", or of these those whose names contain `pattern`. One line a file:
- * FILE DIGEST OPS STATUS. False, with the reason, when a module is missing or damaged, a trace broke something, or nothing was run.
+ * Replays every file of the modules whose names begin with "corpus", or of these those whose names contain
+ * `pattern`. One line a file: FILE DIGEST OPS STATUS. False, with the reason, when a module is missing or
+ * damaged, a trace broke something, or nothing was run.
  */
 bool replay(const char *pattern);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * selftest.c: tests of what only the kernel has: that exceptions arrive as they should, that the processor enforces the permissions of
- * the kernel's own pages, and that ring 3 sees of a space exactly what the core promised. One line a test.
+ * selftest.c: tests of what only the kernel has: that exceptions arrive as they should, that the processor
+ * enforces the permissions of the kernel's own pages, and that ring 3 sees of a space exactly what the core
+ * promised. One line a test.
  */
 #include <stddef.h>
 #include <vm/arch_mmu.h>
@@ -21,6 +22,9 @@
 #include "text.h"
 #include "trap.h"
 #include "user.h"
+
+/* boot.S */
+extern char boot_stack_guard[];
 
 static unsigned passed, failed;
 
@@ -74,6 +78,18 @@ static void do_breakpoint(void *unused)
     __asm__ volatile("int3");
 }
 
+static void do_nmi(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("int $2");
+}
+
+static void do_machine_check(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("int $18");
+}
+
 static void do_non_canonical(void *unused)
 {
     (void)unused;
@@ -88,6 +104,21 @@ static void do_overflow(void *unused)
     if (bytes[0] != 0)
         do_overflow(unused);
     bytes[1] = 1;
+}
+
+/* The report walks the stack, which leads it into a guard page. */
+static void do_nested(void *guard)
+{
+    __asm__ volatile("movq %0, %%rbp\n\tud2" : : "r"((char *)guard + 64));
+}
+
+/* A page fault that finds no stack. */
+static void do_double(void *unused)
+{
+    for (unsigned i = 0; i < 4; i++)
+        gdt_page_fault_nest();
+    (void)unused;
+    do_read((void *)0x123456);
 }
 
 /* A data page that ring 0 could run if it were allowed to: a return instruction. */
@@ -117,6 +148,8 @@ static void test_exceptions(void)
     expect_exception(do_divide, 0, "division by zero is a divide error");
     expect_exception(do_breakpoint, TRAP_BREAKPOINT, "int3 is a breakpoint");
     expect_exception(do_invalid, 6, "ud2 is an invalid opcode");
+    expect_exception(do_nmi, 2, "a non-maskable interrupt arrives, on a stack of its own");
+    expect_exception(do_machine_check, 18, "so does a machine check");
     expect_exception(do_non_canonical, TRAP_PROTECTION, "a non-canonical address is a protection fault");
     expect_fault(do_read, (void *)(USER_WINDOW + (2 << 20)), 0, "reading nothing faults at its address");
     expect_fault(do_write, (void *)(USER_WINDOW + (1 << 20)), PF_WRITE,
@@ -309,7 +342,8 @@ static const struct {
     {"read", do_read, (void *)0x123456}, {"write", do_write, image_text},
     {"fetch", do_execute, code_in_data}, {"divide", do_divide, NULL},
     {"opcode", do_invalid, NULL},        {"canonical", do_non_canonical, NULL},
-    {"stack", do_overflow, NULL},
+    {"stack", do_overflow, NULL},        {"nested", do_nested, boot_stack_guard},
+    {"double", do_double, NULL},
 };
 
 unsigned selftest_crash_count(void)

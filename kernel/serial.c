@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * serial.c: the first serial port. Writing polls and fills the 16-byte queue whenever it is empty; reading halts until the port's
- * interrupt, the only one that is ever let in. Where there is no port, everything is silently dropped.
+ * serial.c: the first serial port. Writing polls and fills the 16-byte queue whenever it is empty; reading
+ * halts until the port's interrupt, the only one that is ever let in. Where there is no port, everything is
+ * silently dropped.
  */
 #include <stdbool.h>
 #include <stdint.h>

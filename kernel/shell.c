@@ -95,6 +95,10 @@ static bool run_cpu(char *arguments)
     (void)arguments;
     cpu_describe(&vm_log_sink);
     vm_print(&vm_log_sink, "loader: %s\ncommand line: %s\n", boot_info.loader, boot_info.command_line);
+    if (boot_info.has_framebuffer)
+        vm_print(&vm_log_sink, "screen: %u x %u, %u bits, type %u, at %llx\n", boot_info.framebuffer.width,
+                 boot_info.framebuffer.height, boot_info.framebuffer.bits, boot_info.framebuffer.type,
+                 (unsigned long long)boot_info.framebuffer.base);
     return true;
 }
 
@@ -134,7 +138,7 @@ static const struct command commands[] = {
     {"mem", "", "physical pages by state, objects, the loader's memory map", run_mem},
     {"check", "", "checks every invariant of the core", run_check},
     {"modules", "", "what the boot loader brought along", run_modules},
-    {"cpu", "", "the processor, its protections, the boot command line", run_cpu},
+    {"cpu", "", "the processor, its protections, the screen, the boot command line", run_cpu},
     {"panic", "[WORDS]", "stops as a broken kernel does, status 1", run_panic},
     {"crash", "KIND", "raises an exception that nobody expects, to see its report", run_crash},
     {"poweroff", "", "ends; the status is 1 if any command has failed", run_poweroff},

@@ -8,7 +8,8 @@
 /* Runs one command ("name arguments", written to). False: it failed, or there is none of that name. */
 bool shell_run(char *line);
 
-/* Reads commands from the serial line until the machine is powered off; `status` is the exit status if nothing fails here. */
+/* Reads commands from the serial line until the machine is powered off; `status` is the exit status if
+ * nothing fails here. */
 _Noreturn void shell_loop(int status);
 
 #endif /* KERNEL_SHELL_H_ */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* string.c: the four functions on bytes. By string instructions, so that no compiler can turn them into calls of themselves. */
+/* string.c: the four functions on bytes. By string instructions, so that no compiler can turn them into calls
+ * of themselves. */
 #include <stdint.h>
 #include <vm/mem.h>
 

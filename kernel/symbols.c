@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * symbols.c: names for addresses. The kernel is linked twice: symbols.awk turns the functions of the first link into a table, which the
- * second link adds behind everything that has an address of its own.
+ * symbols.c: names for addresses. The kernel is linked twice: symbols.awk turns the functions of the first
+ * link into a table, which the second link adds behind everything that has an address of its own.
  */
 #include <stddef.h>
 

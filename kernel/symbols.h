@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-/* The function that holds the address, and how far into it (offset may be null); null outside the code. O(log functions). */
+/* The function that holds the address, and how far into it (offset may be null); null outside the code. O(log
+ * functions). */
 const char *symbol_at(uint64_t address, uint64_t *offset);
 
 #endif /* KERNEL_SYMBOLS_H_ */

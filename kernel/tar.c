@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tar.c: reads an archive in ustar format: blocks of 512 bytes, a header before each file, two empty blocks at the end. Everything that
- * a truncated or damaged archive can get wrong is noticed: magic, checksum, numbers, sizes beyond the end, a missing end.
+ * tar.c: reads an archive in ustar format: blocks of 512 bytes, a header before each file, two empty blocks
+ * at the end. Everything that a truncated or damaged archive can get wrong is noticed: magic, checksum,
+ * numbers, sizes beyond the end, a missing end.
  */
 #include <stdbool.h>
 #include <vm/mem.h>
@@ -71,11 +72,11 @@ static const char *check_header(const struct header *header, uint64_t *size)
 {
     uint64_t sum;
     if (memcmp(header->magic, "ustar", 5) != 0)
-        return "no ustar header where one should be";
+        return "there is no ustar header";
     if (!read_octal(header->checksum, sizeof(header->checksum), &sum) || sum != checksum(header))
-        return "a header whose checksum is wrong";
+        return "there is a header whose checksum is wrong";
     if (!read_octal(header->size, sizeof(header->size), size))
-        return "a header whose size is no number";
+        return "there is a header whose size is no number";
     return NULL;
 }
 
@@ -84,7 +85,7 @@ enum tar_result tar_next(struct tar *tar, struct tar_file *file, const char **wh
     for (;;) {
         uint64_t size;
         if (tar->size - tar->at < BLOCK) {
-            *why = "it ends without the empty block that closes an archive: truncated";
+            *why = "it ends, without the empty block that closes an archive: truncated";
             return TAR_BAD;
         }
         if (is_empty(tar->bytes + tar->at))
@@ -95,7 +96,7 @@ enum tar_result tar_next(struct tar *tar, struct tar_file *file, const char **wh
             return TAR_BAD;
         size_t left = tar->size - tar->at - BLOCK;
         if (size > left) {
-            *why = "a file that reaches past the end: truncated";
+            *why = "begins a file that reaches past the end: truncated";
             return TAR_BAD;
         }
         size_t blocks = (size + BLOCK - 1) & ~(size_t)(BLOCK - 1);

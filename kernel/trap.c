@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trap.c: exceptions. Those of ring 3 end the visit there (trap_run_user); those of the kernel are caught where someone is
- * prepared (trap_catch), and otherwise reported in full and the machine stops.
+ * trap.c: exceptions. Those of ring 3 end the visit there (trap_run_user); those of the kernel are caught
+ * where someone is prepared (trap_catch), and otherwise reported in full and the machine stops.
  *
  * Reporting may itself fault: each further exception reports less, and the fourth only stops.
  */
@@ -32,7 +32,7 @@ struct gate {
     uint32_t offset_high, reserved;
 };
 
-/* trap.S */
+/* entry.S */
 extern const char trap_stubs[];
 bool trap_call(uint64_t *anchor, void (*function)(void *), void *context);
 _Noreturn void trap_unwind(uint64_t anchor);

@@ -23,7 +23,7 @@ enum trap_vector {
 #define PF_RESERVED (1u << 3)
 #define PF_FETCH    (1u << 4)
 
-/* As trap.S pushes it. */
+/* As entry.S pushes it. */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error;
@@ -33,8 +33,8 @@ struct trap_frame {
 /* Fills the interrupt table and loads it. */
 void trap_start(void);
 
-/* Calls function(context). True: an exception in the kernel cut it short; *frame is what the processor saved, *cr2 the address
-   of a page fault. Nests not. */
+/* Calls function(context). True: an exception in the kernel cut it short; *frame is what the processor saved,
+   *cr2 the address of a page fault. Nests not. */
 bool trap_catch(void (*function)(void *context), void *context, struct trap_frame *frame, uint64_t *cr2);
 
 /* Everything about an exception, to the log. */
@@ -49,7 +49,8 @@ struct user_registers {
     uint64_t rip, rsp, rcx, rsi, rdi;
 };
 
-/* Runs ring 3 from these registers until it traps; what the processor saved is then in *frame, the fault's address in *cr2. */
+/* Runs ring 3 from these registers until it traps; what the processor saved is then in *frame, the fault's
+ * address in *cr2. */
 void trap_run_user(const struct user_registers *registers, struct trap_frame *frame, uint64_t *cr2);
 
 #endif /* KERNEL_TRAP_H_ */

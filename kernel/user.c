@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * user.c: accesses from ring 3 through the real page tables: what a program would see of a space that has no program yet.
+ * user.c: accesses from ring 3 through the real page tables: what a program would see of a space that has no
+ * program yet.
  *
- * Data is moved by code in a window of the kernel's half, between the address in question and a buffer in the same window, one byte after the
- * other. A fetch is tried by writing a breakpoint, through the direct map, over the byte that the page tables show at the address,
- * going there, and putting the byte back: the breakpoint says that the fetch was allowed.
+ * Data is moved by code in a window of the kernel's half, between the address in question and a buffer in the
+ * same window, one byte after the other. A fetch is tried by writing a breakpoint, through the direct map,
+ * over the byte that the page tables show at the address, going there, and putting the byte back: the
+ * breakpoint says that the fetch was allowed.
  *
  * The window's own pages are no part of any space: an access to them is answered as one to an empty place.
  */

@@ -255,6 +255,7 @@ void vm_aspace_dump_around(struct vm_aspace *aspace, zx_vaddr_t va, struct vm_si
 #define PARTS_MAX    24 /* of them drawn */
 #define ROW_SPACE    3
 #define DEPTH_MAX    24 /* of frames drawn */
+#define TINTED       6  /* the outermost frames, each darker than the one around it; words stay readable */
 #define REGIONS_MAX  2000
 
 enum pass { PASS_MEASURE, PASS_FRAMES, PASS_ROWS };
@@ -399,10 +400,11 @@ static void end_frame(struct picture *picture)
     picture->y += FRAME_FOOT;
     if (picture->pass == PASS_FRAMES)
         vm_print(picture->sink,
-                 "<rect class=\"f\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"><title>vmar %llu "
+                 "<rect class=\"f%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"><title>vmar %llu "
                  "[0x%llx, "
                  "0x%llx)</title></rect>\n",
-                 left_of(picture->depth), began, width_of(picture, picture->depth), picture->y - began,
+                 picture->depth < TINTED ? "" : " n", left_of(picture->depth), began,
+                 width_of(picture, picture->depth), picture->y - began,
                  (unsigned long long)picture->open->object.koid, region_base(region), region_end(region));
     picture->y += ROW_SPACE;
     picture->va = end;
@@ -548,16 +550,25 @@ static void draw_mapping(struct picture *picture, struct vm_mapping *mapping)
 
 /* ---- Picture: the passes ---- */
 
-static void draw_undrawn(struct picture *picture, uint64_t count)
+/* Says how many regions were left out since the last one, inside the innermost open frame. */
+static void draw_undrawn(struct picture *picture)
 {
+    const struct vm_region *open = &picture->open->region;
+
+    if (picture->undrawn == 0)
+        return;
     if (picture->pass == PASS_ROWS)
-        vm_print(picture->sink, "<text class=\"g\" x=\"%d\" y=\"%d\">… %llu more regions</text>\n",
-                 left_of(picture->depth) + 10, picture->y + GAP_HEIGHT / 2 + 4, (unsigned long long)count);
+        vm_print(picture->sink, "<text class=\"g\" x=\"%d\" y=\"%d\">… %llu more region%s</text>\n",
+                 left_of(picture->depth) + 10, picture->y + GAP_HEIGHT / 2 + 4,
+                 (unsigned long long)picture->undrawn, picture->undrawn == 1 ? "" : "s");
     picture->y += GAP_HEIGHT;
+    picture->undrawn = 0;
+    picture->va = open->base + open->size;
 }
 
 static void draw_region(struct picture *picture, struct vm_region *region)
 {
+    draw_undrawn(picture);
     while (picture->open != region->parent)
         end_frame(picture);
     if (picture->va < region->base)
@@ -573,7 +584,7 @@ static void draw_pass(struct picture *picture, enum pass pass)
     struct vm_vmar *root = picture->aspace->root;
     struct region_walk walk;
     struct vm_region *region;
-    uint64_t drawn = 0, undrawn = 0;
+    unsigned drawn = 0;
 
     picture->pass = pass;
     picture->y = TOP;
@@ -583,15 +594,14 @@ static void draw_pass(struct picture *picture, enum pass pass)
     begin_frame(picture, root);
     region_walk_start(&walk, root);
     while ((region = region_walk_next(&walk)) != NULL) {
-        if (walk.depth >= DEPTH_MAX || drawn >= REGIONS_MAX) {
-            undrawn++;
+        if (walk.depth >= DEPTH_MAX || drawn == REGIONS_MAX) {
+            picture->undrawn++;
             continue;
         }
         drawn++;
         draw_region(picture, region);
     }
-    if (undrawn > 0)
-        draw_undrawn(picture, undrawn);
+    draw_undrawn(picture);
     while (picture->open != NULL)
         end_frame(picture);
     if (pass == PASS_ROWS)
@@ -605,13 +615,14 @@ static void draw_style(struct vm_sink *sink)
         "<style>\n"
         "text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#222}\n"
         ".t{font-size:17px;font-weight:bold}\n"
-        ".d{fill:#666;font-weight:normal}\n"
+        ".d{fill:#555;font-weight:normal}\n"
         ".a{text-anchor:end;fill:#555;font-size:11px}\n"
         ".h,.b{font-weight:bold}\n"
-        ".g{fill:#888;font-size:11px;font-style:italic}\n"
+        ".g{fill:#666;font-size:11px;font-style:italic}\n"
         ".m{font-size:11px}\n"
         ".z{font-size:11px;text-anchor:end}\n"
         ".f{fill:#4a6fa5;fill-opacity:.07;stroke:#4a6fa5;stroke-opacity:.8}\n"
+        ".n{fill:none}\n"
         ".o{fill:none;stroke:#444}\n"
         ".e{fill:#fff;fill-opacity:.55}\n"
         ".s{fill:url(#some)}\n"
@@ -669,7 +680,7 @@ static void draw_head(const struct picture *picture, int width, int height)
     print_escaped(sink, aspace->name);
     vm_print(sink,
              "</text>\n<text class=\"d\" x=\"%d\" y=\"45\">%s space · %llu VMAR%s · %llu mapping%s · %llu "
-             "page%s committed · %llu pages of tables</text>\n",
+             "page%s committed · %llu page%s of tables</text>\n",
              MARGIN,
              aspace->destroyed                ? "destroyed"
              : aspace->type == VM_ASPACE_USER ? "user"
@@ -677,7 +688,7 @@ static void draw_head(const struct picture *picture, int width, int height)
              (unsigned long long)picture->vmars, picture->vmars == 1 ? "" : "s",
              (unsigned long long)picture->mappings, picture->mappings == 1 ? "" : "s",
              (unsigned long long)picture->committed, picture->committed == 1 ? "" : "s",
-             (unsigned long long)aspace->table.table_pages);
+             (unsigned long long)aspace->table.table_pages, aspace->table.table_pages == 1 ? "" : "s");
     draw_legend(sink);
     if (aspace->root != NULL)
         vm_print(sink, "<path class=\"x\" d=\"M%d %dV%d\"/>\n", AXIS_X, TOP, height - MARGIN);

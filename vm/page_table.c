@@ -280,6 +280,24 @@ static zx_vaddr_t range_last(const struct page_table *table, zx_vaddr_t va, size
     return va + (size - 1);
 }
 
+/* va's entry is zero: the last address before the next that is not, at most `last`. Most of most tables is empty, so this
+   looks at eight at a time. */
+static zx_vaddr_t skip_empty(const uint64_t *entries, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    unsigned first = entry_index(va, level), limit = entry_index(last, level), index = first + 1;
+
+    while (index + 7 <= limit && (entry_load(&entries[index]) | entry_load(&entries[index + 1]) |
+                                  entry_load(&entries[index + 2]) | entry_load(&entries[index + 3]) |
+                                  entry_load(&entries[index + 4]) | entry_load(&entries[index + 5]) |
+                                  entry_load(&entries[index + 6]) | entry_load(&entries[index + 7])) == 0)
+        index += 8;
+    while (index <= limit && entry_load(&entries[index]) == 0)
+        index++;
+    if (index > limit)
+        return last;
+    return (va | level_mask(level)) + ((zx_vaddr_t)(index - first - 1) << level_shift(level));
+}
+
 static void drop_tables_below(struct page_table *table, struct vm_page *page, unsigned level, zx_vaddr_t va,
                               zx_vaddr_t last)
 {
@@ -290,8 +308,10 @@ static void drop_tables_below(struct page_table *table, struct vm_page *page, un
         stop = entry_last(va, level, last);
         uint64_t *slot = &entries[entry_index(va, level)];
         uint64_t entry = entry_load(slot);
-        if (!is_present(entry))
+        if (!is_present(entry)) {
+            stop = skip_empty(entries, level, va, last);
             continue;
+        }
         if (!is_leaf(entry, level)) {
             struct vm_page *child = child_of(entry);
             if (level > 2)
@@ -392,8 +412,10 @@ static void change_range(struct page_table *table, struct vm_page *page, unsigne
         uint64_t *slot = &entries[entry_index(va, level)];
         uint64_t entry = entry_load(slot);
         struct vm_page *child;
-        if (!is_present(entry))
+        if (!is_present(entry)) {
+            stop = skip_empty(entries, level, va, last);
             continue;
+        }
         if (!is_leaf(entry, level)) {
             child = child_of(entry);
         } else if (is_whole_entry(va, stop, level)) {
@@ -692,8 +714,10 @@ static bool visit_range(const struct visitor *visitor, const uint64_t *entries, 
     do {
         stop = entry_last(va, level, last);
         uint64_t entry = entry_load(&entries[entry_index(va, level)]);
-        if (!is_present(entry))
+        if (!is_present(entry)) {
+            stop = skip_empty(entries, level, va, last);
             continue;
+        }
         if (is_leaf(entry, level)) {
             struct page_table_entry described = describe(entry, above, level, va);
             if (!visitor->visit(visitor->context, &described))
@@ -769,6 +793,7 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
         if (!is_present(entry)) {
             if (entry != 0)
                 return complain(check, "an absent entry that is not zero", level, va, entry);
+            stop = skip_empty(entries, level, va, last);
             continue;
         }
         in_use++;
@@ -807,7 +832,11 @@ static void forget_tables(struct vm_page *page, unsigned level, zx_vaddr_t va, z
     do {
         stop = entry_last(va, level, last);
         uint64_t entry = entry_load(&entries[entry_index(va, level)]);
-        if (!is_present(entry) || is_leaf(entry, level))
+        if (!is_present(entry)) {
+            stop = skip_empty(entries, level, va, last);
+            continue;
+        }
+        if (is_leaf(entry, level))
             continue;
         struct vm_page *child = pmm_page_at(table_address(entry));
         if (child != NULL && (child->reserved & SEEN) != 0)

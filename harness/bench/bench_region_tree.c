@@ -10,6 +10,7 @@
  * chooses them. LAYOUT `dense`: every second page of the start of the span, and one large gap at its end. LAYOUT `uneven`: gaps of 1
  * to 16 pages, no large one.
  */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trap.S: the way into trap() from any interrupt, the way into ring 3, and calls that can be cut short.
+ * entry.S: the way into trap() from any interrupt, the way into ring 3, and calls that can be cut short.
  */
 #include "gdt.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* user.S: the two pages of the kernel's half that ring 3 may use. */
+/* window.S: the two pages of the kernel's half that ring 3 may use. */
 
     .section .user, "a"
     .balign 4096
