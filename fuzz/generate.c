@@ -271,6 +271,23 @@ static uint8_t draw_neighbour(struct generator *g, uint8_t vmar)
     return percent(g, 80) ? vmar : (uint8_t)generator_below(g, TRACE_SLOTS);
 }
 
+/* A handle in it, or a landmark. Slot 0 has the root VMAR's handle from the start. */
+static uint64_t taken_slots(const struct generator *g)
+{
+    return g->vmars | g->mappings | 1;
+}
+
+/* The next slot that is free, around the end. */
+static uint8_t next_free(uint8_t slot, uint64_t taken)
+{
+    for (unsigned i = 1; i < TRACE_SLOTS; i++) {
+        const uint8_t at = (uint8_t)((slot + i) % TRACE_SLOTS);
+        if ((taken & bit(at)) == 0)
+            return at;
+    }
+    return (uint8_t)((slot + 1) % TRACE_SLOTS);
+}
+
 /* Mostly one that is free. */
 static uint8_t draw_to(struct generator *g, uint64_t taken)
 {
@@ -448,7 +465,7 @@ static void draw_vmar_allocate(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmar(g);
     op->mark = draw_neighbour(g, op->a);
-    op->to = draw_to(g, g->vmars | g->mappings);
+    op->to = draw_to(g, taken_slots(g));
     op->align = draw_align(g);
 
     const uint32_t parent = vmar_options(g, op->a);
@@ -479,7 +496,7 @@ static void draw_vmar_map(struct generator *g, struct trace_op *op)
     op->a = draw_vmar(g);
     op->b = draw_vmo(g);
     op->mark = draw_neighbour(g, op->a);
-    op->to = draw_to(g, g->vmars | g->mappings);
+    op->to = draw_to(g, taken_slots(g));
     op->align = draw_align(g);
 
     const uint32_t vmar = vmar_options(g, op->a);
@@ -600,7 +617,7 @@ static void draw_handle(struct generator *g, struct trace_op *op)
 
     op->b = draw < 45 ? TRACE_TYPE_VMAR : draw < 92 ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
     op->a = op->b == TRACE_TYPE_VMAR ? draw_vmar(g) : draw_vmo(g);
-    op->to = draw_to(g, op->b == TRACE_TYPE_VMAR ? g->vmars : g->vmos);
+    op->to = draw_to(g, op->b == TRACE_TYPE_VMAR ? taken_slots(g) : g->vmos);
     if (percent(g, 40)) {
         op->mark = TRACE_RIGHTS_SAME;
         return;
@@ -766,7 +783,7 @@ static void continue_run(struct generator *g, struct trace_op *op)
         if (op->to < TRACE_SLOTS)
             op->a = op->to;
         op->amount[1] = amount_of(TRACE_WHOLE_MINUS, generator_below(g, 3));
-        op->to = (uint8_t)((op->to + 1) % TRACE_SLOTS);
+        op->to = next_free(op->to, taken_slots(g));
         break;
     case RUN_ROW:
         op->mark = op->to % TRACE_SLOTS;
@@ -775,10 +792,10 @@ static void continue_run(struct generator *g, struct trace_op *op)
             op->amount[0].delta = TRACE_DELTA_PAGE_UP;
         if (g->run_step == 3) /* contiguous in the VMO as well */
             op->amount[2].value = (op->amount[2].value + op->amount[1].value) & 0xff;
-        op->to = (uint8_t)((op->to + 1) % TRACE_SLOTS);
+        op->to = next_free(op->to, taken_slots(g));
         break;
     case RUN_SAME:
-        op->to = (uint8_t)((op->to + 1) % TRACE_SLOTS);
+        op->to = next_free(op->to, taken_slots(g));
         break;
     default: {
         /* The next landmark that is a mapping, some left out. */

@@ -46,7 +46,7 @@ static bool aligned(uint64_t value)
 
 static void *carve(char *memory, size_t *at, size_t count, size_t size)
 {
-    void *result = memory + *at;
+    void *result = memory == NULL ? NULL : memory + *at;
 
     *at += (count * size + 15) & ~(size_t)15;
     return result;

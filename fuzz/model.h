@@ -94,7 +94,7 @@ struct model_answer {
     uint64_t pages; /* how many pages the operation itself asks for */
 };
 
-/* Bytes of scratch memory for a run of so many operations; sets the limits and carves the arrays out of zeroed memory. The contents of
+/* Bytes of scratch memory for a run of so many operations; sets the limits and carves the arrays out of zeroed memory (null: only tells the size). The contents of
    pages lie behind, in `page_bytes`, and need not be zeroed. */
 size_t model_layout(struct model *model, void *memory, uint32_t operations);
 

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     trace_run(bytes, size < SIZE_MOST ? size : SIZE_MOST, &options, &result);
     if (result.status != ZX_OK) {
-        vm_print(&vm_log_sink, "zvm: broken at operation %u of %zu\n", result.operations - 1,
+        vm_print(&vm_log_sink, "zvm: broken after %u of %zu operations\n", result.operations,
                  trace_count(size));
         abort();
     }

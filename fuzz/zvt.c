@@ -48,21 +48,27 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *operands, *summary, *details;
 } commands[] = {
-    {"run", zvt_command_run, "[--verbose | --fail-each] [--check-every N] FILE...", "runs traces against the model",
-     "Prints a line for each file: FILE DIGEST OPERATIONS STATUS. What broke goes to the standard error output.\n"
-     "  --verbose        shows the operation that breaks, what is broken, the address spaces before and after\n"
+    {"run", zvt_command_run, "[--verbose | --fail-each] [--check-every N] FILE...",
+     "runs traces against the model",
+     "Prints a line for each file: FILE DIGEST OPERATIONS STATUS. What broke goes to the standard error "
+     "output.\n"
+     "  --verbose        shows the operation that breaks, what is broken, the address spaces before and "
+     "after\n"
      "  --fail-each      makes each allocation of each run fail in turn, once and then for good\n"
      "  --check-every N  checks every invariant after each Nth operation (1), 0: only at the end\n"},
-    {"dump", zvt_command_dump, "[--plain] FILE [-o TEXT]", "prints a trace as text, with what came of each operation",
+    {"dump", zvt_command_dump, "[--plain] FILE [-o TEXT]",
+     "prints a trace as text, with what came of each operation",
      "What came of an operation stands behind #, so that the text can be assembled again.\n"
      "  --plain  without results; nothing is run\n"},
     {"assemble", command_assemble, "TEXT -o FILE", "makes a trace of its text form", ""},
-    {"generate", command_generate, "--seed N --ops M -o FILE", "makes a random trace; equal seeds make equal traces",
-     ""},
+    {"generate", command_generate, "--seed N --ops M -o FILE",
+     "makes a random trace; equal seeds make equal traces", ""},
     {"minimize", zvt_command_minimize, "FILE -o FILE", "makes a smaller trace that breaks in the same way",
-     "Leaves out operations and simplifies operands as long as the first broken line stays the same but for its\n"
+     "Leaves out operations and simplifies operands as long as the first broken line stays the same but for "
+     "its\n"
      "numbers. A crash of the core counts as well.\n"},
-    {"svg", zvt_command_svg, "FILE [--after N] -o FILE.svg|DIRECTORY", "draws the current process's address space",
+    {"svg", zvt_command_svg, "FILE [--after N] -o FILE.svg|DIRECTORY",
+     "draws the current process's address space",
      "Into a directory that exists: one picture after each operation. Into a file: after the last one.\n"
      "  --after N  after operation N (from 0) instead\n"},
     {"diff", zvt_command_diff, "A B", "finds the first operation whose outcome differs", ""},
@@ -76,15 +82,16 @@ static void print_usage(FILE *to)
     fputs("usage: zvt COMMAND [OPTION...] FILE...\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  zvt %s %s\n      %s\n", commands[i].name, commands[i].operands, commands[i].summary);
-    fputs("\n`zvt COMMAND --help` tells more. Exit status: 0 fine; 1 an invariant broke, digests differ, or a result\n"
+    fputs("\n`zvt COMMAND --help` tells more. Exit status: 0 fine; 1 an invariant broke, digests differ, or "
+          "a result\n"
           "cannot be written; 2 misuse.\n",
           to);
 }
 
 static void print_command_usage(FILE *to)
 {
-    fprintf(to, "usage: zvt %s %s\n%s.\n%s", this_command->name, this_command->operands, this_command->summary,
-            this_command->details);
+    fprintf(to, "usage: zvt %s %s\n%s.\n%s", this_command->name, this_command->operands,
+            this_command->summary, this_command->details);
 }
 
 /* ---- Options ---- */
@@ -165,14 +172,15 @@ static int command_assemble(int argc, char **argv)
 
     const int operands = zvt_options(argc, argv, &(struct zvt_option){"-o", &to, NULL}, 1);
     if (operands != 1 || to == NULL) {
-        zvt_say(operands != 1 ? "assemble: expected one text to assemble, found %d" : "assemble: -o FILE is missing",
-                operands);
+        zvt_say("assemble: expected one TEXT and -o FILE, found %d operands and %s -o", operands,
+                to ? "an" : "no");
         misuse_of_command();
     }
     struct zvt_bytes text = zvt_read(argv[0], "the text form of a trace");
     const size_t size = trace_parse((const char *)text.bytes, text.size, out, sizeof out, &error);
     if (size == SIZE_MAX)
-        zvt_misuse("%s:%u: %s; `zvt dump` shows what the text form looks like", argv[0], error.line, error.message);
+        zvt_misuse("%s:%u: %s; `zvt dump` shows what the text form looks like", argv[0], error.line,
+                   error.message);
     zvt_free(&text);
     return zvt_write(to, out, size) ? ZVT_FINE : ZVT_BROKEN;
 }
@@ -181,7 +189,8 @@ static int command_generate(int argc, char **argv)
 {
     static uint8_t out[BYTES_MAX];
     const char *to = NULL, *seed = NULL, *operations = NULL;
-    const struct zvt_option options[] = {{"-o", &to, NULL}, {"--seed", &seed, NULL}, {"--ops", &operations, NULL}};
+    const struct zvt_option options[] = {
+        {"-o", &to, NULL}, {"--seed", &seed, NULL}, {"--ops", &operations, NULL}};
 
     if (zvt_options(argc, argv, options, 3) != 0 || to == NULL || seed == NULL || operations == NULL) {
         zvt_say("generate: expected --seed N, --ops M and -o FILE, and nothing else");

@@ -67,14 +67,15 @@ struct zvt_text {
 };
 
 struct zvt_outcome {
-    bool finished;           /* else it crashed, or took too long */
-    int wait_status;         /* as waitpid tells it */
-    uint32_t operations;     /* that came to an end */
+    bool finished;       /* else it crashed, or took too long */
+    int wait_status;     /* as waitpid tells it */
+    uint32_t operations; /* that came to an end */
     struct trace_result result;
-    char signature[160];     /* how it breaks, numbers left out: equal for the same defect; empty where nothing broke */
-    uint32_t keep_from;      /* in: trees are kept from this operation on; UINT32_MAX: none */
+    char signature
+        [160]; /* how it breaks, numbers left out: equal for the same defect; empty where nothing broke */
+    uint32_t keep_from;                    /* in: trees are kept from this operation on; UINT32_MAX: none */
     struct zvt_text before, after, record; /* the trees around the last operation, and what came of it */
-    struct zvt_text report;  /* what broke, or the last words of a crash */
+    struct zvt_text report;                /* what broke, or the last words of a crash */
 };
 
 /* In memory that children share. */

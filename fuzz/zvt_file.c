@@ -73,7 +73,8 @@ bool zvt_open(struct zvt_output *output, const char *path)
         free(output->temporary);
         output->temporary = NULL;
         if (error == ENOENT || error == ENOTDIR)
-            zvt_misuse("%s: cannot be written: the folder that it is to be in does not exist; make it first", path);
+            zvt_misuse("%s: cannot be written: the folder that it is to be in does not exist; make it first",
+                       path);
         return cannot_write(output, error);
     }
     const mode_t mask = umask(0);

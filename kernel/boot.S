@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot.S: from the boot loader to C. GRUB enters `start` in 32-bit protected mode without paging, under BIOS and UEFI alike.
+ * boot.S: from the boot loader to C. GRUB enters `start` in 32-bit protected mode without paging, under BIOS
+ * and UEFI alike.
  *
- * The early page tables show the lowest 4 GiB three times, in 2 MiB pages: at their own addresses (for the instructions that
- * turn paging on), in the direct map at 0xffff800000000000, and their first GiB at -2 GiB, where the kernel is linked.
- * paging.c replaces them soon after by tables with real permissions.
+ * The early page tables show the lowest 4 GiB three times, in 2 MiB pages: at their own addresses (for the
+ * instructions that turn paging on), in the direct map at 0xffff800000000000, and their first GiB at -2 GiB,
+ * where the kernel is linked. paging.c replaces them soon after by tables with real permissions.
  */
 #define PHYSICAL(symbol) ((symbol) - 0xffffffff80000000)
 
@@ -33,11 +34,6 @@ header:
     .short 1, 1
     .long 8 + 4 * 4
     .long 1, 3, 6, 8
-    /* Can do without a framebuffer: text will do where there is VGA. */
-    .balign 8
-    .short 4, 1
-    .long 12
-    .long 2
     /* Modules begin pages. */
     .balign 8
     .short 6, 1

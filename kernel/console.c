@@ -21,15 +21,15 @@
 #define ROWS_MAX      64
 #define CELL_WIDTH    8
 #define CELL_HEIGHT   16
-#define INK           0x00c0c0c0u
-#define PAPER         0x00000000u
+#define INK           0xc0 /* of every colour */
+#define PAPER         0
 
 static enum { SCREEN_NONE, SCREEN_TEXT, SCREEN_PIXELS } screen;
 static char text[ROWS_MAX][COLUMNS_MAX];
 static unsigned columns, rows, column, row;
-static volatile uint16_t *cells;  /* SCREEN_TEXT */
-static volatile uint32_t *pixels; /* SCREEN_PIXELS */
-static unsigned pitch;            /* pixels a line */
+static volatile uint16_t *cells; /* SCREEN_TEXT */
+static volatile uint8_t *pixels; /* SCREEN_PIXELS */
+static unsigned pitch, depth;    /* bytes a line, bytes a pixel */
 
 static bool has_dot(char c, unsigned x, unsigned y)
 {
@@ -42,10 +42,10 @@ static bool has_dot(char c, unsigned x, unsigned y)
 /* Each dot is one pixel wide and two high. */
 static void draw_glyph(unsigned at_row, unsigned at_column, char c)
 {
-    volatile uint32_t *line = pixels + (uint64_t)at_row * CELL_HEIGHT * pitch + at_column * CELL_WIDTH;
+    volatile uint8_t *line = pixels + at_row * CELL_HEIGHT * pitch + at_column * CELL_WIDTH * depth;
     for (unsigned y = 0; y < CELL_HEIGHT; y++, line += pitch)
-        for (unsigned x = 0; x < CELL_WIDTH; x++)
-            line[x] = y > 0 && x > 0 && has_dot(c, x - 1, (y - 1) / 2) ? INK : PAPER;
+        for (unsigned x = 0; x < CELL_WIDTH * depth; x++)
+            line[x] = y > 0 && x >= depth && has_dot(c, x / depth - 1, (y - 1) / 2) ? INK : PAPER;
 }
 
 static void put_cell(unsigned at_row, unsigned at_column, char c)
@@ -110,11 +110,12 @@ void console_start_screen(void)
         rows = at_most(from->height, ROWS_MAX);
         cells = physical_to_virtual(from->base);
         screen = SCREEN_TEXT;
-    } else if (from->type == BOOT_FRAMEBUFFER_RGB && from->bits == 32) {
+    } else if (from->type == BOOT_FRAMEBUFFER_RGB && (from->bits == 24 || from->bits == 32)) {
         columns = at_most(from->width / CELL_WIDTH, COLUMNS_MAX);
         rows = at_most(from->height / CELL_HEIGHT, ROWS_MAX);
         pixels = physical_to_virtual(from->base);
-        pitch = from->pitch / sizeof(*pixels);
+        pitch = from->pitch;
+        depth = from->bits / 8;
         screen = SCREEN_PIXELS;
     }
     if (columns == 0 || rows == 0)

@@ -107,7 +107,8 @@ trap_unwind:
     restore_registers
     ret
 
-/* void trap_enter_user(uint64_t *anchor, const struct user_registers *registers): returns by trap_unwind. Interrupts stay off. */
+/* void trap_enter_user(uint64_t *anchor, const struct user_registers *registers): returns by trap_unwind.
+   Interrupts stay off. */
     .global trap_enter_user
 trap_enter_user:
     save_registers

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# symbols.awk: the output of `nm -n` becomes the assembly source of the kernel's symbol table (symbols.c reads it).
-# Only functions in the upper half; of several names for one address the first.
+# symbols.awk: the output of `nm -n` becomes the assembly source of the kernel's symbol table, which symbols.c
+# reads. Only functions in the upper half; of several names for one address the first.
 BEGIN {
     print "    .section .symbols, \"a\""
     print "    .balign 8"

@@ -34,7 +34,7 @@ struct trap_frame {
 void trap_start(void);
 
 /* Calls function(context). True: an exception in the kernel cut it short; *frame is what the processor saved,
-   *cr2 the address of a page fault. Nests not. */
+ *cr2 the address of a page fault. Nests not. */
 bool trap_catch(void (*function)(void *context), void *context, struct trap_frame *frame, uint64_t *cr2);
 
 /* Everything about an exception, to the log. */

@@ -92,7 +92,9 @@ static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va,
     if (status != ZX_OK)
         return status;
     status = enter_pages_vmo_locked(mapping, va, end, perms);
-    if (status != ZX_OK)
+    if (status == ZX_OK)
+        vmo_page_made_locked(vmo, offset, mapping); /* here the zero page has been replaced already */
+    else
         vmo_drop_page_locked(vmo, offset);
     return status;
 }

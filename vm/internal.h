@@ -320,8 +320,10 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
 /* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the radix tree). */
 struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);
-/* Makes the absent page at offset, zeroed; translations of the zero page that stood for it are removed. NO_MEMORY. */
+/* Makes the absent page at offset, zeroed. NO_MEMORY. Once nothing can fail any more, vmo_page_made_locked is due. */
 zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out);
+/* Removes the translations of the zero page that stood for the page at offset, but for those in `except` (may be null). */
+void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, const struct vm_mapping *except);
 /* Takes the page at offset, if there is one, out and frees it. Its translations are gone already. */
 void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset);
 /* Removes the translations of [offset, offset + size) from every mapping. */

@@ -75,12 +75,16 @@ struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset)
     return page_list_get(&vmo->pages, offset >> PAGE_SHIFT);
 }
 
-/* Removes the translations of [offset, offset + size) from every mapping; with `zero`, from those only that may show the zero page. */
-static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size, bool zero)
+/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null); with `zero`, from those only
+   that may show the zero page. */
+static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size, bool zero,
+                               const struct vm_mapping *except)
 {
     uint64_t end = offset + size;
     for (struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, zero); mapping != NULL;
          mapping = mapping_tree_next(mapping, offset, end, zero)) {
+        if (mapping == except)
+            continue;
         uint64_t first = mapping->vmo_offset, limit = first + mapping->region.size;
         uint64_t low = offset > first ? offset : first, high = end < limit ? end : limit;
         page_table_unmap(&mapping->region.aspace->table, mapping->region.base + (low - first), high - low);
@@ -89,7 +93,7 @@ static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
-    unmap_range_locked(vmo, offset, size, false);
+    unmap_range_locked(vmo, offset, size, false, NULL);
 }
 
 zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out)
@@ -106,10 +110,14 @@ zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_
     memset(pmm_page_bytes(page), 0, PAGE_SIZE);
     page->vmo = vmo;
     page->vmo_offset = index << PAGE_SHIFT;
-    unmap_range_locked(vmo, page->vmo_offset, PAGE_SIZE, true);
     page_list_set(&vmo->pages, index, page);
     *out = page;
     return ZX_OK;
+}
+
+void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, const struct vm_mapping *except)
+{
+    unmap_range_locked(vmo, round_down_page(offset), PAGE_SIZE, true, except);
 }
 
 void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset)
@@ -171,9 +179,13 @@ static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t li
             list_add_tail(&made, &page->node);
     }
     struct list_node *node;
-    while ((node = list_pop_head(&made)) != NULL)
-        if (status != ZX_OK)
-            vmo_drop_page_locked(vmo, container_of(node, struct vm_page, node)->vmo_offset);
+    while ((node = list_pop_head(&made)) != NULL) {
+        uint64_t offset = container_of(node, struct vm_page, node)->vmo_offset;
+        if (status == ZX_OK)
+            vmo_page_made_locked(vmo, offset, NULL);
+        else
+            vmo_drop_page_locked(vmo, offset);
+    }
     return status;
 }
 
@@ -289,10 +301,13 @@ static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const
     if (!in_range_locked(vmo, offset, size))
         return ZX_ERR_OUT_OF_RANGE;
     struct vm_page *page = vmo_page_locked(vmo, offset);
-    zx_status_t status = page != NULL ? ZX_OK : vmo_make_page_locked(vmo, offset, &page);
-    if (status == ZX_OK)
-        memcpy((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, bytes, size);
-    return status;
+    if (page == NULL) {
+        if (vmo_make_page_locked(vmo, offset, &page) != ZX_OK)
+            return ZX_ERR_NO_MEMORY;
+        vmo_page_made_locked(vmo, offset, NULL);
+    }
+    memcpy((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, bytes, size);
+    return ZX_OK;
 }
 
 /* All pages are made before the first byte is written. Only a buffer or a size that another thread takes away meanwhile can end the

@@ -1,0 +1,970 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run_ops.c: carries out one operation of a trace.
+ *
+ * Every operation goes the same way: slots and amounts are resolved into numbers, which go into the record; the model is asked what the answer
+ * must be; the core is called; agree() compares; where the call succeeded, results are checked and the model follows.
+ * Resolving uses the model and the landmarks only, never the core, so that a wrong core cannot lead the run astray unnoticed.
+ */
+#include <vm/aspace.h>
+#include <vm/format.h>
+#include <vm/mem.h>
+#include <zircon/syscalls.h>
+
+#include "runner.h"
+#include "trace_host.h"
+
+#define PAGE ((uint64_t)ZX_PAGE_SIZE)
+
+/* More than any operation takes for its bookkeeping: with fewer free pages NO_MEMORY is believed. */
+#define PAGES_FOR_BOOKKEEPING 32
+
+/* ---- Records ---- */
+
+static void argument(struct run *run, uint64_t value)
+{
+    run->record.arguments[run->record.argument_count++] = value;
+}
+
+static void result(struct run *run, uint64_t value)
+{
+    run->record.results[run->record.result_count++] = value;
+}
+
+static void data(struct run *run, const void *bytes, uint64_t size)
+{
+    run->record.data_hash = trace_hash(TRACE_DIGEST_START, bytes, size);
+    run->record.data_size = (uint32_t)size;
+}
+
+/* ---- Slots ---- */
+
+/* A handle as the core sees it, and as the model does. */
+struct target {
+    zx_handle_t value;
+    int32_t handle;
+};
+
+static bool usable(const struct run *run, int32_t handle, uint8_t type)
+{
+    const struct model_handle *h = &run->model.handles[handle];
+
+    return h->open && h->process == run->current && h->type == type;
+}
+
+/* The open handle of the current process with that value. */
+static int32_t find_value(const struct run *run, zx_handle_t value)
+{
+    for (int32_t i = 0; i < run->model.handle_count; i++) {
+        const struct model_handle *h = &run->model.handles[i];
+        if (h->open && h->process == run->current && h->value == value)
+            return i;
+    }
+    return MODEL_NONE;
+}
+
+static zx_handle_t foreign_value(const struct run *run, uint8_t type)
+{
+    for (int32_t i = 0; i < run->model.handle_count; i++) {
+        const struct model_handle *h = &run->model.handles[i];
+        if (h->open && h->process != run->current && h->type == type)
+            return h->value;
+    }
+    return ZX_HANDLE_INVALID;
+}
+
+static zx_handle_t wrong_type_value(const struct run *run, uint8_t type)
+{
+    for (int32_t i = 0; i < run->model.handle_count; i++) {
+        const struct model_handle *h = &run->model.handles[i];
+        if (h->open && h->process == run->current && h->type != type)
+            return h->value;
+    }
+    return ZX_HANDLE_INVALID;
+}
+
+/* No valid handle lacks the two lowest bits. */
+#define GARBAGE_VALUE ((zx_handle_t)0x7ffffffc)
+
+static zx_handle_t special_value(const struct run *run, uint8_t type, uint8_t slot)
+{
+    struct vm_process *const process = run->processes[run->current];
+
+    switch (slot) {
+    case TRACE_SLOT_GARBAGE:
+        return GARBAGE_VALUE;
+    case TRACE_SLOT_CLOSED:
+        return run->closed[run->current] != 0 ? run->closed[run->current] : GARBAGE_VALUE;
+    case TRACE_SLOT_FOREIGN:
+        return foreign_value(run, type);
+    case TRACE_SLOT_WRONG_TYPE:
+        return wrong_type_value(run, type);
+    case TRACE_SLOT_OWN:
+        if (type == TRACE_TYPE_VMO)
+            return ZX_HANDLE_INVALID;
+        return type == TRACE_TYPE_VMAR ? vm_process_root_handle(process) : vm_process_self_handle(process);
+    default:
+        return ZX_HANDLE_INVALID;
+    }
+}
+
+/* Finds what a slot stands for, and records it. */
+static struct target resolve(struct run *run, uint8_t type, uint8_t slot)
+{
+    struct target target = {ZX_HANDLE_INVALID, MODEL_NONE};
+
+    if (slot >= TRACE_SLOTS) {
+        target.value = special_value(run, type, slot);
+        target.handle = find_value(run, target.value);
+        argument(run, trace_reference(type, slot));
+        return target;
+    }
+    for (uint8_t i = 0; i < TRACE_SLOTS; i++) {
+        const uint8_t at = (uint8_t)((slot + i) % TRACE_SLOTS);
+        const int32_t handle = run->slots[run->current][type][at] - 1;
+        if (handle >= 0 && usable(run, handle, type)) {
+            target.value = run->model.handles[handle].value;
+            target.handle = handle;
+            argument(run, trace_reference(type, at));
+            return target;
+        }
+    }
+    argument(run, trace_reference(type, TRACE_SLOT_NONE));
+    return target;
+}
+
+uint8_t run_name_handle(struct run *run, uint8_t process, uint8_t type, uint8_t slot, int32_t handle)
+{
+    int16_t *const slots = run->slots[process][type];
+
+    slot %= TRACE_SLOTS;
+    for (uint8_t i = 0; i < TRACE_SLOTS; i++) {
+        const uint8_t at = (uint8_t)((slot + i) % TRACE_SLOTS);
+        const int32_t there = slots[at] - 1;
+        if (there < 0 || !run->model.handles[there].open || run->model.handles[there].process != process) {
+            slots[at] = (int16_t)(handle + 1);
+            return at;
+        }
+    }
+    /* All taken: the handle that was there stays open, but nothing can name it any more. */
+    slots[slot] = (int16_t)(handle + 1);
+    return slot;
+}
+
+static uint8_t add_handle(struct run *run, uint8_t type, int32_t object, zx_handle_t value,
+                          zx_rights_t rights)
+{
+    const int32_t handle = model_add_handle(&run->model, run->current, type, object, value, rights);
+
+    return run_name_handle(run, run->current, type, run->op.to, handle);
+}
+
+static uint8_t resolve_process(struct run *run)
+{
+    uint8_t process = run->op.a;
+
+    while (!run->model.processes[process].alive)
+        process = (process + 1) % TRACE_PROCESSES;
+    argument(run, process);
+    return process;
+}
+
+/* ---- Amounts ---- */
+
+/* What amounts refer to: the landmark, and the object that the operation is about. */
+struct surroundings {
+    struct run_landmark mark;
+    uint64_t base, size;
+    int32_t vmar; /* MODEL_NONE: the object is no VMAR */
+};
+
+static struct run_landmark find_landmark(const struct run *run, uint8_t process, uint8_t slot)
+{
+    const struct model_vmar *root = &run->model.vmars[run->model.processes[process].root];
+
+    for (uint8_t i = 0; slot < TRACE_SLOTS && i < TRACE_SLOTS; i++) {
+        const struct run_landmark *mark = &run->landmarks[(slot + i) % TRACE_SLOTS];
+        if (mark->used)
+            return *mark;
+    }
+    return (struct run_landmark){true, root->base, root->size, 0};
+}
+
+static struct surroundings around_vmar(const struct run *run, uint8_t process, int32_t vmar)
+{
+    const struct model_vmar *v = &run->model.vmars[vmar];
+
+    return (struct surroundings){find_landmark(run, process, run->op.mark), v->base, v->size, vmar};
+}
+
+/* Of the VMAR that a handle leads to; of the current root where it leads to none. */
+static struct surroundings around_target(const struct run *run, struct target target)
+{
+    int32_t vmar = run->model.processes[run->current].root;
+
+    if (target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_VMAR)
+        vmar = run->model.handles[target.handle].object;
+    return around_vmar(run, run->model.vmars[vmar].process, vmar);
+}
+
+static struct surroundings around_vmo(const struct run *run, struct target target)
+{
+    uint64_t size = run->header.memory_pages * PAGE;
+
+    if (target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_VMO)
+        size = run->model.vmos[run->model.handles[target.handle].object].size;
+    return (struct surroundings){find_landmark(run, run->current, run->op.mark), 0, size, MODEL_NONE};
+}
+
+static uint64_t edge(uint16_t number)
+{
+    static const uint64_t edges[8] = {
+        0,          ZX_PAGE_SIZE, VM_USER_ASPACE_BASE,   VM_USER_ASPACE_TOP,
+        1ull << 47, 1ull << 63,   VM_KERNEL_ASPACE_BASE, UINT64_MAX - (ZX_PAGE_SIZE - 1),
+    };
+
+    return edges[number % 8];
+}
+
+/* Part `value` of 65536 of size, rounded down to a page, without overflow. */
+static uint64_t part_of(uint64_t size, uint16_t value)
+{
+    return ((size >> 16) * value + ((size & 0xffff) * value >> 16)) & ~(PAGE - 1);
+}
+
+/* An amount before its delta; *address: it names a place. */
+static uint64_t amount_base(const struct run *run, const struct trace_amount *amount, uint64_t value,
+                            const struct surroundings *s, bool *address)
+{
+    const struct run_landmark *mark = &s->mark;
+
+    *address = true;
+    switch (amount->kind) {
+    case TRACE_MARK:
+        return mark->base;
+    case TRACE_MARK_END:
+        return mark->base + mark->size;
+    case TRACE_MARK_PAGE:
+        return mark->base + value % (mark->size / PAGE + 1) * PAGE;
+    case TRACE_MARK_BYTE:
+        return mark->base + value % (mark->size + 1);
+    case TRACE_MARK_MIDDLE:
+        return mark->base + (mark->size / 2 & ~(PAGE - 1));
+    case TRACE_BASE:
+        return s->base;
+    case TRACE_END:
+        return s->base + s->size;
+    case TRACE_EDGE:
+        return edge(amount->value);
+    case TRACE_LAST:
+        return run->last;
+    default:
+        break;
+    }
+    *address = false;
+    switch (amount->kind) {
+    case TRACE_PAGES:
+    case TRACE_PAGES_MANY:
+        return value * PAGE;
+    case TRACE_POWER:
+        return 1ull << value;
+    case TRACE_BYTES:
+        return value;
+    case TRACE_LARGE:
+        return value << 21;
+    case TRACE_GIGA:
+        return value << 30;
+    case TRACE_MARK_SIZE:
+        return mark->size;
+    case TRACE_WHOLE:
+        return s->size;
+    case TRACE_PART:
+        return part_of(s->size, amount->value);
+    case TRACE_MINUS_PAGES:
+        return -(value * PAGE);
+    case TRACE_MINUS_BYTES:
+        return -value;
+    case TRACE_GAP:
+        return s->vmar == MODEL_NONE ? 0 : model_gap(&run->model, s->vmar, mark->base + mark->size);
+    case TRACE_WHOLE_MINUS:
+        return s->size - value * PAGE;
+    default:
+        return 0;
+    }
+}
+
+static uint64_t amount_value(const struct run *run, unsigned number, const struct surroundings *s,
+                             bool *address)
+{
+    const struct trace_amount *amount = &run->op.amount[number];
+    const uint64_t value = amount_base(run, amount, amount->value, s, address);
+
+    switch (amount->delta) {
+    case TRACE_DELTA_PAGE_UP:
+        return value + PAGE;
+    case TRACE_DELTA_PAGE_DOWN:
+        return value - PAGE;
+    case TRACE_DELTA_BYTE_UP:
+        return value + 1;
+    case TRACE_DELTA_BYTE_DOWN:
+        return value - 1;
+    default:
+        return value;
+    }
+}
+
+/* An offset into the object. */
+static uint64_t offset_into(struct run *run, unsigned number, const struct surroundings *s)
+{
+    bool address;
+    const uint64_t value = amount_value(run, number, s, &address);
+
+    return address ? value - s->base : value;
+}
+
+static uint64_t address_at(struct run *run, unsigned number, const struct surroundings *s)
+{
+    bool address;
+    const uint64_t value = amount_value(run, number, s, &address);
+
+    return address ? value : value + s->mark.base;
+}
+
+/* A size, where a place means the distance to it from `start`. */
+static uint64_t size_from(struct run *run, unsigned number, const struct surroundings *s, uint64_t start)
+{
+    bool address;
+    const uint64_t value = amount_value(run, number, s, &address);
+
+    return address ? value - start : value;
+}
+
+/* An offset into a VMO, where a place means the byte of the VMO that the landmark shows there; the object's own base and
+   end are places in the VMO already. */
+static uint64_t vmo_offset_at(struct run *run, unsigned number, const struct surroundings *s)
+{
+    const uint8_t kind = run->op.amount[number].kind;
+    bool address;
+    const uint64_t value = amount_value(run, number, s, &address);
+
+    if (!address || kind == TRACE_BASE || kind == TRACE_END)
+        return value;
+    return value - s->mark.base + s->mark.vmo_offset;
+}
+
+/* The size of a part of a VMO that begins at `offset`. */
+static uint64_t vmo_size_from(struct run *run, unsigned number, const struct surroundings *s, uint64_t offset)
+{
+    bool address;
+
+    amount_value(run, number, s, &address);
+    const uint64_t value = vmo_offset_at(run, number, s);
+    return address ? value - offset : value;
+}
+
+/* The options with the undefined bit in its place, and the alignment. */
+static uint32_t vm_options(const struct run *run)
+{
+    const struct trace_op *op = &run->op;
+    uint32_t options = op->options & ~(uint32_t)TRACE_OPTION_UNDEFINED;
+
+    if ((op->options & TRACE_OPTION_UNDEFINED) != 0)
+        options |= 1u << (15 + op->mark % 9);
+    return options | (uint32_t)op->align << ZX_VM_ALIGN_BASE;
+}
+
+/* ---- Agreement ---- */
+
+/* Whether the switch that fails allocations struck during this operation. */
+static bool allocation_failed(const struct run *run)
+{
+    const uint64_t now = trace_host_allocation_count();
+
+    if (run->fail_at == 0 || now < run->fail_at || now == run->allocations)
+        return false;
+    return run->fail_persistent || run->allocations < run->fail_at;
+}
+
+/* Compares the core's answer with the model's. True: the call succeeded and the model is to follow. */
+static bool agree(struct run *run, zx_status_t status, struct model_answer want)
+{
+    run->record.status = status;
+    run->record.failed_allocation = allocation_failed(run);
+    if (status == want.status)
+        return status == ZX_OK;
+    if (status == ZX_ERR_NO_MEMORY && want.memory) {
+        const uint64_t enough = PAGES_FOR_BOOKKEEPING + want.pages + want.pages / 16;
+        if (run->record.failed_allocation || run->stats.pages_free < enough)
+            return false;
+        run_broken(run, "NO_MEMORY with %llu pages free, although no allocation was made to fail",
+                   (unsigned long long)run->stats.pages_free);
+        return false;
+    }
+    run_broken(run, "expected %s, got %s", zx_status_get_string(want.status), zx_status_get_string(status));
+    return false;
+}
+
+/* ---- VMARs ---- */
+
+static void remember(struct run *run, zx_vaddr_t base, uint64_t size, uint64_t vmo_offset)
+{
+    run->landmarks[run->op.to % TRACE_SLOTS] = (struct run_landmark){true, base, size, vmo_offset};
+    run->last = base;
+}
+
+static void check_place(struct run *run, int32_t vmar, uint32_t options, uint64_t offset, uint64_t size,
+                        zx_vaddr_t place)
+{
+    const char *wrong = model_place_wrong(&run->model, vmar, options, offset, size, place);
+
+    if (wrong != NULL)
+        run_broken(run, "placed at 0x%llx: %s", (unsigned long long)place, wrong);
+}
+
+static void do_vmar_allocate(struct run *run)
+{
+    const struct target parent = resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct surroundings s = around_target(run, parent);
+    const uint32_t options = vm_options(run);
+    const uint64_t offset = offset_into(run, 0, &s);
+    const uint64_t size = size_from(run, 1, &s, s.base + offset);
+    const bool null_first = run->op.to == TRACE_TO_NULL_FIRST,
+               null_second = run->op.to == TRACE_TO_NULL_SECOND;
+    zx_handle_t child = ZX_HANDLE_INVALID;
+    zx_vaddr_t address = 0;
+
+    argument(run, options);
+    argument(run, offset);
+    argument(run, size);
+    const struct model_answer want =
+        model_vmar_allocate(&run->model, parent.handle, options, offset, size, null_first || null_second);
+    const zx_status_t status = zx_vmar_allocate(parent.value, options, offset, size,
+                                                null_first ? NULL : &child, null_second ? NULL : &address);
+    if (!agree(run, status, want))
+        return;
+    const int32_t vmar = run->model.handles[parent.handle].object;
+    check_place(run, vmar, options, offset, size, address);
+    if (run->broken)
+        return;
+    const int32_t made = model_do_vmar_allocate(&run->model, vmar, options, address, size);
+    const zx_rights_t rights = ZX_DEFAULT_VMAR_RIGHTS | (options >> 7 & 7) << 2;
+    result(run, add_handle(run, TRACE_TYPE_VMAR, made, child, rights));
+    result(run, address);
+    remember(run, address, size, 0);
+}
+
+static void do_vmar_map(struct run *run)
+{
+    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct surroundings s = around_target(run, vmar);
+    const uint32_t options = vm_options(run);
+    const uint64_t offset = offset_into(run, 0, &s);
+
+    argument(run, options);
+    argument(run, offset);
+    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.b);
+    const struct surroundings in_vmo = around_vmo(run, vmo);
+    const uint64_t vmo_offset = vmo_offset_at(run, 2, &in_vmo);
+    const uint64_t len = size_from(run, 1, &s, s.base + offset);
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    zx_vaddr_t address = 0;
+
+    argument(run, vmo_offset);
+    argument(run, len);
+    const struct model_answer want =
+        model_vmar_map(&run->model, vmar.handle, options, offset, vmo.handle, vmo_offset, len, null_result);
+    const zx_status_t status =
+        zx_vmar_map(vmar.value, options, offset, vmo.value, vmo_offset, len, null_result ? NULL : &address);
+    if (!agree(run, status, want))
+        return;
+    const uint64_t rounded = (len + PAGE - 1) & ~(PAGE - 1);
+    check_place(run, run->model.handles[vmar.handle].object, options, offset, rounded, address);
+    if (run->broken)
+        return;
+    model_do_vmar_map(&run->model, vmar.handle, options, vmo.handle, vmo_offset, address, len);
+    result(run, address);
+    remember(run, address, rounded, vmo_offset);
+}
+
+static void do_vmar_unmap(struct run *run)
+{
+    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct surroundings s = around_target(run, vmar);
+    const uint64_t addr = address_at(run, 0, &s);
+    const uint64_t len = size_from(run, 1, &s, addr);
+
+    argument(run, addr);
+    argument(run, len);
+    const struct model_answer want = model_vmar_unmap(&run->model, vmar.handle, addr, len);
+    if (agree(run, zx_vmar_unmap(vmar.value, addr, len), want))
+        model_do_vmar_unmap(&run->model, run->model.handles[vmar.handle].object, addr, len);
+}
+
+static void do_vmar_protect(struct run *run)
+{
+    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct surroundings s = around_target(run, vmar);
+    const uint32_t options = vm_options(run);
+    const uint64_t addr = address_at(run, 0, &s);
+    const uint64_t len = size_from(run, 1, &s, addr);
+
+    argument(run, options);
+    argument(run, addr);
+    argument(run, len);
+    const struct model_answer want = model_vmar_protect(&run->model, vmar.handle, options, addr, len);
+    if (!agree(run, zx_vmar_protect(vmar.value, options, addr, len), want))
+        return;
+    const int32_t object = run->model.handles[vmar.handle].object;
+    model_do_vmar_protect(&run->model, run->model.vmars[object].process, options, addr, len);
+}
+
+static void do_vmar_destroy(struct run *run)
+{
+    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct model_answer want = model_vmar_destroy(&run->model, vmar.handle);
+
+    if (agree(run, zx_vmar_destroy(vmar.value), want))
+        model_do_vmar_destroy(&run->model, run->model.handles[vmar.handle].object);
+}
+
+/* ---- VMOs ---- */
+
+static void do_vmo_create(struct run *run)
+{
+    const struct surroundings s = around_vmo(run, (struct target){ZX_HANDLE_INVALID, MODEL_NONE});
+    const uint64_t size = size_from(run, 1, &s, 0);
+    const uint32_t options = run->op.options;
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    zx_handle_t vmo = ZX_HANDLE_INVALID;
+
+    argument(run, size);
+    argument(run, options);
+    const struct model_answer want = model_vmo_create(size, options, null_result);
+    if (!agree(run, zx_vmo_create(size, options, null_result ? NULL : &vmo), want))
+        return;
+    const int32_t made = model_do_vmo_create(&run->model, size, options);
+    const zx_rights_t rights =
+        ZX_DEFAULT_VMO_RIGHTS | ((options & ZX_VMO_RESIZABLE) != 0 ? ZX_RIGHT_RESIZE : 0);
+    result(run, add_handle(run, TRACE_TYPE_VMO, made, vmo, rights));
+}
+
+/* Bytes that differ from page to page and from one fill to the next. */
+static void fill(uint8_t *buffer, uint64_t size, uint8_t seed)
+{
+    for (uint64_t i = 0; i < size; i++)
+        buffer[i] = (uint8_t)(seed + 17 * i + (i >> 8) * 5);
+}
+
+static void compare(struct run *run, uint64_t at, uint64_t size)
+{
+    for (uint64_t i = 0; i < size; i++) {
+        if (run->buffer[i] != run->expected[i]) {
+            run_broken(run, "expected byte 0x%02x at 0x%llx, got 0x%02x", run->expected[i],
+                       (unsigned long long)(at + i), run->buffer[i]);
+            return;
+        }
+    }
+}
+
+static void do_vmo_transfer(struct run *run)
+{
+    const bool write = run->op.code == TRACE_VMO_WRITE;
+    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct surroundings s = around_vmo(run, vmo);
+    const uint64_t offset = vmo_offset_at(run, 0, &s);
+    uint64_t size = vmo_size_from(run, 1, &s, offset);
+    const bool null_buffer = run->op.to >= TRACE_SLOTS;
+
+    struct model_answer want = model_vmo_io(&run->model, vmo.handle, write, offset, size, null_buffer);
+    if (want.status != ZX_ERR_OUT_OF_RANGE && size > RUN_TRANSFER_MAX) {
+        size = RUN_TRANSFER_MAX;
+        want = model_vmo_io(&run->model, vmo.handle, write, offset, size, null_buffer);
+    }
+    argument(run, offset);
+    argument(run, size);
+    if (write) {
+        fill(run->buffer, RUN_TRANSFER_MAX, run->op.b);
+        if (agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
+            model_do_vmo_write(&run->model, run->model.handles[vmo.handle].object, offset, run->buffer, size);
+        return;
+    }
+    if (!agree(run, zx_vmo_read(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
+        return;
+    model_vmo_read(&run->model, run->model.handles[vmo.handle].object, offset, run->expected, size);
+    compare(run, offset, size);
+    data(run, run->buffer, size);
+}
+
+static void do_vmo_set_size(struct run *run)
+{
+    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct surroundings s = around_vmo(run, vmo);
+    const uint64_t size = vmo_size_from(run, 1, &s, 0);
+    const struct model_answer want = model_vmo_set_size(&run->model, vmo.handle, size);
+
+    argument(run, size);
+    if (agree(run, zx_vmo_set_size(vmo.value, size), want))
+        model_do_vmo_set_size(&run->model, run->model.handles[vmo.handle].object, size);
+}
+
+static void do_vmo_get_size(struct run *run)
+{
+    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    struct model_answer want = {model_check_handle(&run->model, vmo.handle, TRACE_TYPE_VMO, 0), false, 0};
+    uint64_t size = 0;
+
+    if (want.status == ZX_OK && null_result)
+        want.status = ZX_ERR_INVALID_ARGS;
+    if (!agree(run, zx_vmo_get_size(vmo.value, null_result ? NULL : &size), want))
+        return;
+    const uint64_t expected = run->model.vmos[run->model.handles[vmo.handle].object].size;
+    if (size != expected)
+        run_broken(run, "expected size 0x%llx, got 0x%llx", (unsigned long long)expected,
+                   (unsigned long long)size);
+    result(run, size);
+}
+
+static void do_vmo_op_range(struct run *run)
+{
+    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct surroundings s = around_vmo(run, vmo);
+    const uint32_t op = run->op.options;
+    const uint64_t offset = vmo_offset_at(run, 0, &s);
+    const uint64_t size = vmo_size_from(run, 1, &s, offset);
+    const bool buffer = run->op.to == TRACE_TO_NULL_FIRST, buffer_size = run->op.to == TRACE_TO_NULL_SECOND;
+    const struct model_answer want =
+        model_vmo_op_range(&run->model, vmo.handle, op, offset, size, buffer || buffer_size);
+
+    argument(run, op);
+    argument(run, offset);
+    argument(run, size);
+    if (agree(run,
+              zx_vmo_op_range(vmo.value, op, offset, size, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
+              want))
+        model_do_vmo_op_range(&run->model, run->model.handles[vmo.handle].object, op, offset, size);
+}
+
+/* ---- Handles ---- */
+
+static void do_handle_close(struct run *run)
+{
+    const struct target target = resolve(run, run->op.b, run->op.a);
+    const struct model_answer want = model_handle_close(target.handle, target.value == ZX_HANDLE_INVALID);
+
+    if (!agree(run, zx_handle_close(target.value), want) || target.handle == MODEL_NONE)
+        return;
+    run->closed[run->current] = target.value;
+    model_do_handle_close(&run->model, target.handle);
+}
+
+static zx_rights_t wanted_rights(const struct run *run, int32_t handle)
+{
+    const uint32_t bits = run->op.options | (uint32_t)run->op.align << 16;
+
+    switch (run->op.mark) {
+    case TRACE_RIGHTS_MINUS:
+        return handle == MODEL_NONE ? 0 : run->model.handles[handle].rights & ~bits;
+    case TRACE_RIGHTS_RAW:
+        return bits;
+    case TRACE_RIGHTS_HIGH:
+        return bits << 8;
+    default:
+        return ZX_RIGHT_SAME_RIGHTS;
+    }
+}
+
+static void do_handle_copy(struct run *run)
+{
+    const bool replace = run->op.code == TRACE_HANDLE_REPLACE;
+    const uint8_t type = run->op.b;
+    const struct target target = resolve(run, type, run->op.a);
+    const zx_rights_t rights = wanted_rights(run, target.handle);
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    zx_handle_t copy = ZX_HANDLE_INVALID;
+
+    argument(run, rights);
+    const struct model_answer want =
+        model_handle_copy(&run->model, target.handle, replace, rights, null_result);
+    const zx_status_t status = replace
+                                   ? zx_handle_replace(target.value, rights, null_result ? NULL : &copy)
+                                   : zx_handle_duplicate(target.value, rights, null_result ? NULL : &copy);
+    if (!agree(run, status, want))
+        return;
+    const struct model_handle old = run->model.handles[target.handle];
+    result(run,
+           add_handle(run, old.type, old.object, copy, rights == ZX_RIGHT_SAME_RIGHTS ? old.rights : rights));
+    if (replace) {
+        run->closed[run->current] = target.value;
+        model_do_handle_close(&run->model, target.handle);
+    }
+}
+
+static zx_obj_type_t object_type(uint8_t type)
+{
+    static const zx_obj_type_t types[TRACE_TYPE_COUNT] = {ZX_OBJ_TYPE_VMAR, ZX_OBJ_TYPE_VMO,
+                                                          ZX_OBJ_TYPE_PROCESS};
+
+    return types[type];
+}
+
+static zx_koid_t *koid_of(struct run *run, const struct model_handle *h)
+{
+    switch (h->type) {
+    case TRACE_TYPE_VMAR:
+        return &run->model.vmars[h->object].koid;
+    case TRACE_TYPE_VMO:
+        return &run->model.vmos[h->object].koid;
+    default:
+        return &run->model.processes[h->object].koid;
+    }
+}
+
+static void check_basic(struct run *run, int32_t handle, const zx_info_handle_basic_t *info)
+{
+    const struct model_handle *h = &run->model.handles[handle];
+    zx_koid_t *const koid = koid_of(run, h);
+
+    if (info->type != object_type(h->type))
+        run_broken(run, "expected type %u, got %u", object_type(h->type), info->type);
+    if (info->rights != h->rights)
+        run_broken(run, "expected rights 0x%x, got 0x%x", h->rights, info->rights);
+    if (info->koid < ZX_KOID_FIRST || (*koid != 0 && info->koid != *koid))
+        run_broken(run, "expected koid %llu, got %llu", (unsigned long long)*koid,
+                   (unsigned long long)info->koid);
+    *koid = info->koid;
+    result(run, info->koid);
+    result(run, info->rights);
+    result(run, info->type);
+    result(run, info->related_koid);
+}
+
+static void check_vmar_info(struct run *run, int32_t handle, const zx_info_vmar_t *info)
+{
+    const struct model_vmar *v = &run->model.vmars[run->model.handles[handle].object];
+
+    if (info->base != v->base || info->len != v->size)
+        run_broken(run, "expected base 0x%llx and size 0x%llx, got 0x%llx and 0x%llx",
+                   (unsigned long long)v->base, (unsigned long long)v->size, (unsigned long long)info->base,
+                   (unsigned long long)info->len);
+    result(run, info->base);
+    result(run, info->len);
+}
+
+static void do_get_info(struct run *run)
+{
+    const struct target target = resolve(run, run->op.b, run->op.a);
+    const uint32_t topic = run->op.options;
+    const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
+               short_buffer = run->op.to == TRACE_TO_NULL_SECOND;
+    union {
+        zx_info_handle_basic_t basic;
+        zx_info_vmar_t vmar;
+    } info;
+
+    memset(&info, 0, sizeof info);
+    argument(run, topic);
+    const struct model_answer want =
+        model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
+    const zx_status_t status = zx_object_get_info(target.value, topic, null_buffer ? NULL : &info,
+                                                  short_buffer ? 8 : sizeof info, NULL, NULL);
+    if (!agree(run, status, want))
+        return;
+    if (topic == ZX_INFO_HANDLE_BASIC)
+        check_basic(run, target.handle, &info.basic);
+    if (topic == ZX_INFO_VMAR)
+        check_vmar_info(run, target.handle, &info.vmar);
+}
+
+/* ---- Processes ---- */
+
+uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool hosted)
+{
+    struct vm_aspace *const aspace = vm_process_aspace(process);
+    const uint8_t index =
+        (uint8_t)model_add_process(&run->model, hosted, vm_aspace_base(aspace), vm_aspace_size(aspace));
+    const int32_t root =
+        model_add_handle(&run->model, index, TRACE_TYPE_VMAR, run->model.processes[index].root,
+                         vm_process_root_handle(process),
+                         ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE);
+    const int32_t self = model_add_handle(&run->model, index, TRACE_TYPE_PROCESS, index,
+                                          vm_process_self_handle(process), ZX_DEFAULT_PROCESS_RIGHTS);
+
+    run->processes[index] = process;
+    run->closed[index] = ZX_HANDLE_INVALID;
+    memset(run->slots[index], 0, sizeof run->slots[index]);
+    run_name_handle(run, index, TRACE_TYPE_VMAR, 0, root);
+    run_name_handle(run, index, TRACE_TYPE_PROCESS, 0, self);
+    return index;
+}
+
+/* Whether the model has room for one more; where not, the call is made one that is refused. */
+static bool room_for_process(const struct run *run)
+{
+    unsigned alive = 0;
+
+    for (unsigned i = 0; i < TRACE_PROCESSES; i++)
+        alive += run->model.processes[i].alive;
+    /* As many handles as the rest of the trace may make stay in reserve. */
+    return alive < TRACE_PROCESSES && run->model.handle_count + 4 < run->model.handle_max / 2;
+}
+
+static void do_process_create(struct run *run)
+{
+    const uint32_t options = room_for_process(run) ? run->op.options : UINT16_MAX;
+    const zx_handle_t job = run->op.a == 0 ? ZX_HANDLE_INVALID : GARBAGE_VALUE;
+    const bool null_first = run->op.to == TRACE_TO_NULL_FIRST,
+               null_second = run->op.to == TRACE_TO_NULL_SECOND;
+    const char *const name = run->op.b == 0 ? "traced" : NULL;
+    struct model_answer want = {ZX_OK, true, 0};
+    zx_handle_t made = ZX_HANDLE_INVALID, root = ZX_HANDLE_INVALID;
+    struct vm_process *process;
+
+    if (options != 0 || name == NULL)
+        want = (struct model_answer){ZX_ERR_INVALID_ARGS, false, 0};
+    else if (job != ZX_HANDLE_INVALID)
+        want = (struct model_answer){ZX_ERR_BAD_HANDLE, false, 0};
+    else if (null_first || null_second)
+        want.status = ZX_ERR_INVALID_ARGS;
+    argument(run, options);
+    if (!agree(
+            run,
+            zx_process_create(job, name, 6, options, null_first ? NULL : &made, null_second ? NULL : &root),
+            want))
+        return;
+    if (vm_process_from_handle(made, &process) != ZX_OK) {
+        run_broken(run, "the new process cannot be found by its handle");
+        return;
+    }
+    const uint8_t index = run_adopt_process(run, process, false);
+    result(run, add_handle(run, TRACE_TYPE_PROCESS, index, made, ZX_DEFAULT_PROCESS_RIGHTS));
+    result(run, add_handle(run, TRACE_TYPE_VMAR, run->model.processes[index].root, root,
+                           ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE));
+}
+
+static void do_select_process(struct run *run)
+{
+    run->current = resolve_process(run);
+    trace_host_set_process(run->processes[run->current]);
+    run->record.status = ZX_OK;
+}
+
+/* ---- Accesses and faults ---- */
+
+static uint8_t perms_of_access(uint8_t code)
+{
+    return code == TRACE_WRITE ? MODEL_WRITE : code == TRACE_EXECUTE ? MODEL_EXECUTE : MODEL_READ;
+}
+
+/* How many bytes must have been done when the access ended with `status`; the status that the model wants in the end. */
+static void judge_access(struct run *run, uint8_t process, zx_vaddr_t va, uint64_t size, zx_status_t status,
+                         uint64_t done)
+{
+    const uint8_t perms = perms_of_access(run->op.code);
+    uint64_t want_done;
+    const zx_status_t want = model_access(&run->model, process, va, size, perms, &want_done);
+    const bool short_of_memory = status == ZX_ERR_NO_MEMORY && done <= want_done && done < size;
+
+    agree(run, status, (struct model_answer){want, want_done > 0, 4});
+    if (!run->broken && done != want_done && !short_of_memory)
+        run_broken(run, "expected %llu bytes to be accessed, got %llu", (unsigned long long)want_done,
+                   (unsigned long long)done);
+    if (run->broken)
+        return;
+    if (run->op.code == TRACE_WRITE)
+        model_do_space_write(&run->model, process, va, run->buffer, done);
+    if (run->op.code == TRACE_READ && done > 0) {
+        model_space_read(&run->model, process, va, run->expected, done);
+        compare(run, va, done);
+        data(run, run->buffer, done);
+    }
+}
+
+static void do_access(struct run *run)
+{
+    const uint8_t process = resolve_process(run);
+    const struct surroundings s = around_vmar(run, process, run->model.processes[process].root);
+    const zx_vaddr_t va = address_at(run, 0, &s);
+    uint64_t size = 1;
+    uint32_t kind = TRACE_ACCESS_EXECUTE;
+    size_t done = 0;
+
+    argument(run, va);
+    if (run->op.code != TRACE_EXECUTE) {
+        size = size_from(run, 1, &s, va);
+        size = size == 0 ? 1 : size > RUN_ACCESS_MAX ? RUN_ACCESS_MAX : size;
+        kind = run->op.code == TRACE_WRITE ? TRACE_ACCESS_WRITE : TRACE_ACCESS_READ;
+        argument(run, size);
+    }
+    if (run->op.code == TRACE_WRITE)
+        fill(run->buffer, size, run->op.b);
+    const zx_status_t status =
+        trace_host_access(vm_process_aspace(run->processes[process]), va, run->buffer, size, kind, &done);
+    judge_access(run, process, va, size, status, done);
+    result(run, done);
+}
+
+static void do_fault(struct run *run)
+{
+    const uint8_t process = resolve_process(run);
+    const struct surroundings s = around_vmar(run, process, run->model.processes[process].root);
+    const uint32_t flags = run->op.options;
+    const zx_vaddr_t va = address_at(run, 0, &s);
+    struct vm_aspace *const aspace = vm_process_aspace(run->processes[process]);
+    uint8_t perms = (flags & VM_PF_FLAG_WRITE) != 0 ? MODEL_WRITE : 0;
+
+    if ((flags & VM_PF_FLAG_INSTRUCTION) != 0)
+        perms |= MODEL_EXECUTE;
+    if (perms == 0)
+        perms = MODEL_READ;
+    argument(run, flags);
+    argument(run, va);
+    const struct model_answer want = {model_fault(&run->model, process, va, perms), true, 4};
+    const zx_status_t status = run->op.code == TRACE_SOFT_FAULT ? vm_aspace_soft_fault(aspace, va, flags)
+                                                                : vm_aspace_page_fault(aspace, va, flags);
+    agree(run, status, (struct model_answer){want.status, want.status == ZX_OK, want.pages});
+}
+
+static void do_fail_allocation(struct run *run)
+{
+    const uint64_t nth = run->op.b;
+
+    argument(run, nth);
+    run->record.status = ZX_OK;
+    if (run->options->fail_nth != 0)
+        return;
+    trace_host_fail_allocation(nth, false);
+    run->fail_at = nth == 0 ? 0 : trace_host_allocation_count() + nth;
+    run->fail_persistent = false;
+}
+
+void run_operation(struct run *run)
+{
+    static void (*const operations[TRACE_CODE_COUNT])(struct run *) = {
+        [TRACE_VMAR_ALLOCATE] = do_vmar_allocate,
+        [TRACE_VMAR_MAP] = do_vmar_map,
+        [TRACE_VMAR_UNMAP] = do_vmar_unmap,
+        [TRACE_VMAR_PROTECT] = do_vmar_protect,
+        [TRACE_VMAR_DESTROY] = do_vmar_destroy,
+        [TRACE_VMO_CREATE] = do_vmo_create,
+        [TRACE_VMO_READ] = do_vmo_transfer,
+        [TRACE_VMO_WRITE] = do_vmo_transfer,
+        [TRACE_VMO_SET_SIZE] = do_vmo_set_size,
+        [TRACE_VMO_GET_SIZE] = do_vmo_get_size,
+        [TRACE_VMO_OP_RANGE] = do_vmo_op_range,
+        [TRACE_HANDLE_CLOSE] = do_handle_close,
+        [TRACE_HANDLE_DUPLICATE] = do_handle_copy,
+        [TRACE_HANDLE_REPLACE] = do_handle_copy,
+        [TRACE_PROCESS_CREATE] = do_process_create,
+        [TRACE_OBJECT_GET_INFO] = do_get_info,
+        [TRACE_READ] = do_access,
+        [TRACE_WRITE] = do_access,
+        [TRACE_EXECUTE] = do_access,
+        [TRACE_SOFT_FAULT] = do_fault,
+        [TRACE_PAGE_FAULT] = do_fault,
+        [TRACE_FAIL_ALLOCATION] = do_fail_allocation,
+        [TRACE_SELECT_PROCESS] = do_select_process,
+    };
+
+    operations[run->op.code](run);
+}
