@@ -15,33 +15,43 @@
 #define TRACE_FUZZ_OPERATIONS 256
 
 struct generator_vmar {
-    uint16_t options; /* ZX_VM_CAN_MAP_* that it was asked for */
-    uint8_t parent;
+    uint16_t options; /* ZX_VM_CAN_MAP_* that VMAR and handle allow */
+    uint8_t parent;   /* slot; TRACE_SLOT_OWN: a root */
+    uint8_t process;  /* whose space it is in */
     uint32_t pages;
+    uint32_t used; /* pages from its base, behind which it is probably empty */
 };
 
 struct generator_vmo {
     bool resizable;
+    uint8_t permissions; /* ZX_VM_PERM_* that its handle allows */
     uint32_t pages;
 };
 
 struct generator_mark {
     uint8_t vmar, vmo; /* where it lies; what a mapping shows */
+    uint8_t process;
     uint8_t permissions;
-    uint32_t pages;
+    uint32_t offset, pages; /* in its VMAR; GENERATOR_ANYWHERE */
 };
 
-#define GENERATOR_RECENT 4
+#define GENERATOR_ANYWHERE UINT32_MAX
+#define GENERATOR_MANY     0x7fffffffu /* pages: more than matters */
+#define GENERATOR_RECENT   4
 
-/* What the trace so far has probably made, told from its operations alone. */
+/* What the trace so far has probably made, told from its operations alone. Slots are the handles of the current process;
+   entry TRACE_SLOTS of `vmar` is its root. */
 struct generator {
     uint64_t random;
-    uint64_t vmars, vmos, mappings, marks; /* a bit for each slot */
-    struct generator_vmar vmar[TRACE_SLOTS];
+    uint64_t vmars, vmos;     /* handles: a bit for each slot */
+    uint64_t marks, mappings; /* landmarks; those that are mappings */
+    uint64_t other_vmars[TRACE_PROCESSES],
+        other_vmos[TRACE_PROCESSES]; /* of processes that are not current */
+    struct generator_vmar vmar[TRACE_SLOTS + 1];
     struct generator_vmo vmo[TRACE_SLOTS];
     struct generator_mark mark[TRACE_SLOTS];
     uint8_t recent_vmar[GENERATOR_RECENT], recent_mark[GENERATOR_RECENT];
-    uint8_t processes;
+    uint8_t processes, process;       /* how many beside the first; the current one */
     uint8_t weight[TRACE_CODE_COUNT]; /* how often each operation is drawn in this trace */
     uint16_t weight_sum;
     bool wild; /* whether wild options are drawn at all */
@@ -62,11 +72,40 @@ void generator_draw(struct generator *generator, struct trace_op *op);
 /* Draws one field of `op` afresh: the field numbered `field` of its shape. */
 void generator_redraw(struct generator *generator, struct trace_op *op, unsigned field);
 
+/* Draws all operands of the operation that op->code names; the rest of `op` is zero. Not yet in canonical form. (generate_op.c) */
+void generator_draw_operands(struct generator *generator, struct trace_op *op);
+
 void generator_header(struct generator *generator, struct trace_header *header);
 
 uint64_t generator_random(struct generator *generator);
 /* Below `limit`, which is not 0. */
 uint32_t generator_below(struct generator *generator, uint32_t limit);
+
+static inline bool generator_percent(struct generator *generator, uint32_t chance)
+{
+    return generator_below(generator, 100) < chance;
+}
+
+/* One of the bytes. */
+uint8_t generator_pick(struct generator *generator, const uint8_t *choices, size_t count);
+#define GENERATOR_PICK(generator, ...)                                                                       \
+    generator_pick(generator, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static inline uint64_t generator_bit(uint8_t slot)
+{
+    return slot < TRACE_SLOTS ? (uint64_t)1 << slot : 0;
+}
+
+/* Slots with a VMAR's handle or a mapping. Slot 0 has the root VMAR's handle from the start. */
+static inline uint64_t generator_taken(const struct generator *generator)
+{
+    return generator->vmars | generator->mappings | 1;
+}
+
+static inline struct generator_vmar *generator_vmar(struct generator *generator, uint8_t slot)
+{
+    return &generator->vmar[slot < TRACE_SLOTS ? slot : TRACE_SLOTS];
+}
 
 /* A whole trace of that many operations (as many of them as fit, at most TRACE_OPERATIONS_MAX): its size in bytes; 0 where not even
    the header fits. */

@@ -21,11 +21,6 @@
 
 /* ---- Records ---- */
 
-static void argument(struct run *run, uint64_t value)
-{
-    run->record.arguments[run->record.argument_count++] = value;
-}
-
 static void result(struct run *run, uint64_t value)
 {
     run->record.results[run->record.result_count++] = value;
@@ -37,340 +32,12 @@ static void data(struct run *run, const void *bytes, uint64_t size)
     run->record.data_size = (uint32_t)size;
 }
 
-/* ---- Slots ---- */
-
-/* A handle as the core sees it, and as the model does. */
-struct target {
-    zx_handle_t value;
-    int32_t handle;
-};
-
-static bool usable(const struct run *run, int32_t handle, uint8_t type)
-{
-    const struct model_handle *h = &run->model.handles[handle];
-
-    return h->open && h->process == run->current && h->type == type;
-}
-
-/* The open handle of the current process with that value. */
-static int32_t find_value(const struct run *run, zx_handle_t value)
-{
-    for (int32_t i = 0; i < run->model.handle_count; i++) {
-        const struct model_handle *h = &run->model.handles[i];
-        if (h->open && h->process == run->current && h->value == value)
-            return i;
-    }
-    return MODEL_NONE;
-}
-
-static zx_handle_t foreign_value(const struct run *run, uint8_t type)
-{
-    for (int32_t i = 0; i < run->model.handle_count; i++) {
-        const struct model_handle *h = &run->model.handles[i];
-        if (h->open && h->process != run->current && h->type == type)
-            return h->value;
-    }
-    return ZX_HANDLE_INVALID;
-}
-
-static zx_handle_t wrong_type_value(const struct run *run, uint8_t type)
-{
-    for (int32_t i = 0; i < run->model.handle_count; i++) {
-        const struct model_handle *h = &run->model.handles[i];
-        if (h->open && h->process == run->current && h->type != type)
-            return h->value;
-    }
-    return ZX_HANDLE_INVALID;
-}
-
-/* No valid handle lacks the two lowest bits. */
-#define GARBAGE_VALUE ((zx_handle_t)0x7ffffffc)
-
-static zx_handle_t special_value(const struct run *run, uint8_t type, uint8_t slot)
-{
-    struct vm_process *const process = run->processes[run->current];
-
-    switch (slot) {
-    case TRACE_SLOT_GARBAGE:
-        return GARBAGE_VALUE;
-    case TRACE_SLOT_CLOSED:
-        return run->closed[run->current] != 0 ? run->closed[run->current] : GARBAGE_VALUE;
-    case TRACE_SLOT_FOREIGN:
-        return foreign_value(run, type);
-    case TRACE_SLOT_WRONG_TYPE:
-        return wrong_type_value(run, type);
-    case TRACE_SLOT_OWN:
-        if (type == TRACE_TYPE_VMO)
-            return ZX_HANDLE_INVALID;
-        return type == TRACE_TYPE_VMAR ? vm_process_root_handle(process) : vm_process_self_handle(process);
-    default:
-        return ZX_HANDLE_INVALID;
-    }
-}
-
-/* Finds what a slot stands for, and records it. */
-static struct target resolve(struct run *run, uint8_t type, uint8_t slot)
-{
-    struct target target = {ZX_HANDLE_INVALID, MODEL_NONE};
-
-    if (slot >= TRACE_SLOTS) {
-        target.value = special_value(run, type, slot);
-        target.handle = find_value(run, target.value);
-        argument(run, trace_reference(type, slot));
-        return target;
-    }
-    for (uint8_t i = 0; i < TRACE_SLOTS; i++) {
-        const uint8_t at = (uint8_t)((slot + i) % TRACE_SLOTS);
-        const int32_t handle = run->slots[run->current][type][at] - 1;
-        if (handle >= 0 && usable(run, handle, type)) {
-            target.value = run->model.handles[handle].value;
-            target.handle = handle;
-            argument(run, trace_reference(type, at));
-            return target;
-        }
-    }
-    argument(run, trace_reference(type, TRACE_SLOT_NONE));
-    return target;
-}
-
-uint8_t run_name_handle(struct run *run, uint8_t process, uint8_t type, uint8_t slot, int32_t handle)
-{
-    int16_t *const slots = run->slots[process][type];
-
-    slot %= TRACE_SLOTS;
-    for (uint8_t i = 0; i < TRACE_SLOTS; i++) {
-        const uint8_t at = (uint8_t)((slot + i) % TRACE_SLOTS);
-        const int32_t there = slots[at] - 1;
-        if (there < 0 || !run->model.handles[there].open || run->model.handles[there].process != process) {
-            slots[at] = (int16_t)(handle + 1);
-            return at;
-        }
-    }
-    /* All taken: the handle that was there stays open, but nothing can name it any more. */
-    slots[slot] = (int16_t)(handle + 1);
-    return slot;
-}
-
 static uint8_t add_handle(struct run *run, uint8_t type, int32_t object, zx_handle_t value,
                           zx_rights_t rights)
 {
     const int32_t handle = model_add_handle(&run->model, run->current, type, object, value, rights);
 
     return run_name_handle(run, run->current, type, run->op.to, handle);
-}
-
-static uint8_t resolve_process(struct run *run)
-{
-    uint8_t process = run->op.a;
-
-    while (!run->model.processes[process].alive)
-        process = (process + 1) % TRACE_PROCESSES;
-    argument(run, process);
-    return process;
-}
-
-/* ---- Amounts ---- */
-
-/* What amounts refer to: the landmark, and the object that the operation is about. */
-struct surroundings {
-    struct run_landmark mark;
-    uint64_t base, size;
-    int32_t vmar; /* MODEL_NONE: the object is no VMAR */
-};
-
-static struct run_landmark find_landmark(const struct run *run, uint8_t process, uint8_t slot)
-{
-    const struct model_vmar *root = &run->model.vmars[run->model.processes[process].root];
-
-    for (uint8_t i = 0; slot < TRACE_SLOTS && i < TRACE_SLOTS; i++) {
-        const struct run_landmark *mark = &run->landmarks[(slot + i) % TRACE_SLOTS];
-        if (mark->used)
-            return *mark;
-    }
-    return (struct run_landmark){true, root->base, root->size, 0};
-}
-
-static struct surroundings around_vmar(const struct run *run, uint8_t process, int32_t vmar)
-{
-    const struct model_vmar *v = &run->model.vmars[vmar];
-
-    return (struct surroundings){find_landmark(run, process, run->op.mark), v->base, v->size, vmar};
-}
-
-/* Of the VMAR that a handle leads to; of the current root where it leads to none. */
-static struct surroundings around_target(const struct run *run, struct target target)
-{
-    int32_t vmar = run->model.processes[run->current].root;
-
-    if (target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_VMAR)
-        vmar = run->model.handles[target.handle].object;
-    return around_vmar(run, run->model.vmars[vmar].process, vmar);
-}
-
-static struct surroundings around_vmo(const struct run *run, struct target target)
-{
-    uint64_t size = run->header.memory_pages * PAGE;
-
-    if (target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_VMO)
-        size = run->model.vmos[run->model.handles[target.handle].object].size;
-    return (struct surroundings){find_landmark(run, run->current, run->op.mark), 0, size, MODEL_NONE};
-}
-
-static uint64_t edge(uint16_t number)
-{
-    static const uint64_t edges[8] = {
-        0,          ZX_PAGE_SIZE, VM_USER_ASPACE_BASE,   VM_USER_ASPACE_TOP,
-        1ull << 47, 1ull << 63,   VM_KERNEL_ASPACE_BASE, UINT64_MAX - (ZX_PAGE_SIZE - 1),
-    };
-
-    return edges[number % 8];
-}
-
-/* Part `value` of 65536 of size, rounded down to a page, without overflow. */
-static uint64_t part_of(uint64_t size, uint16_t value)
-{
-    return ((size >> 16) * value + ((size & 0xffff) * value >> 16)) & ~(PAGE - 1);
-}
-
-/* An amount before its delta; *address: it names a place. */
-static uint64_t amount_base(const struct run *run, const struct trace_amount *amount, uint64_t value,
-                            const struct surroundings *s, bool *address)
-{
-    const struct run_landmark *mark = &s->mark;
-
-    *address = true;
-    switch (amount->kind) {
-    case TRACE_MARK:
-        return mark->base;
-    case TRACE_MARK_END:
-        return mark->base + mark->size;
-    case TRACE_MARK_PAGE:
-        return mark->base + value % (mark->size / PAGE + 1) * PAGE;
-    case TRACE_MARK_BYTE:
-        return mark->base + value % (mark->size + 1);
-    case TRACE_MARK_MIDDLE:
-        return mark->base + (mark->size / 2 & ~(PAGE - 1));
-    case TRACE_BASE:
-        return s->base;
-    case TRACE_END:
-        return s->base + s->size;
-    case TRACE_EDGE:
-        return edge(amount->value);
-    case TRACE_LAST:
-        return run->last;
-    default:
-        break;
-    }
-    *address = false;
-    switch (amount->kind) {
-    case TRACE_PAGES:
-    case TRACE_PAGES_MANY:
-        return value * PAGE;
-    case TRACE_POWER:
-        return 1ull << value;
-    case TRACE_BYTES:
-        return value;
-    case TRACE_LARGE:
-        return value << 21;
-    case TRACE_GIGA:
-        return value << 30;
-    case TRACE_MARK_SIZE:
-        return mark->size;
-    case TRACE_WHOLE:
-        return s->size;
-    case TRACE_PART:
-        return part_of(s->size, amount->value);
-    case TRACE_MINUS_PAGES:
-        return -(value * PAGE);
-    case TRACE_MINUS_BYTES:
-        return -value;
-    case TRACE_GAP:
-        return s->vmar == MODEL_NONE ? 0 : model_gap(&run->model, s->vmar, mark->base + mark->size);
-    case TRACE_WHOLE_MINUS:
-        return s->size - value * PAGE;
-    default:
-        return 0;
-    }
-}
-
-static uint64_t amount_value(const struct run *run, unsigned number, const struct surroundings *s,
-                             bool *address)
-{
-    const struct trace_amount *amount = &run->op.amount[number];
-    const uint64_t value = amount_base(run, amount, amount->value, s, address);
-
-    switch (amount->delta) {
-    case TRACE_DELTA_PAGE_UP:
-        return value + PAGE;
-    case TRACE_DELTA_PAGE_DOWN:
-        return value - PAGE;
-    case TRACE_DELTA_BYTE_UP:
-        return value + 1;
-    case TRACE_DELTA_BYTE_DOWN:
-        return value - 1;
-    default:
-        return value;
-    }
-}
-
-/* An offset into the object. */
-static uint64_t offset_into(struct run *run, unsigned number, const struct surroundings *s)
-{
-    bool address;
-    const uint64_t value = amount_value(run, number, s, &address);
-
-    return address ? value - s->base : value;
-}
-
-static uint64_t address_at(struct run *run, unsigned number, const struct surroundings *s)
-{
-    bool address;
-    const uint64_t value = amount_value(run, number, s, &address);
-
-    return address ? value : value + s->mark.base;
-}
-
-/* A size, where a place means the distance to it from `start`. */
-static uint64_t size_from(struct run *run, unsigned number, const struct surroundings *s, uint64_t start)
-{
-    bool address;
-    const uint64_t value = amount_value(run, number, s, &address);
-
-    return address ? value - start : value;
-}
-
-/* An offset into a VMO, where a place means the byte of the VMO that the landmark shows there; the object's own base and
-   end are places in the VMO already. */
-static uint64_t vmo_offset_at(struct run *run, unsigned number, const struct surroundings *s)
-{
-    const uint8_t kind = run->op.amount[number].kind;
-    bool address;
-    const uint64_t value = amount_value(run, number, s, &address);
-
-    if (!address || kind == TRACE_BASE || kind == TRACE_END)
-        return value;
-    return value - s->mark.base + s->mark.vmo_offset;
-}
-
-/* The size of a part of a VMO that begins at `offset`. */
-static uint64_t vmo_size_from(struct run *run, unsigned number, const struct surroundings *s, uint64_t offset)
-{
-    bool address;
-
-    amount_value(run, number, s, &address);
-    const uint64_t value = vmo_offset_at(run, number, s);
-    return address ? value - offset : value;
-}
-
-/* The options with the undefined bit in its place, and the alignment. */
-static uint32_t vm_options(const struct run *run)
-{
-    const struct trace_op *op = &run->op;
-    uint32_t options = op->options & ~(uint32_t)TRACE_OPTION_UNDEFINED;
-
-    if ((op->options & TRACE_OPTION_UNDEFINED) != 0)
-        options |= 1u << (15 + op->mark % 9);
-    return options | (uint32_t)op->align << ZX_VM_ALIGN_BASE;
 }
 
 /* ---- Agreement ---- */
@@ -423,19 +90,19 @@ static void check_place(struct run *run, int32_t vmar, uint32_t options, uint64_
 
 static void do_vmar_allocate(struct run *run)
 {
-    const struct target parent = resolve(run, TRACE_TYPE_VMAR, run->op.a);
-    const struct surroundings s = around_target(run, parent);
-    const uint32_t options = vm_options(run);
-    const uint64_t offset = offset_into(run, 0, &s);
-    const uint64_t size = size_from(run, 1, &s, s.base + offset);
+    const struct run_target parent = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct run_surroundings s = run_around_target(run, parent);
+    const uint32_t options = run_vm_options(run);
+    const uint64_t offset = run_offset(run, 0, &s);
+    const uint64_t size = run_size(run, 1, &s, s.base + offset);
     const bool null_first = run->op.to == TRACE_TO_NULL_FIRST,
                null_second = run->op.to == TRACE_TO_NULL_SECOND;
     zx_handle_t child = ZX_HANDLE_INVALID;
     zx_vaddr_t address = 0;
 
-    argument(run, options);
-    argument(run, offset);
-    argument(run, size);
+    run_argument(run, options);
+    run_argument(run, offset);
+    run_argument(run, size);
     const struct model_answer want =
         model_vmar_allocate(&run->model, parent.handle, options, offset, size, null_first || null_second);
     const zx_status_t status = zx_vmar_allocate(parent.value, options, offset, size,
@@ -455,22 +122,22 @@ static void do_vmar_allocate(struct run *run)
 
 static void do_vmar_map(struct run *run)
 {
-    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
-    const struct surroundings s = around_target(run, vmar);
-    const uint32_t options = vm_options(run);
-    const uint64_t offset = offset_into(run, 0, &s);
+    const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct run_surroundings s = run_around_target(run, vmar);
+    const uint32_t options = run_vm_options(run);
+    const uint64_t offset = run_offset(run, 0, &s);
 
-    argument(run, options);
-    argument(run, offset);
-    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.b);
-    const struct surroundings in_vmo = around_vmo(run, vmo);
-    const uint64_t vmo_offset = vmo_offset_at(run, 2, &in_vmo);
-    const uint64_t len = size_from(run, 1, &s, s.base + offset);
+    run_argument(run, options);
+    run_argument(run, offset);
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.b);
+    const struct run_surroundings in_vmo = run_around_vmo(run, vmo);
+    const uint64_t vmo_offset = run_vmo_offset(run, 2, &in_vmo);
+    const uint64_t len = run_size(run, 1, &s, s.base + offset);
     const bool null_result = run->op.to >= TRACE_SLOTS;
     zx_vaddr_t address = 0;
 
-    argument(run, vmo_offset);
-    argument(run, len);
+    run_argument(run, vmo_offset);
+    run_argument(run, len);
     const struct model_answer want =
         model_vmar_map(&run->model, vmar.handle, options, offset, vmo.handle, vmo_offset, len, null_result);
     const zx_status_t status =
@@ -488,13 +155,13 @@ static void do_vmar_map(struct run *run)
 
 static void do_vmar_unmap(struct run *run)
 {
-    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
-    const struct surroundings s = around_target(run, vmar);
-    const uint64_t addr = address_at(run, 0, &s);
-    const uint64_t len = size_from(run, 1, &s, addr);
+    const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct run_surroundings s = run_around_target(run, vmar);
+    const uint64_t addr = run_address(run, 0, &s);
+    const uint64_t len = run_size(run, 1, &s, addr);
 
-    argument(run, addr);
-    argument(run, len);
+    run_argument(run, addr);
+    run_argument(run, len);
     const struct model_answer want = model_vmar_unmap(&run->model, vmar.handle, addr, len);
     if (agree(run, zx_vmar_unmap(vmar.value, addr, len), want))
         model_do_vmar_unmap(&run->model, run->model.handles[vmar.handle].object, addr, len);
@@ -502,15 +169,15 @@ static void do_vmar_unmap(struct run *run)
 
 static void do_vmar_protect(struct run *run)
 {
-    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
-    const struct surroundings s = around_target(run, vmar);
-    const uint32_t options = vm_options(run);
-    const uint64_t addr = address_at(run, 0, &s);
-    const uint64_t len = size_from(run, 1, &s, addr);
+    const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct run_surroundings s = run_around_target(run, vmar);
+    const uint32_t options = run_vm_options(run);
+    const uint64_t addr = run_address(run, 0, &s);
+    const uint64_t len = run_size(run, 1, &s, addr);
 
-    argument(run, options);
-    argument(run, addr);
-    argument(run, len);
+    run_argument(run, options);
+    run_argument(run, addr);
+    run_argument(run, len);
     const struct model_answer want = model_vmar_protect(&run->model, vmar.handle, options, addr, len);
     if (!agree(run, zx_vmar_protect(vmar.value, options, addr, len), want))
         return;
@@ -520,7 +187,7 @@ static void do_vmar_protect(struct run *run)
 
 static void do_vmar_destroy(struct run *run)
 {
-    const struct target vmar = resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
     const struct model_answer want = model_vmar_destroy(&run->model, vmar.handle);
 
     if (agree(run, zx_vmar_destroy(vmar.value), want))
@@ -531,14 +198,14 @@ static void do_vmar_destroy(struct run *run)
 
 static void do_vmo_create(struct run *run)
 {
-    const struct surroundings s = around_vmo(run, (struct target){ZX_HANDLE_INVALID, MODEL_NONE});
-    const uint64_t size = size_from(run, 1, &s, 0);
+    const struct run_surroundings s = run_around_vmo(run, (struct run_target){ZX_HANDLE_INVALID, MODEL_NONE});
+    const uint64_t size = run_size(run, 1, &s, 0);
     const uint32_t options = run->op.options;
     const bool null_result = run->op.to >= TRACE_SLOTS;
     zx_handle_t vmo = ZX_HANDLE_INVALID;
 
-    argument(run, size);
-    argument(run, options);
+    run_argument(run, size);
+    run_argument(run, options);
     const struct model_answer want = model_vmo_create(size, options, null_result);
     if (!agree(run, zx_vmo_create(size, options, null_result ? NULL : &vmo), want))
         return;
@@ -569,10 +236,10 @@ static void compare(struct run *run, uint64_t at, uint64_t size)
 static void do_vmo_transfer(struct run *run)
 {
     const bool write = run->op.code == TRACE_VMO_WRITE;
-    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
-    const struct surroundings s = around_vmo(run, vmo);
-    const uint64_t offset = vmo_offset_at(run, 0, &s);
-    uint64_t size = vmo_size_from(run, 1, &s, offset);
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct run_surroundings s = run_around_vmo(run, vmo);
+    const uint64_t offset = run_vmo_offset(run, 0, &s);
+    uint64_t size = run_vmo_size(run, 1, &s, offset);
     const bool null_buffer = run->op.to >= TRACE_SLOTS;
 
     struct model_answer want = model_vmo_io(&run->model, vmo.handle, write, offset, size, null_buffer);
@@ -580,8 +247,8 @@ static void do_vmo_transfer(struct run *run)
         size = RUN_TRANSFER_MAX;
         want = model_vmo_io(&run->model, vmo.handle, write, offset, size, null_buffer);
     }
-    argument(run, offset);
-    argument(run, size);
+    run_argument(run, offset);
+    run_argument(run, size);
     if (write) {
         fill(run->buffer, RUN_TRANSFER_MAX, run->op.b);
         if (agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
@@ -597,19 +264,19 @@ static void do_vmo_transfer(struct run *run)
 
 static void do_vmo_set_size(struct run *run)
 {
-    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
-    const struct surroundings s = around_vmo(run, vmo);
-    const uint64_t size = vmo_size_from(run, 1, &s, 0);
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct run_surroundings s = run_around_vmo(run, vmo);
+    const uint64_t size = run_vmo_size(run, 1, &s, 0);
     const struct model_answer want = model_vmo_set_size(&run->model, vmo.handle, size);
 
-    argument(run, size);
+    run_argument(run, size);
     if (agree(run, zx_vmo_set_size(vmo.value, size), want))
         model_do_vmo_set_size(&run->model, run->model.handles[vmo.handle].object, size);
 }
 
 static void do_vmo_get_size(struct run *run)
 {
-    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
     const bool null_result = run->op.to >= TRACE_SLOTS;
     struct model_answer want = {model_check_handle(&run->model, vmo.handle, TRACE_TYPE_VMO, 0), false, 0};
     uint64_t size = 0;
@@ -627,18 +294,18 @@ static void do_vmo_get_size(struct run *run)
 
 static void do_vmo_op_range(struct run *run)
 {
-    const struct target vmo = resolve(run, TRACE_TYPE_VMO, run->op.a);
-    const struct surroundings s = around_vmo(run, vmo);
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct run_surroundings s = run_around_vmo(run, vmo);
     const uint32_t op = run->op.options;
-    const uint64_t offset = vmo_offset_at(run, 0, &s);
-    const uint64_t size = vmo_size_from(run, 1, &s, offset);
+    const uint64_t offset = run_vmo_offset(run, 0, &s);
+    const uint64_t size = run_vmo_size(run, 1, &s, offset);
     const bool buffer = run->op.to == TRACE_TO_NULL_FIRST, buffer_size = run->op.to == TRACE_TO_NULL_SECOND;
     const struct model_answer want =
         model_vmo_op_range(&run->model, vmo.handle, op, offset, size, buffer || buffer_size);
 
-    argument(run, op);
-    argument(run, offset);
-    argument(run, size);
+    run_argument(run, op);
+    run_argument(run, offset);
+    run_argument(run, size);
     if (agree(run,
               zx_vmo_op_range(vmo.value, op, offset, size, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
               want))
@@ -649,7 +316,7 @@ static void do_vmo_op_range(struct run *run)
 
 static void do_handle_close(struct run *run)
 {
-    const struct target target = resolve(run, run->op.b, run->op.a);
+    const struct run_target target = run_resolve(run, run->op.b, run->op.a);
     const struct model_answer want = model_handle_close(target.handle, target.value == ZX_HANDLE_INVALID);
 
     if (!agree(run, zx_handle_close(target.value), want) || target.handle == MODEL_NONE)
@@ -678,12 +345,12 @@ static void do_handle_copy(struct run *run)
 {
     const bool replace = run->op.code == TRACE_HANDLE_REPLACE;
     const uint8_t type = run->op.b;
-    const struct target target = resolve(run, type, run->op.a);
+    const struct run_target target = run_resolve(run, type, run->op.a);
     const zx_rights_t rights = wanted_rights(run, target.handle);
     const bool null_result = run->op.to >= TRACE_SLOTS;
     zx_handle_t copy = ZX_HANDLE_INVALID;
 
-    argument(run, rights);
+    run_argument(run, rights);
     const struct model_answer want =
         model_handle_copy(&run->model, target.handle, replace, rights, null_result);
     const zx_status_t status = replace
@@ -753,7 +420,7 @@ static void check_vmar_info(struct run *run, int32_t handle, const zx_info_vmar_
 
 static void do_get_info(struct run *run)
 {
-    const struct target target = resolve(run, run->op.b, run->op.a);
+    const struct run_target target = run_resolve(run, run->op.b, run->op.a);
     const uint32_t topic = run->op.options;
     const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
                short_buffer = run->op.to == TRACE_TO_NULL_SECOND;
@@ -763,7 +430,7 @@ static void do_get_info(struct run *run)
     } info;
 
     memset(&info, 0, sizeof info);
-    argument(run, topic);
+    run_argument(run, topic);
     const struct model_answer want =
         model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
     const zx_status_t status = zx_object_get_info(target.value, topic, null_buffer ? NULL : &info,
@@ -812,7 +479,7 @@ static bool room_for_process(const struct run *run)
 static void do_process_create(struct run *run)
 {
     const uint32_t options = room_for_process(run) ? run->op.options : UINT16_MAX;
-    const zx_handle_t job = run->op.a == 0 ? ZX_HANDLE_INVALID : GARBAGE_VALUE;
+    const zx_handle_t job = run->op.a == 0 ? ZX_HANDLE_INVALID : RUN_GARBAGE_HANDLE;
     const bool null_first = run->op.to == TRACE_TO_NULL_FIRST,
                null_second = run->op.to == TRACE_TO_NULL_SECOND;
     const char *const name = run->op.b == 0 ? "traced" : NULL;
@@ -826,7 +493,7 @@ static void do_process_create(struct run *run)
         want = (struct model_answer){ZX_ERR_BAD_HANDLE, false, 0};
     else if (null_first || null_second)
         want.status = ZX_ERR_INVALID_ARGS;
-    argument(run, options);
+    run_argument(run, options);
     if (!agree(
             run,
             zx_process_create(job, name, 6, options, null_first ? NULL : &made, null_second ? NULL : &root),
@@ -844,7 +511,7 @@ static void do_process_create(struct run *run)
 
 static void do_select_process(struct run *run)
 {
-    run->current = resolve_process(run);
+    run->current = run_resolve_process(run);
     trace_host_set_process(run->processes[run->current]);
     run->record.status = ZX_OK;
 }
@@ -882,19 +549,19 @@ static void judge_access(struct run *run, uint8_t process, zx_vaddr_t va, uint64
 
 static void do_access(struct run *run)
 {
-    const uint8_t process = resolve_process(run);
-    const struct surroundings s = around_vmar(run, process, run->model.processes[process].root);
-    const zx_vaddr_t va = address_at(run, 0, &s);
+    const uint8_t process = run_resolve_process(run);
+    const struct run_surroundings s = run_around_vmar(run, process, run->model.processes[process].root);
+    const zx_vaddr_t va = run_address(run, 0, &s);
     uint64_t size = 1;
     uint32_t kind = TRACE_ACCESS_EXECUTE;
     size_t done = 0;
 
-    argument(run, va);
+    run_argument(run, va);
     if (run->op.code != TRACE_EXECUTE) {
-        size = size_from(run, 1, &s, va);
+        size = run_size(run, 1, &s, va);
         size = size == 0 ? 1 : size > RUN_ACCESS_MAX ? RUN_ACCESS_MAX : size;
         kind = run->op.code == TRACE_WRITE ? TRACE_ACCESS_WRITE : TRACE_ACCESS_READ;
-        argument(run, size);
+        run_argument(run, size);
     }
     if (run->op.code == TRACE_WRITE)
         fill(run->buffer, size, run->op.b);
@@ -906,10 +573,10 @@ static void do_access(struct run *run)
 
 static void do_fault(struct run *run)
 {
-    const uint8_t process = resolve_process(run);
-    const struct surroundings s = around_vmar(run, process, run->model.processes[process].root);
+    const uint8_t process = run_resolve_process(run);
+    const struct run_surroundings s = run_around_vmar(run, process, run->model.processes[process].root);
     const uint32_t flags = run->op.options;
-    const zx_vaddr_t va = address_at(run, 0, &s);
+    const zx_vaddr_t va = run_address(run, 0, &s);
     struct vm_aspace *const aspace = vm_process_aspace(run->processes[process]);
     uint8_t perms = (flags & VM_PF_FLAG_WRITE) != 0 ? MODEL_WRITE : 0;
 
@@ -917,8 +584,8 @@ static void do_fault(struct run *run)
         perms |= MODEL_EXECUTE;
     if (perms == 0)
         perms = MODEL_READ;
-    argument(run, flags);
-    argument(run, va);
+    run_argument(run, flags);
+    run_argument(run, va);
     const struct model_answer want = {model_fault(&run->model, process, va, perms), true, 4};
     const zx_status_t status = run->op.code == TRACE_SOFT_FAULT ? vm_aspace_soft_fault(aspace, va, flags)
                                                                 : vm_aspace_page_fault(aspace, va, flags);
@@ -929,7 +596,7 @@ static void do_fail_allocation(struct run *run)
 {
     const uint64_t nth = run->op.b;
 
-    argument(run, nth);
+    run_argument(run, nth);
     run->record.status = ZX_OK;
     if (run->options->fail_nth != 0)
         return;

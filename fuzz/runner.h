@@ -51,6 +51,48 @@ void run_operation(struct run *run);
 /* The run has found something: words to the report, once. */
 void run_broken(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- run_resolve.c ---- */
+
+/* No valid handle lacks the two lowest bits. */
+#define RUN_GARBAGE_HANDLE ((zx_handle_t)0x7ffffffc)
+
+/* A handle as the core sees it, and as the model does. */
+struct run_target {
+    zx_handle_t value;
+    int32_t handle;
+};
+
+/* What amounts refer to: the landmark, and the object that the operation is about. */
+struct run_surroundings {
+    struct run_landmark mark;
+    uint64_t base, size;
+    int32_t vmar; /* MODEL_NONE: the object is no VMAR */
+};
+
+/* Adds to the record. */
+void run_argument(struct run *run, uint64_t value);
+
+/* Finds what a slot stands for, and records it. */
+struct run_target run_resolve(struct run *run, uint8_t type, uint8_t slot);
+uint8_t run_resolve_process(struct run *run); /* of field a */
+
+/* Of a VMAR of the model; of the one that a handle leads to (the current root where it leads to none); of a VMO. */
+struct run_surroundings run_around_vmar(const struct run *run, uint8_t process, int32_t vmar);
+struct run_surroundings run_around_target(const struct run *run, struct run_target target);
+struct run_surroundings run_around_vmo(const struct run *run, struct run_target target);
+
+/* The amount of that number as: an offset into the object; an address; the distance from `start`; an offset into a VMO (a place means the
+   byte of the VMO that the landmark shows there); the size of a part of a VMO that begins at `offset`. */
+uint64_t run_offset(const struct run *run, unsigned number, const struct run_surroundings *s);
+uint64_t run_address(const struct run *run, unsigned number, const struct run_surroundings *s);
+uint64_t run_size(const struct run *run, unsigned number, const struct run_surroundings *s, uint64_t start);
+uint64_t run_vmo_offset(const struct run *run, unsigned number, const struct run_surroundings *s);
+uint64_t run_vmo_size(const struct run *run, unsigned number, const struct run_surroundings *s,
+                      uint64_t offset);
+
+/* The options of a VMAR call, with the undefined bit in its place and the alignment. */
+uint32_t run_vm_options(const struct run *run);
+
 /* Puts a handle into the slot, or the next that holds no open one; which. */
 uint8_t run_name_handle(struct run *run, uint8_t process, uint8_t type, uint8_t slot, int32_t handle);
 

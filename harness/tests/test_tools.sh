@@ -109,6 +109,10 @@ expect "the README's program runs" 0 'r' "$work/tour"
 that "the library exports only what is documented" \
     test -z "$(nm --defined-only -g build/host/libzvm.a | awk 'NF == 3 { print $3 }' | grep -vE '^(zx_|zvm_|vm_)')"
 
+"$zvt" assemble harness/doc/address-space.txt -o "$work/picture.zvt"
+"$zvt" svg "$work/picture.zvt" -o "$work/picture.svg"
+that "the README's picture is what its trace draws" cmp "$work/picture.svg" harness/doc/address-space.svg
+
 # ---- replay, reproduce ----
 expect "replay, nothing given" 2 'on is missing' harness/replay
 expect "replay, unknown host" 2 'vax' harness/replay --on vax "$work/good.zvt"

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * generate_op.c: draws the operands of one operation to suit the generator's shadow of the trace (generate.c). The chances are chosen
+ * so that about two in three operations succeed and the rest are spread over the refusals.
+ */
+#include <vm/aspace.h>
+#include <zircon/syscalls/object.h>
+
+#include "generate.h"
+
+#define PICK          GENERATOR_PICK
+#define CAN_MAP       (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
+#define CAN_MAP_SHIFT 7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
+#define PLACED_AT     (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
+
+static uint32_t below(struct generator *g, uint32_t limit)
+{
+    return generator_below(g, limit);
+}
+
+static bool percent(struct generator *g, uint32_t chance)
+{
+    return generator_percent(g, chance);
+}
+
+static uint64_t bit(uint8_t slot)
+{
+    return generator_bit(slot);
+}
+
+/* ---- Slots ---- */
+
+/* A slot of the set, which is not empty. */
+static uint8_t pick_slot(struct generator *g, uint64_t set)
+{
+    uint32_t skip = below(g, (uint32_t)__builtin_popcountll(set));
+
+    while (skip-- > 0)
+        set &= set - 1;
+    return (uint8_t)__builtin_ctzll(set);
+}
+
+static uint8_t bad_slot(struct generator *g)
+{
+    return PICK(g, TRACE_SLOT_NONE, TRACE_SLOT_GARBAGE, TRACE_SLOT_CLOSED, TRACE_SLOT_FOREIGN,
+                TRACE_SLOT_WRONG_TYPE);
+}
+
+static uint8_t draw_vmar_once(struct generator *g)
+{
+    if (g->vmars == 0 || percent(g, 20))
+        return TRACE_SLOT_OWN;
+    if (percent(g, 40)) {
+        const uint8_t slot = g->recent_vmar[below(g, GENERATOR_RECENT)];
+        if ((g->vmars & bit(slot)) != 0)
+            return slot;
+    }
+    return pick_slot(g, g->vmars);
+}
+
+/* Mostly one that has room left. */
+static uint8_t draw_vmar(struct generator *g)
+{
+    uint8_t slot = draw_vmar_once(g);
+
+    if (percent(g, 1))
+        return bad_slot(g);
+    for (unsigned i = 0; i < 4 && generator_vmar(g, slot)->used >= generator_vmar(g, slot)->pages; i++)
+        slot = draw_vmar_once(g);
+    return slot;
+}
+
+static uint8_t draw_vmo(struct generator *g)
+{
+    if (percent(g, 1))
+        return bad_slot(g);
+    return g->vmos == 0 ? (uint8_t)below(g, TRACE_SLOTS) : pick_slot(g, g->vmos);
+}
+
+/* A mapping; any slot where there is none. */
+static uint8_t draw_mapping(struct generator *g)
+{
+    if (g->mappings == 0)
+        return (uint8_t)below(g, TRACE_SLOTS);
+    if (percent(g, 40)) {
+        const uint8_t slot = g->recent_mark[below(g, GENERATOR_RECENT)];
+        if ((g->mappings & bit(slot)) != 0)
+            return slot;
+    }
+    return pick_slot(g, g->mappings);
+}
+
+/* Something that lies in that VMAR, so that places beside it mean something there. */
+static uint8_t draw_neighbour(struct generator *g, uint8_t vmar)
+{
+    uint64_t inside = 0;
+
+    for (uint64_t rest = g->marks; rest != 0; rest &= rest - 1) {
+        const uint8_t slot = (uint8_t)__builtin_ctzll(rest);
+        if (g->mark[slot].vmar == vmar)
+            inside |= bit(slot);
+    }
+    if (inside != 0 && !percent(g, 3))
+        return pick_slot(g, inside);
+    if (vmar >= TRACE_SLOTS)
+        return TRACE_MARK_ROOT;
+    return percent(g, 80) ? vmar : (uint8_t)below(g, TRACE_SLOTS);
+}
+
+/* Mostly one that is free. */
+static uint8_t draw_to(struct generator *g, uint64_t taken)
+{
+    if (percent(g, 1))
+        return PICK(g, TRACE_TO_NULL_FIRST, TRACE_TO_NULL_SECOND);
+    if (taken == UINT64_MAX || percent(g, 3))
+        return (uint8_t)below(g, TRACE_SLOTS);
+    return pick_slot(g, ~taken);
+}
+
+/* ---- Amounts ---- */
+
+static struct trace_amount amount_of(uint8_t kind, uint32_t value)
+{
+    return (struct trace_amount){kind, TRACE_DELTA_NONE, (uint16_t)value};
+}
+
+static struct trace_amount pages_of(uint32_t pages)
+{
+    if (pages > UINT16_MAX)
+        return amount_of(TRACE_LARGE, pages / 512);
+    return amount_of(pages < 32 ? TRACE_PAGES : TRACE_PAGES_MANY, pages);
+}
+
+static struct trace_amount draw_any_amount(struct generator *g)
+{
+    struct trace_amount amount = amount_of((uint8_t)below(g, TRACE_KIND_COUNT),
+                                           (uint32_t)generator_random(g) >> PICK(g, 16, 24, 28, 30));
+
+    if (percent(g, 10))
+        amount.delta =
+            PICK(g, TRACE_DELTA_PAGE_UP, TRACE_DELTA_PAGE_DOWN, TRACE_DELTA_BYTE_UP, TRACE_DELTA_BYTE_DOWN);
+    return amount;
+}
+
+/* One up to `most` pages, few more often. */
+static uint32_t draw_count(struct generator *g, uint32_t most)
+{
+    if (most < 2 || percent(g, 25))
+        return 1;
+    return 1 + below(g, most < 6 || percent(g, 30) ? most : 6);
+}
+
+/* Sizes of what is made where there is room for so many pages. */
+static struct trace_amount draw_size(struct generator *g, uint32_t room)
+{
+    const uint32_t draw = below(g, 100);
+
+    if (draw < 2)
+        return draw_any_amount(g);
+    if (draw < 75 || room < 4)
+        return amount_of(TRACE_PAGES, draw_count(g, room > 60 ? 20 : room / 3 + 1));
+    if (draw < 79)
+        return pages_of(room > 4096 ? 1 + below(g, 4096) : room); /* all of it */
+    if (draw < 82)
+        return amount_of(PICK(g, TRACE_MARK_SIZE, TRACE_GAP), 0);
+    if (draw < 85)
+        return amount_of(TRACE_BYTES, 1 + below(g, 0x8000));
+    if (draw < 88)
+        return amount_of(TRACE_PART, generator_random(g) & 0x3fff);
+    if (draw < 92 && room > 4096)
+        return amount_of(TRACE_LARGE, 1 + below(g, 3));
+    if (draw < 94 && room > 4096)
+        return amount_of(PICK(g, TRACE_GIGA, TRACE_POWER), 12 + below(g, 20));
+    if (draw < 96)
+        return amount_of(TRACE_WHOLE_MINUS, below(g, 4));
+    return pages_of(1 + below(g, room > 600 ? 600 : room));
+}
+
+/* Where something is placed: behind what is there; beside it; on it; anywhere. */
+static struct trace_amount draw_place(struct generator *g, const struct generator_vmar *vmar, bool onto)
+{
+    const uint32_t draw = onto ? 60 + below(g, 40) : below(g, 100);
+    const uint32_t room = vmar->pages - vmar->used;
+    struct trace_amount amount;
+
+    if (draw < 55 && vmar->used <= UINT16_MAX)
+        return pages_of(vmar->used + (room > 8 && percent(g, 40) ? 1 + below(g, 3) : 0));
+    if (draw < 70)
+        amount = amount_of(TRACE_MARK_END, 0);
+    else if (draw < 78)
+        amount = amount_of(TRACE_MARK, 0);
+    else if (draw < 86)
+        amount = amount_of(PICK(g, TRACE_MARK_PAGE, TRACE_MARK_MIDDLE), below(g, 16));
+    else if (draw < 91)
+        return pages_of(below(g, vmar->pages < 64 ? vmar->pages : 64));
+    else if (draw < 96)
+        return amount_of(TRACE_PART, generator_random(g) & 0xffff);
+    else if (draw < 98)
+        return amount_of(PICK(g, TRACE_LARGE, TRACE_LAST, TRACE_WHOLE_MINUS), 1 + below(g, 4));
+    else
+        return draw_any_amount(g);
+    if (percent(g, 12))
+        amount.delta = PICK(g, TRACE_DELTA_PAGE_UP, TRACE_DELTA_PAGE_DOWN);
+    return amount;
+}
+
+/* Limits lie high more often than low. */
+static struct trace_amount draw_limit(struct generator *g, const struct generator_vmar *vmar)
+{
+    const uint32_t draw = below(g, 100);
+
+    if (draw < 30)
+        return amount_of(TRACE_WHOLE, 0);
+    if (draw < 45)
+        return amount_of(TRACE_WHOLE_MINUS, 1 + below(g, 8));
+    if (draw < 65)
+        return amount_of(TRACE_PART, 0x8000 + below(g, 0x8000));
+    if (draw < 75)
+        return amount_of(PICK(g, TRACE_MARK, TRACE_MARK_END, TRACE_MARK_MIDDLE, TRACE_MARK_PAGE),
+                         below(g, 8));
+    if (draw < 95 && vmar->used < 0x8000)
+        return pages_of(vmar->used + below(g, 64));
+    return pages_of(below(g, 64));
+}
+
+/* A place in the landmark; `bytes`: anywhere in a page. */
+static struct trace_amount draw_inside(struct generator *g, uint32_t pages, bool bytes)
+{
+    const uint32_t draw = below(g, 100);
+    struct trace_amount amount;
+
+    if (draw < 2)
+        return draw_any_amount(g);
+    if (draw < 40)
+        amount = amount_of(TRACE_MARK, 0);
+    else if (draw < 65)
+        amount = amount_of(TRACE_MARK_PAGE, below(g, pages < 64 ? pages : 64));
+    else if (draw < 80)
+        amount = amount_of(TRACE_MARK_MIDDLE, 0);
+    else
+        amount = (struct trace_amount){TRACE_MARK_END, TRACE_DELTA_PAGE_DOWN, 0};
+    if (bytes && percent(g, 30))
+        amount = amount_of(TRACE_MARK_BYTE, generator_random(g) & 0xffff);
+    else if (bytes && percent(g, 10))
+        amount.delta = PICK(g, TRACE_DELTA_BYTE_DOWN, TRACE_DELTA_BYTE_UP);
+    else if (percent(g, 4))
+        amount.delta = PICK(g, TRACE_DELTA_PAGE_UP, TRACE_DELTA_PAGE_DOWN);
+    return amount;
+}
+
+/* How much of a landmark of so many pages is taken. */
+static struct trace_amount draw_extent(struct generator *g, uint32_t pages)
+{
+    const uint32_t draw = below(g, 100);
+
+    if (draw < 2)
+        return draw_any_amount(g);
+    if (draw < 70)
+        return amount_of(TRACE_PAGES, draw_count(g, pages < 40 ? pages / 2 + 1 : 20));
+    if (draw < 92)
+        return amount_of(TRACE_MARK_SIZE, 0);
+    if (draw < 95)
+        return amount_of(TRACE_BYTES, 1 + below(g, 9000));
+    return amount_of(PICK(g, TRACE_WHOLE, TRACE_PART, TRACE_LARGE, TRACE_GAP), 1 + below(g, 0x4000));
+}
+
+/* Bytes of an access or of reading and writing a VMO. */
+static struct trace_amount draw_bytes(struct generator *g)
+{
+    if (percent(g, 70))
+        return amount_of(TRACE_BYTES, 1 + below(g, 16));
+    if (percent(g, 60))
+        return amount_of(TRACE_BYTES, 1 + below(g, 9000));
+    return percent(g, 80) ? amount_of(TRACE_PAGES, 1 + below(g, 2)) : draw_any_amount(g);
+}
+
+static uint8_t draw_align(struct generator *g, uint32_t options)
+{
+    if (!percent(g, (options & PLACED_AT) != 0 ? 2 : 15))
+        return 0;
+    return percent(g, 85) ? (uint8_t)(12 + below(g, 10)) : (uint8_t)(10 + below(g, 23));
+}
+
+/* ---- Operations ---- */
+
+static uint32_t draw_placement(struct generator *g, const struct generator_vmar *vmar, uint32_t at,
+                               uint32_t limit)
+{
+    if ((vmar->options & ZX_VM_CAN_MAP_SPECIFIC) == 0 && !percent(g, 2))
+        return 0;
+    if (percent(g, at))
+        return ZX_VM_SPECIFIC;
+    return percent(g, limit) ? ZX_VM_OFFSET_IS_UPPER_LIMIT : 0;
+}
+
+static void draw_vmar_allocate(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmar(g);
+    op->mark = draw_neighbour(g, op->a);
+    op->to = draw_to(g, generator_taken(g));
+
+    const struct generator_vmar *parent = generator_vmar(g, op->a);
+    uint32_t options = parent->options & CAN_MAP;
+    if (percent(g, 20))
+        options &= (uint32_t)generator_random(g);
+    if (percent(g, 2))
+        options |= CAN_MAP;
+    if (percent(g, 80))
+        options |= ZX_VM_CAN_MAP_SPECIFIC;
+    if (percent(g, 12))
+        options |= ZX_VM_COMPACT;
+    options |= draw_placement(g, parent, 40, 25);
+    op->options = (uint16_t)options;
+    op->align = draw_align(g, options);
+    const uint32_t room = parent->pages - parent->used;
+    if ((options & ZX_VM_SPECIFIC) != 0)
+        op->amount[0] = draw_place(g, parent, false);
+    else
+        op->amount[0] = draw_limit(g, parent);
+    if (room > 4096 && percent(g, 65)) /* space for something to go on in */
+        op->amount[1] =
+            percent(g, 50) ? amount_of(TRACE_LARGE, 1 + below(g, 3)) : pages_of(32 + below(g, 200));
+    else if (room > 16 && percent(g, 60))
+        op->amount[1] = pages_of(room / 4 + below(g, room / 4));
+    else
+        op->amount[1] = draw_size(g, room);
+}
+
+static void draw_vmar_map(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmar(g);
+    op->b = draw_vmo(g);
+    op->mark = draw_neighbour(g, op->a);
+    op->to = draw_to(g, generator_taken(g));
+
+    const struct generator_vmar *vmar = generator_vmar(g, op->a);
+    uint32_t options = PICK(g, 0, 1, 3, 3, 3, 3, 3, 3);
+    if (percent(g, 2))
+        options |= ZX_VM_PERM_EXECUTE;
+    else if (!percent(g, 2) && op->b < TRACE_SLOTS)
+        options &= (uint32_t)vmar->options >> CAN_MAP_SHIFT & g->vmo[op->b].permissions;
+    options |= draw_placement(g, vmar, 62, 25);
+    if ((options & ZX_VM_SPECIFIC) != 0 && percent(g, 20))
+        options ^= ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE;
+    if (percent(g, 10))
+        options |= ZX_VM_MAP_RANGE;
+    if (percent(g, 6))
+        options |= 1u << PICK(g, 11, 12, 14);
+    op->options = (uint16_t)options;
+    op->align = draw_align(g, options);
+    if ((options & ZX_VM_OFFSET_IS_UPPER_LIMIT) != 0)
+        op->amount[0] = draw_limit(g, vmar);
+    else
+        op->amount[0] = draw_place(g, vmar, (options & ZX_VM_SPECIFIC_OVERWRITE) != 0);
+    if (percent(g, 40))
+        op->amount[2] = amount_of(TRACE_PAGES, below(g, 8));
+    else if (percent(g, 5))
+        op->amount[2] = draw_any_amount(g);
+    op->amount[1] = draw_size(g, vmar->pages - vmar->used);
+}
+
+/* The VMAR of a landmark, or one above it. */
+static uint8_t holder_of(struct generator *g, uint8_t mark)
+{
+    if (mark >= TRACE_SLOTS || percent(g, 2))
+        return draw_vmar(g);
+    uint8_t vmar = g->mark[mark].vmar;
+    for (unsigned i = 0; i < 4 && vmar < TRACE_SLOTS && percent(g, 15); i++)
+        vmar = g->vmar[vmar].parent;
+    return vmar;
+}
+
+static uint32_t mark_pages(const struct generator *g, uint8_t mark)
+{
+    const uint32_t pages = mark < TRACE_SLOTS ? g->mark[mark].pages : 16;
+
+    return pages == 0 ? 1 : pages;
+}
+
+static void draw_vmar_unmap(struct generator *g, struct trace_op *op)
+{
+    op->mark = g->marks != 0 && percent(g, 5) ? pick_slot(g, g->marks) : draw_mapping(g);
+    op->a = holder_of(g, op->mark);
+    op->amount[0] = draw_inside(g, mark_pages(g, op->mark), false);
+    op->amount[1] = draw_extent(g, mark_pages(g, op->mark));
+}
+
+static void draw_vmar_protect(struct generator *g, struct trace_op *op)
+{
+    op->mark = draw_mapping(g);
+    op->a = holder_of(g, op->mark);
+    op->options = PICK(g, 0, 0, 1, 1, 1, 3, 3, 3, 3);
+    if (percent(g, 4))
+        op->options |= ZX_VM_PERM_EXECUTE;
+    op->amount[0] = draw_inside(g, mark_pages(g, op->mark), false);
+    /* From the middle on, all of it would be too much. */
+    const bool whole =
+        op->amount[0].kind == TRACE_MARK && op->amount[0].delta == TRACE_DELTA_NONE && percent(g, 40);
+    op->amount[1] = whole ? amount_of(TRACE_MARK_SIZE, 0)
+                    : op->amount[0].kind == TRACE_MARK_END || percent(g, 50)
+                        ? amount_of(TRACE_PAGES, 1)
+                        : draw_extent(g, mark_pages(g, op->mark));
+}
+
+static void draw_vmo_create(struct generator *g, struct trace_op *op)
+{
+    op->to = draw_to(g, g->vmos);
+    op->options = percent(g, 60) ? ZX_VMO_RESIZABLE : 0;
+    op->mark = g->marks != 0 ? pick_slot(g, g->marks) : 0;
+    op->amount[1] = percent(g, 75) ? amount_of(TRACE_PAGES, 1 + below(g, 31)) : draw_size(g, 0x4000);
+}
+
+static uint32_t vmo_pages(const struct generator *g, uint8_t vmo)
+{
+    return vmo < TRACE_SLOTS && g->vmo[vmo].pages > 0 ? g->vmo[vmo].pages : 1;
+}
+
+static void draw_vmo_access(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmo(g);
+    op->mark = draw_mapping(g);
+    op->to = (uint8_t)below(g, percent(g, 2) ? 256 : TRACE_SLOTS);
+    op->b = (uint8_t)generator_random(g);
+    const uint32_t pages = vmo_pages(g, op->a);
+    if (percent(g, 70))
+        op->amount[0] = amount_of(TRACE_PAGES, below(g, pages < 12 ? pages : 12));
+    else if (percent(g, 60))
+        op->amount[0] = amount_of(TRACE_PART, generator_random(g) & 0xffff);
+    else if (percent(g, 80))
+        op->amount[0] = amount_of(TRACE_BYTES, below(g, pages > 8 ? 0x8000 : pages * 0x1000));
+    else
+        op->amount[0] = amount_of(PICK(g, TRACE_WHOLE_MINUS, TRACE_MARK_BYTE), below(g, 4));
+    if (percent(g, 10))
+        op->amount[0].delta = PICK(g, TRACE_DELTA_BYTE_UP, TRACE_DELTA_BYTE_DOWN);
+    op->amount[1] = draw_bytes(g);
+}
+
+static void draw_vmo_set_size(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmo(g);
+    for (unsigned i = 0; i < 4 && op->a < TRACE_SLOTS && !g->vmo[op->a].resizable; i++)
+        op->a = draw_vmo(g);
+    op->mark = draw_mapping(g);
+    if (percent(g, 60))
+        op->amount[1] = amount_of(TRACE_PAGES, below(g, 16));
+    else if (percent(g, 70))
+        op->amount[1] = amount_of(PICK(g, TRACE_WHOLE_MINUS, TRACE_WHOLE_MINUS, TRACE_PART, TRACE_BYTES),
+                                  below(g, 0x8000) >> PICK(g, 0, 12, 13));
+    else
+        op->amount[1] = draw_size(g, 64);
+}
+
+static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
+{
+    draw_vmo_access(g, op);
+    op->options =
+        PICK(g, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_DECOMMIT,
+             ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_ZERO, ZX_VMO_OP_ZERO, ZX_VMO_OP_CACHE_CLEAN, ZX_VMO_OP_DONT_NEED);
+    if (percent(g, 12)) {
+        op->amount[1] = percent(g, 50) ? draw_any_amount(g) : amount_of(TRACE_MARK_SIZE, 0);
+        return;
+    }
+    const uint32_t pages = vmo_pages(g, op->a), from = percent(g, 50) ? 0 : below(g, pages < 31 ? pages : 31);
+    op->amount[0] = amount_of(TRACE_PAGES, from);
+    op->amount[1] = from == 0 && percent(g, 40) ? amount_of(TRACE_WHOLE, 0)
+                                                : amount_of(TRACE_PAGES, draw_count(g, pages - from));
+}
+
+static void draw_rights(struct generator *g, struct trace_op *op)
+{
+    if (percent(g, 45)) {
+        op->mark = TRACE_RIGHTS_SAME;
+        return;
+    }
+    /* Less by one or two of those that calls look at. */
+    op->mark = percent(g, 85) ? TRACE_RIGHTS_MINUS : (uint8_t)below(g, TRACE_RIGHTS_COUNT);
+    uint32_t rights = 1u << PICK(g, 0, 2, 3, 4, 5, 21, 22);
+    if (percent(g, 30))
+        rights |= 1u << PICK(g, 0, 2, 3, 4, 5, 21);
+    op->options = (uint16_t)rights;
+    op->align = (uint8_t)(rights >> 16);
+    if (percent(g, 5))
+        op->options = (uint16_t)generator_random(g);
+}
+
+static void draw_handle(struct generator *g, struct trace_op *op)
+{
+    const uint32_t draw = below(g, 100);
+
+    op->b = draw < 45 ? TRACE_TYPE_VMAR : draw < 92 ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
+    if (op->b == TRACE_TYPE_VMAR)
+        op->a = g->vmars != 0 && percent(g, 95) ? pick_slot(g, g->vmars) : draw_vmar_once(g);
+    else
+        op->a = op->b == TRACE_TYPE_VMO ? draw_vmo(g) : (uint8_t)below(g, 8);
+    if (percent(g, 2))
+        op->a = bad_slot(g);
+    op->to = draw_to(g, op->b == TRACE_TYPE_VMAR ? generator_taken(g) : g->vmos);
+    if (op->code == TRACE_HANDLE_DUPLICATE || op->code == TRACE_HANDLE_REPLACE)
+        draw_rights(g, op);
+}
+
+static void draw_access(struct generator *g, struct trace_op *op)
+{
+    op->mark = g->marks != 0 && percent(g, 4) ? pick_slot(g, g->marks) : draw_mapping(g);
+    op->a = op->mark < TRACE_SLOTS && !percent(g, 2) ? g->mark[op->mark].process
+                                                     : (uint8_t)below(g, g->processes + 1u);
+    op->b = (uint8_t)generator_random(g);
+    op->amount[0] = draw_inside(g, mark_pages(g, op->mark), true);
+    if (op->code == TRACE_READ || op->code == TRACE_WRITE)
+        op->amount[1] = draw_bytes(g);
+    if (op->code == TRACE_SOFT_FAULT || op->code == TRACE_PAGE_FAULT) {
+        op->options = VM_PF_FLAG_USER | VM_PF_FLAG_HW_FAULT;
+        if (percent(g, 60))
+            op->options |= VM_PF_FLAG_WRITE;
+        if (percent(g, 10))
+            op->options = (uint16_t)generator_random(g);
+    }
+}
+
+static void draw_process_operation(struct generator *g, struct trace_op *op)
+{
+    switch (op->code) {
+    case TRACE_PROCESS_CREATE:
+        op->to = draw_to(g, generator_taken(g));
+        break;
+    case TRACE_SELECT_PROCESS:
+        /* Home more often than away. */
+        op->a = percent(g, 50) ? 0 : (uint8_t)below(g, g->processes + 1u);
+        break;
+    default:
+        op->b = (uint8_t)(1 + below(g, PICK(g, 2, 6, 40)));
+        break;
+    }
+}
+
+void generator_draw_operands(struct generator *g, struct trace_op *op)
+{
+    switch (op->code) {
+    case TRACE_VMAR_ALLOCATE:
+        draw_vmar_allocate(g, op);
+        break;
+    case TRACE_VMAR_MAP:
+        draw_vmar_map(g, op);
+        break;
+    case TRACE_VMAR_UNMAP:
+        draw_vmar_unmap(g, op);
+        break;
+    case TRACE_VMAR_PROTECT:
+        draw_vmar_protect(g, op);
+        break;
+    case TRACE_VMAR_DESTROY:
+        op->a = g->vmars != 0 && percent(g, 95) ? pick_slot(g, g->vmars) : draw_vmar(g);
+        break;
+    case TRACE_VMO_CREATE:
+        draw_vmo_create(g, op);
+        break;
+    case TRACE_VMO_SET_SIZE:
+        draw_vmo_set_size(g, op);
+        break;
+    case TRACE_VMO_OP_RANGE:
+        draw_vmo_op_range(g, op);
+        break;
+    case TRACE_VMO_READ:
+    case TRACE_VMO_WRITE:
+    case TRACE_VMO_GET_SIZE:
+        draw_vmo_access(g, op);
+        break;
+    case TRACE_HANDLE_CLOSE:
+    case TRACE_HANDLE_DUPLICATE:
+    case TRACE_HANDLE_REPLACE:
+        draw_handle(g, op);
+        break;
+    case TRACE_OBJECT_GET_INFO:
+        draw_handle(g, op);
+        op->options =
+            PICK(g, ZX_INFO_HANDLE_VALID, ZX_INFO_HANDLE_BASIC, ZX_INFO_HANDLE_BASIC, ZX_INFO_VMAR, 255);
+        if (op->options == ZX_INFO_VMAR && op->b != TRACE_TYPE_VMAR && !percent(g, 20))
+            op->b = TRACE_TYPE_VMAR;
+        break;
+    case TRACE_PROCESS_CREATE:
+    case TRACE_SELECT_PROCESS:
+    case TRACE_FAIL_ALLOCATION:
+        draw_process_operation(g, op);
+        break;
+    default:
+        draw_access(g, op);
+        break;
+    }
+}
