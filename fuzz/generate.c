@@ -144,8 +144,9 @@ static bool note_place(struct generator *g, const struct trace_op *op, uint32_t 
     struct generator_vmar *vmar = generator_vmar(g, op->a);
     uint32_t place = GENERATOR_ANYWHERE;
 
-    if (op->to >= TRACE_SLOTS || (op->a >= TRACE_SLOTS && op->a != TRACE_SLOT_OWN) || pages == 0 ||
-        pages > vmar->pages || (can_map & ~(uint32_t)vmar->options) != 0)
+    if (op->to >= TRACE_SLOTS || op->to == GENERATOR_ROOT ||
+        (op->a >= TRACE_SLOTS && op->a != TRACE_SLOT_OWN) || pages == 0 || pages > vmar->pages ||
+        (can_map & ~(uint32_t)vmar->options) != 0)
         return false;
     if ((op->options & PLACED) != 0 && (vmar->options & ZX_VM_CAN_MAP_SPECIFIC) == 0)
         return false;
@@ -159,8 +160,12 @@ static bool note_place(struct generator *g, const struct trace_op *op, uint32_t 
         vmar->used += pages;
     g->marks |= bit(op->to);
     g->mappings &= ~bit(op->to);
-    g->mark[op->to] = (struct generator_mark){op->a == 0 ? TRACE_SLOT_OWN : op->a, op->b, vmar->process,
-                                              op->options & PERMISSIONS,           place, pages};
+    g->mark[op->to] = (struct generator_mark){op->a < TRACE_SLOTS ? op->a : GENERATOR_ROOT,
+                                              op->b,
+                                              vmar->process,
+                                              op->options & PERMISSIONS,
+                                              place,
+                                              pages};
     remember(g->recent_mark, op->to);
     return true;
 }
@@ -173,7 +178,8 @@ static void note_vmar(struct generator *g, const struct trace_op *op)
     if (!note_place(g, op, pages, op->options & CAN_MAP))
         return;
     g->vmars |= bit(op->to);
-    g->vmar[op->to] = (struct generator_vmar){op->options, op->a, parent->process, pages, 0};
+    g->vmar[op->to] = (struct generator_vmar){op->options, op->a < TRACE_SLOTS ? op->a : GENERATOR_ROOT,
+                                              parent->process, pages, 0};
     remember(g->recent_vmar, op->to);
 }
 
@@ -188,7 +194,7 @@ static void note_mapping(struct generator *g, const struct trace_op *op)
 
 static bool lies_in(const struct generator *g, uint8_t vmar, uint8_t ancestor)
 {
-    for (unsigned i = 0; i < TRACE_SLOTS && vmar < TRACE_SLOTS; i++) {
+    for (unsigned i = 0; i < TRACE_SLOTS && vmar != GENERATOR_ROOT; i++) {
         if (vmar == ancestor)
             return true;
         vmar = g->vmar[vmar].parent;
@@ -201,6 +207,8 @@ static void note_destroy(struct generator *g, uint8_t slot)
 {
     uint64_t dead = 0;
 
+    if ((g->vmars & bit(slot)) == 0)
+        return;
     for (uint64_t rest = g->vmars; rest != 0; rest &= rest - 1) {
         const uint8_t vmar = (uint8_t)__builtin_ctzll(rest);
         if (lies_in(g, vmar, slot))
@@ -222,7 +230,7 @@ static void note_copy(struct generator *g, const struct trace_op *op)
 
     if (op->a >= TRACE_SLOTS || op->to >= TRACE_SLOTS)
         return;
-    if (op->b == TRACE_TYPE_VMAR && (g->vmars & bit(op->a)) != 0) {
+    if (op->b == TRACE_TYPE_VMAR && op->to != GENERATOR_ROOT && ((g->vmars | 1) & bit(op->a)) != 0) {
         g->vmars |= bit(op->to);
         g->vmar[op->to] = g->vmar[op->a];
         g->vmar[op->to].options &= (uint16_t) ~(lost >> 2 << CAN_MAP_SHIFT & CAN_MAP);
@@ -242,12 +250,12 @@ static void note_copy(struct generator *g, const struct trace_op *op)
 
 static void note_process(struct generator *g, const struct trace_op *op)
 {
-    if (op->to >= TRACE_SLOTS || op->wild || g->processes == TRACE_PROCESSES - 1)
+    if (op->to >= TRACE_SLOTS || op->to == GENERATOR_ROOT || op->wild || g->processes == TRACE_PROCESSES - 1)
         return;
     g->processes++;
     g->other_vmars[g->processes] = g->other_vmos[g->processes] = 0;
     g->vmars |= bit(op->to);
-    g->vmar[op->to] = (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, TRACE_SLOT_OWN, g->processes,
+    g->vmar[op->to] = (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, GENERATOR_ROOT, g->processes,
                                               GENERATOR_MANY, 0};
 }
 
@@ -259,7 +267,7 @@ static void note_select(struct generator *g, uint8_t process)
     g->other_vmos[g->process] = g->vmos;
     g->vmars = g->other_vmars[process];
     g->vmos = g->other_vmos[process];
-    g->process = g->vmar[TRACE_SLOTS].process = process;
+    g->process = g->vmar[GENERATOR_ROOT].process = process;
 }
 
 void generator_note(struct generator *g, const struct trace_op *op)
@@ -391,6 +399,8 @@ static void continue_run(struct generator *g, struct trace_op *op)
 {
     *op = g->run_op;
     g->run_left--;
+    if (generator_vmar(g, op->a)->used >= generator_vmar(g, op->a)->pages)
+        g->run_left = 0; /* full */
     switch (g->run_kind) {
     case RUN_NEST:
         if (op->to < TRACE_SLOTS)
@@ -433,9 +443,8 @@ void generator_start(struct generator *g, uint64_t seed)
     g->random = seed;
     memset(g->recent_vmar, TRACE_SLOT_NONE, sizeof g->recent_vmar);
     memset(g->recent_mark, TRACE_SLOT_NONE, sizeof g->recent_mark);
-    g->vmar[TRACE_SLOTS] =
-        (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, TRACE_SLOT_OWN, 0, GENERATOR_MANY, 0};
-    g->vmar[0] = g->vmar[TRACE_SLOTS];
+    g->vmar[GENERATOR_ROOT] =
+        (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, GENERATOR_ROOT, 0, GENERATOR_MANY, 0};
     g->wild = percent(g, 60);
     for (uint8_t code = 0; code < TRACE_CODE_COUNT; code++) {
         const uint8_t usual = (uint8_t)(trace_shapes[code].weight + trace_shapes[code].wild_weight);

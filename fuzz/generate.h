@@ -16,7 +16,7 @@
 
 struct generator_vmar {
     uint16_t options; /* ZX_VM_CAN_MAP_* that VMAR and handle allow */
-    uint8_t parent;   /* slot; TRACE_SLOT_OWN: a root */
+    uint8_t parent;   /* slot */
     uint8_t process;  /* whose space it is in */
     uint32_t pages;
     uint32_t used; /* pages from its base, behind which it is probably empty */
@@ -35,19 +35,20 @@ struct generator_mark {
     uint32_t offset, pages; /* in its VMAR; GENERATOR_ANYWHERE */
 };
 
+#define GENERATOR_ROOT     0 /* slot */
 #define GENERATOR_ANYWHERE UINT32_MAX
 #define GENERATOR_MANY     0x7fffffffu /* pages: more than matters */
 #define GENERATOR_RECENT   4
 
 /* What the trace so far has probably made, told from its operations alone. Slots are the handles of the current process;
-   entry TRACE_SLOTS of `vmar` is its root. */
+   slot GENERATOR_ROOT has the root VMAR's from the start, and `vmars` does not tell of it. */
 struct generator {
     uint64_t random;
     uint64_t vmars, vmos;     /* handles: a bit for each slot */
     uint64_t marks, mappings; /* landmarks; those that are mappings */
     uint64_t other_vmars[TRACE_PROCESSES],
         other_vmos[TRACE_PROCESSES]; /* of processes that are not current */
-    struct generator_vmar vmar[TRACE_SLOTS + 1];
+    struct generator_vmar vmar[TRACE_SLOTS];
     struct generator_vmo vmo[TRACE_SLOTS];
     struct generator_mark mark[TRACE_SLOTS];
     uint8_t recent_vmar[GENERATOR_RECENT], recent_mark[GENERATOR_RECENT];
@@ -96,15 +97,15 @@ static inline uint64_t generator_bit(uint8_t slot)
     return slot < TRACE_SLOTS ? (uint64_t)1 << slot : 0;
 }
 
-/* Slots with a VMAR's handle or a mapping. Slot 0 has the root VMAR's handle from the start. */
+/* Slots with a VMAR's handle or a mapping. */
 static inline uint64_t generator_taken(const struct generator *generator)
 {
-    return generator->vmars | generator->mappings | 1;
+    return generator->vmars | generator->mappings | (uint64_t)1 << GENERATOR_ROOT;
 }
 
 static inline struct generator_vmar *generator_vmar(struct generator *generator, uint8_t slot)
 {
-    return &generator->vmar[slot < TRACE_SLOTS ? slot : TRACE_SLOTS];
+    return &generator->vmar[slot < TRACE_SLOTS ? slot : GENERATOR_ROOT];
 }
 
 /* A whole trace of that many operations (as many of them as fit, at most TRACE_OPERATIONS_MAX): its size in bytes; 0 where not even

@@ -49,7 +49,7 @@ static uint8_t bad_slot(struct generator *g)
 static uint8_t draw_vmar_once(struct generator *g)
 {
     if (g->vmars == 0 || percent(g, 20))
-        return TRACE_SLOT_OWN;
+        return GENERATOR_ROOT;
     if (percent(g, 40)) {
         const uint8_t slot = g->recent_vmar[below(g, GENERATOR_RECENT)];
         if ((g->vmars & bit(slot)) != 0)
@@ -63,8 +63,8 @@ static uint8_t draw_vmar(struct generator *g)
 {
     uint8_t slot = draw_vmar_once(g);
 
-    if (percent(g, 1))
-        return bad_slot(g);
+    if (percent(g, 2))
+        return percent(g, 50) ? bad_slot(g) : TRACE_SLOT_OWN;
     for (unsigned i = 0; i < 4 && generator_vmar(g, slot)->used >= generator_vmar(g, slot)->pages; i++)
         slot = draw_vmar_once(g);
     return slot;
@@ -102,7 +102,7 @@ static uint8_t draw_neighbour(struct generator *g, uint8_t vmar)
     }
     if (inside != 0 && !percent(g, 3))
         return pick_slot(g, inside);
-    if (vmar >= TRACE_SLOTS)
+    if (vmar >= TRACE_SLOTS || vmar == GENERATOR_ROOT)
         return TRACE_MARK_ROOT;
     return percent(g, 80) ? vmar : (uint8_t)below(g, TRACE_SLOTS);
 }
@@ -176,14 +176,18 @@ static struct trace_amount draw_size(struct generator *g, uint32_t room)
     return pages_of(1 + below(g, room > 600 ? 600 : room));
 }
 
-/* Where something is placed: behind what is there; beside it; on it; anywhere. */
-static struct trace_amount draw_place(struct generator *g, const struct generator_vmar *vmar, bool onto)
+/* Where something is placed: behind what is there; beside it; on it; anywhere. `mark` may lie elsewhere. */
+static struct trace_amount draw_place(struct generator *g, uint8_t slot, uint8_t mark, bool onto)
 {
-    const uint32_t draw = onto ? 60 + below(g, 40) : below(g, 100);
+    const struct generator_vmar *vmar = generator_vmar(g, slot);
+    const bool beside = mark < TRACE_SLOTS && g->mark[mark].vmar == slot;
+    const uint32_t draw = !beside ? below(g, 60) + (percent(g, 5) ? 40 : 0)
+                          : onto  ? 60 + below(g, 40)
+                                  : below(g, 100);
     const uint32_t room = vmar->pages - vmar->used;
     struct trace_amount amount;
 
-    if (draw < 55 && vmar->used <= UINT16_MAX)
+    if (draw < (beside ? 55 : 60) && vmar->used <= UINT16_MAX)
         return pages_of(vmar->used + (room > 8 && percent(g, 40) ? 1 + below(g, 3) : 0));
     if (draw < 70)
         amount = amount_of(TRACE_MARK_END, 0);
@@ -314,7 +318,7 @@ static void draw_vmar_allocate(struct generator *g, struct trace_op *op)
     op->align = draw_align(g, options);
     const uint32_t room = parent->pages - parent->used;
     if ((options & ZX_VM_SPECIFIC) != 0)
-        op->amount[0] = draw_place(g, parent, false);
+        op->amount[0] = draw_place(g, op->a, op->mark, false);
     else
         op->amount[0] = draw_limit(g, parent);
     if (room > 4096 && percent(g, 65)) /* space for something to go on in */
@@ -351,7 +355,7 @@ static void draw_vmar_map(struct generator *g, struct trace_op *op)
     if ((options & ZX_VM_OFFSET_IS_UPPER_LIMIT) != 0)
         op->amount[0] = draw_limit(g, vmar);
     else
-        op->amount[0] = draw_place(g, vmar, (options & ZX_VM_SPECIFIC_OVERWRITE) != 0);
+        op->amount[0] = draw_place(g, op->a, op->mark, (options & ZX_VM_SPECIFIC_OVERWRITE) != 0);
     if (percent(g, 40))
         op->amount[2] = amount_of(TRACE_PAGES, below(g, 8));
     else if (percent(g, 5))
@@ -365,7 +369,7 @@ static uint8_t holder_of(struct generator *g, uint8_t mark)
     if (mark >= TRACE_SLOTS || percent(g, 2))
         return draw_vmar(g);
     uint8_t vmar = g->mark[mark].vmar;
-    for (unsigned i = 0; i < 4 && vmar < TRACE_SLOTS && percent(g, 15); i++)
+    for (unsigned i = 0; i < 4 && vmar != GENERATOR_ROOT && percent(g, 15); i++)
         vmar = g->vmar[vmar].parent;
     return vmar;
 }
@@ -486,10 +490,14 @@ static void draw_rights(struct generator *g, struct trace_op *op)
 static void draw_handle(struct generator *g, struct trace_op *op)
 {
     const uint32_t draw = below(g, 100);
+    /* Without the root's handle little can be done. */
+    const bool ends = op->code == TRACE_HANDLE_CLOSE || op->code == TRACE_HANDLE_REPLACE;
 
     op->b = draw < 45 ? TRACE_TYPE_VMAR : draw < 92 ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
+    if (op->b == TRACE_TYPE_VMAR && g->vmars == 0 && ends && !percent(g, 3))
+        op->b = TRACE_TYPE_VMO;
     if (op->b == TRACE_TYPE_VMAR)
-        op->a = g->vmars != 0 && percent(g, 95) ? pick_slot(g, g->vmars) : draw_vmar_once(g);
+        op->a = g->vmars != 0 && (ends || percent(g, 80)) ? pick_slot(g, g->vmars) : GENERATOR_ROOT;
     else
         op->a = op->b == TRACE_TYPE_VMO ? draw_vmo(g) : (uint8_t)below(g, 8);
     if (percent(g, 2))
