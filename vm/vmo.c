@@ -194,7 +194,9 @@ zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     port_mutex_lock(&vmo->lock);
     zx_status_t status = ZX_ERR_OUT_OF_RANGE;
     if (in_range_locked(vmo, offset, size))
-        status = commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
+        status = size == 0
+                     ? ZX_OK
+                     : commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
     port_mutex_unlock(&vmo->lock);
     return status;
 }
