@@ -251,7 +251,7 @@ static void do_vmo_transfer(struct run *run)
     run_argument(run, offset);
     run_argument(run, size);
     if (write) {
-        fill(run->buffer, RUN_TRANSFER_MAX, run->op.b);
+        fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.b);
         if (agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
             model_do_vmo_write(&run->model, run->model.handles[vmo.handle].object, offset, run->buffer, size);
         return;

@@ -21,9 +21,9 @@ struct vm_process;
    same memory every time; contents undefined. */
 struct pmm_range trace_host_memory(size_t pages);
 
-/* Scratch memory of the runner's own for a run (model, buffers), `bytes` of it zeroed, 16-byte aligned; the same
-   memory every time. What lies behind `bytes`, as far as the largest request reached, is the runner's too and may
-   hold anything. */
+/* Scratch memory of the runner's own for a run (model, buffers), `bytes` of it zeroed, 16-byte aligned; the
+   same memory every time. What lies behind `bytes`, as far as the largest request reached, is the runner's
+   too and may hold anything. */
 void *trace_host_scratch(size_t bytes);
 #define TRACE_SCRATCH_MAX (32u << 20)
 

@@ -2,20 +2,23 @@
 /*
  * fault.c: page faults: turning the promise of a mapping into a translation.
  *
- * Concept. A fault finds the mapping, checks the permission in force at that page, gets the page from the VMO (making it for a write), and enters the
- * translation. A read of an absent page enters the machine's zero page, read-only; the write that follows replaces it. Pages right behind
- * that the VMO has already are entered along, within one table and one protection range: touching memory in order takes one fault for
+ * Concept. A fault finds the mapping, checks the permission in force at that page, gets the page from the VMO
+ * (making it for a write), and enters the translation. A read of an absent page enters the machine's zero
+ * page, read-only; the write that follows replaces it. Pages right behind that the VMO has already are
+ * entered along, within one table and one protection range: touching memory in order takes one fault for
  * sixteen pages.
  *
- * Invariants. Nothing is entered that the mapping does not allow now; the zero page is never entered writable. A fault that is refused changes
- * nothing: a page made for it goes again where the tables find no memory.
+ * Invariants. Nothing is entered that the mapping does not allow now; the zero page is never entered
+ * writable. A fault that is refused changes nothing: a page made for it goes again where the tables find no
+ * memory.
  *
- * Spurious faults are fine: the processor may have cached less than the tables give; the translation is entered again, unchanged.
+ * Spurious faults are fine: the processor may have cached less than the tables give; the translation is
+ * entered again, unchanged.
  *
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
- * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the tables. No allocation but the page, its
- * radix node and its table.
+ * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
+ * tables. No allocation but the page, its radix node and its table.
  */
 #include "internal.h"
 

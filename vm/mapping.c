@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapping.c: mappings, the leaves of an address space: where a part of a VMO stands in it, with which permissions.
+ * mapping.c: mappings, the leaves of an address space: where a part of a VMO stands in it, with which
+ * permissions.
  *
- * Concept. A mapping is a promise, not a translation: the fault path enters pages when they are touched, and anything that takes a page,
- * a part of the mapping or a permission away removes the translations concerned first.
+ * Concept. A mapping is a promise, not a translation: the fault path enters pages when they are touched, and
+ * anything that takes a page, a part of the mapping or a permission away removes the translations concerned
+ * first.
  *
- * Structure. A mapping is in its parent VMAR's tree, keyed by base, and in its VMO's tree, by the part
- * of the VMO that it shows (mapping_tree.c). It holds a reference to the VMO.
+ * Structure. A mapping is in its parent VMAR's tree, keyed by base, and in its VMO's tree, by the part of the
+ * VMO that it shows (mapping_tree.c). It holds a reference to the VMO.
  *
- * Invariants. base, size, vmo_offset and the place in the VMO's tree change only under both locks, the aspace's and the VMO's, so
- * that either suffices for reading: the fault path comes from the aspace, shrinking and decommitting come from the VMO.
+ * Invariants. base, size, vmo_offset and the place in the VMO's tree change only under both locks, the
+ * aspace's and the VMO's, so that either suffices for reading: the fault path comes from the aspace,
+ * shrinking and decommitting come from the VMO.
  *
- * Cutting. Unmapping a part, and overwriting a part, are one operation: a cut. What it may need (a second mapping for what lies behind a hole, nodes
- * for its protection ranges) is made by mapping_cut_prepare; mapping_cut_commit cannot fail.
+ * Cutting. Unmapping a part, and overwriting a part, are one operation: a cut. What it may need (a second
+ * mapping for what lies behind a hole, nodes for its protection ranges) is made by mapping_cut_prepare;
+ * mapping_cut_commit cannot fail.
  *
- * Cost. Creating, cutting and destroying are logarithmic in the number of siblings, beside the page tables that are there.
+ * Cost. Creating, cutting and destroying are logarithmic in the number of siblings, beside the page tables
+ * that are there.
  */
 #include "internal.h"
 

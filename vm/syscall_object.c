@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * syscall_object.c: the calls on handles as such, whatever they lead to, and what can be learned of an object or the system.
+ * syscall_object.c: the calls on handles as such, whatever they lead to, and what can be learned of an object
+ * or the system.
  *
- * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then the value is handed out, then the
- * handle is published.
+ * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then
+ * the value is handed out, then the handle is published.
  */
 #include "internal.h"
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * syscall_vmar.c: the calls on VMARs, up to where vmar.c takes over: handles, rights, options, result pointers.
+ * syscall_vmar.c: the calls on VMARs, up to where vmar.c takes over: handles, rights, options, result
+ * pointers.
  *
- * Concept. A call finds its objects, compares rights, refuses options that are not for it, lets the core do the work, and hands out the
- * result. The order of refusals is that of zircon/syscalls.h.
+ * Concept. A call finds its objects, compares rights, refuses options that are not for it, lets the core do
+ * the work, and hands out the result. The order of refusals is that of zircon/syscalls.h.
  *
- * Result pointers. A pointer that cannot be written is the last refusal in the order, and a refused call changes nothing. Making a
- * region and taking it away again would not quite do: the tree may keep a node more. So the pointers are tried first, by
- * writing back what they hold; with a bad one the core goes through all its checks and stops short of doing anything. Only
- * where a pointer goes bad between trial and use is the region made and taken away again.
+ * Result pointers. A pointer that cannot be written is the last refusal in the order, and a refused call
+ * changes nothing. Making a region and taking it away again would not quite do: the tree may keep a node
+ * more. So the pointers are tried first, by writing back what they hold; with a bad one the core goes through
+ * all its checks and stops short of doing anything. Only where a pointer goes bad between trial and use is
+ * the region made and taken away again.
  *
- * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a full check and the work.
+ * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a
+ * full check and the work.
  *
  * Locking. None is held here; objects are kept by references.
  */

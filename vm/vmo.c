@@ -2,23 +2,24 @@
 /*
  * vmo.c: memory that can be mapped: paged, anonymous, demand-zero, sparse.
  *
- * Concept. A VMO is an array of bytes, all zero at first, that takes memory page by page as it is written. Absent pages read as
- * zero; in page tables the machine's one zero page stands for them, read-only.
+ * Concept. A VMO is an array of bytes, all zero at first, that takes memory page by page as it is written.
+ * Absent pages read as zero; in page tables the machine's one zero page stands for them, read-only.
  *
- * Structure. The pages hang in a radix tree by page number (page_list.c), so that a VMO costs what it holds, not what it
- * spans. The mappings of a VMO are in a tree by the part that they show (mapping_tree.c); every page table that shows a page of it
- * is reached from there, and no other mapping is looked at.
+ * Structure. The pages hang in a radix tree by page number (page_list.c), so that a VMO costs what it holds,
+ * not what it spans. The mappings of a VMO are in a tree by the part that they show (mapping_tree.c); every
+ * page table that shows a page of it is reached from there, and no other mapping is looked at.
  *
- * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or past the size. A
- * translation leads to the page that the VMO holds at that offset or, where it holds none, to the zero page: therefore whoever
- * takes a page out removes its translations first, and whoever puts one in removes those of the zero page first (each mapping knows
- * whether it may show it).
+ * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or
+ * past the size. A translation leads to the page that the VMO holds at that offset or, where it holds none,
+ * to the zero page: therefore whoever takes a page out removes its translations first, and whoever puts one
+ * in removes those of the zero page first (each mapping knows whether it may show it).
  *
- * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page table's. Bytes are
- * copied from and to programs through a buffer on the stack, with no lock held, since such a copy may fault.
+ * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page
+ * table's. Bytes are copied from and to programs through a buffer on the stack, with no lock held, since such
+ * a copy may fault.
  *
- * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not the bytes, and
- * one page-table operation for each mapping that shows some of them.
+ * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not
+ * the bytes, and one page-table operation for each mapping that shows some of them.
  */
 #include <vm/mem.h>
 
@@ -75,8 +76,8 @@ struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset)
     return page_list_get(&vmo->pages, offset >> PAGE_SHIFT);
 }
 
-/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null); with `zero`, from those only
-   that may show the zero page. */
+/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null); with
+   `zero`, from those only that may show the zero page. */
 static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size, bool zero,
                                const struct vm_mapping *except)
 {
@@ -162,7 +163,8 @@ static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uin
     return count;
 }
 
-/* Makes every absent page of [first, limit), all or none. A range that cannot fit is refused before anything is taken. */
+/* Makes every absent page of [first, limit), all or none. A range that cannot fit is refused before anything
+   is taken. */
 static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
@@ -288,7 +290,8 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
     return ZX_OK;
 }
 
-/* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is written. */
+/* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is
+   written. */
 static zx_status_t probe_user(uintptr_t from, size_t size)
 {
     char byte;
@@ -312,8 +315,8 @@ static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const
     return ZX_OK;
 }
 
-/* All pages are made before the first byte is written. Only a buffer or a size that another thread takes away meanwhile can end the
-   call halfway; a prefix is then written. */
+/* All pages are made before the first byte is written. Only a buffer or a size that another thread takes away
+   meanwhile can end the call halfway; a prefix is then written. */
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size)
 {
     uintptr_t from = (uintptr_t)user_from;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_handles.c: handles and processes as programs see them: closing, duplicating, replacing, asking, creating processes; what dies with
- * what; and that handle_check sees what it is there to see.
+ * test_handles.c: handles and processes as programs see them: closing, duplicating, replacing, asking,
+ * creating processes; what dies with what; and that handle_check sees what it is there to see.
  */
 #include <stdlib.h>
 
@@ -416,7 +416,8 @@ static void test_stop_reports_leaks(void **state)
     host_memory_unmap(memory);
 }
 
-/* From too little memory to just enough, and with each allocation failing in turn: null, then a machine that stops without a leak. */
+/* From too little memory to just enough, and with each allocation failing in turn: null, then a machine that
+   stops without a leak. */
 static void test_start_in_little_memory(void **state)
 {
     (void)state;
