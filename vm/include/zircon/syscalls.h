@@ -113,6 +113,13 @@ zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
                             size_t buffer_size);
 
+/*
+ * Replaces a VMO's handle by one that has EXECUTE beside its rights; the old handle is closed where the call succeeds. vmex is
+ * ZX_HANDLE_INVALID: marking memory executable is everybody's to do here.
+ * Errors in order: BAD_HANDLE handle or vmex, or handle leads to no VMO; NO_MEMORY; INVALID_ARGS bad result pointer.
+ */
+zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out);
+
 /* ---- Handles ---- */
 
 /* Closes a handle; ZX_HANDLE_INVALID is fine and does nothing. Errors: BAD_HANDLE. */
