@@ -110,6 +110,7 @@ struct vm_aspace {
     uint64_t seed;                              /* (c) recorded so that a run can be repeated */
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
+    bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
     struct vm_mapping *last_fault;              /* (a) the mapping of the latest fault; never a dead one */
     struct page_table table;                    /* locks for itself */
     struct list_node node;                      /* (m) on machine->aspaces */
@@ -272,6 +273,21 @@ zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uin
                          bool op_children);
 zx_status_t vmar_destroy(struct vm_vmar *vmar);
 void vmar_destroy_tree_locked(struct vm_vmar *vmar); /* roots too; the aspace's lock is held */
+/* The mappings of [va, end), which is within `at`, in ascending order, across child VMARs, without recursion.
+   The aspace's lock is held. */
+struct mapping_walk {
+    struct vm_vmar *at; /* the VMAR whose children are being visited */
+    zx_vaddr_t va, end;
+};
+/* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a
+   gap. Each VMAR is entered and left once. */
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base, zx_vaddr_t *end);
+/* Whether [base, base + size) is within the region. */
+static inline bool region_holds(const struct vm_region *region, zx_vaddr_t base, size_t size)
+{
+    return base >= region->base && base - region->base <= region->size &&
+           size <= region->size - (base - region->base);
+}
 static inline struct vm_vmar *vmar_of(struct vm_region *region)
 {
     return container_of(region, struct vm_vmar, region);
@@ -280,6 +296,14 @@ static inline struct vm_mapping *mapping_of(struct vm_region *region)
 {
     return container_of(region, struct vm_mapping, region);
 }
+
+/* vmar_op.c */
+/* An operation of zx_vmar_op_range, which is known, on page-aligned [base, base + size). Errors as there from
+   OUT_OF_RANGE on. */
+zx_status_t vmar_op_range(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, size_t size, bool op_children);
+/* Gives every page of [base, end) memory, up to the first gap and but for what lies past the ends of VMOs;
+   all or none. NO_MEMORY. */
+zx_status_t mappings_commit_locked(struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_t end);
 
 /* mapping.c; the aspace's lock is held in all */
 /* not in any tree; takes a reference to vmo */
@@ -291,7 +315,9 @@ void mapping_destroy(struct vm_mapping *mapping); /* out of its parent's tree, t
 /* what is left to do when tree and translations are dealt with */
 void mapping_detach(struct vm_mapping *mapping);
 /* MAP_RANGE: enters the pages that the VMO has; best effort */
-void mapping_map_present(struct vm_mapping *mapping);
+/* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
+   there; best effort. */
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how
@@ -335,6 +361,13 @@ void vmo_free(struct vm_vmo *vmo); /* last reference */
 uint64_t vmo_size(struct vm_vmo *vmo);
 zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size);
 zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+/* Committing parts of several VMOs, all or none: prepare each part, then finish or release them all; `ready`
+   begins as an empty list. Pages and their places are then at hand, and finishing fails (NO_MEMORY) only
+   where another thread took such a place away meanwhile. The VMOs must not go away in between. prepare: the
+   part is cut at the VMO's end. NO_MEMORY: what is on the list stays there, for the caller to release. */
+zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t size, struct list_node *ready);
+zx_status_t vmo_commit_finish(struct list_node *ready);
+void vmo_commit_release(struct list_node *ready);
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);

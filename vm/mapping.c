@@ -196,24 +196,25 @@ size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va
     return count;
 }
 
-void mapping_map_present(struct vm_mapping *mapping)
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
 {
     enum { BATCH = 32 };
     zx_paddr_t paddrs[BATCH];
     struct vm_region *region = &mapping->region;
     struct vm_vmo *vmo = mapping->vmo;
-    zx_vaddr_t va = region->base, mapping_end = region->base + region->size;
     port_mutex_lock(&vmo->lock);
     for (;;) {
         uint64_t index;
         uint64_t offset = mapping->vmo_offset + (va - region->base);
-        if (va >= mapping_end || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
+        if (va >= limit || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
             break;
-        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= region->size)
+        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= limit - region->base)
             break;
         va = region->base + ((index << PAGE_SHIFT) - mapping->vmo_offset);
         zx_vaddr_t base, end;
         uint32_t perms = protection_range(mapping, va, &base, &end);
+        if (end > limit)
+            end = limit;
         if ((perms & ARCH_MMU_READ) == 0) {
             va = end;
             continue;

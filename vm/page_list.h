@@ -28,7 +28,7 @@ void *page_list_get(const struct page_list *list, uint64_t index);
 /* Makes sure that page_list_set at this index cannot fail (an unused slot is kept until set or released).
    NO_MEMORY: nothing changed. */
 zx_status_t page_list_reserve(struct page_list *list, uint64_t index);
-/* Gives up a reserved slot that was not set: frees what reserving made. */
+/* Gives up a reserved slot that was not set: frees what reserving made. Harmless where nothing is reserved. */
 void page_list_unreserve(struct page_list *list, uint64_t index);
 
 /* Puts a non-null item in a reserved or occupied slot; returns what was there. Cannot fail. */

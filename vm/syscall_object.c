@@ -107,6 +107,23 @@ zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_
     return status;
 }
 
+zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out)
+{
+    struct vm_object *object;
+    struct vm_handle *fresh;
+    zx_rights_t held;
+    if (vmex != ZX_HANDLE_INVALID || handle_get(handle, ZX_OBJ_TYPE_VMO, 0, &object, &held) != ZX_OK)
+        return ZX_ERR_BAD_HANDLE;
+    zx_status_t status = reserve_and_tell(out, &fresh);
+    if (status == ZX_OK) {
+        status = handle_replace(handle, held | ZX_RIGHT_EXECUTE, fresh);
+        if (status != ZX_OK)
+            handle_unreserve(fresh);
+    }
+    vm_object_release(object);
+    return status;
+}
+
 /* ---- What can be learned ---- */
 
 /* An answer of one record. */

@@ -264,7 +264,7 @@ static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t off
         mapping_insert(mapping, vmar, &reserve, base, size, vmo_offset, options & ARCH_MMU_PERMS,
                        may & vmar->region.flags);
         if ((options & ZX_VM_MAP_RANGE) != 0)
-            mapping_map_present(mapping);
+            mapping_map_present(mapping, base, base + size);
         *out = base;
     }
     mapping_cut_release(&removal.cut);
@@ -292,17 +292,11 @@ zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, stru
 
 /* ---- Unmapping ---- */
 
-static bool is_within(const struct vm_region *region, zx_vaddr_t base, size_t size)
-{
-    return base >= region->base && base - region->base <= region->size &&
-           size <= region->size - (base - region->base);
-}
-
 static zx_status_t unmap_locked(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool op_children)
 {
     if (!vmar->region.alive)
         return ZX_ERR_BAD_STATE;
-    if (!is_within(&vmar->region, base, size))
+    if (!region_holds(&vmar->region, base, size))
         return ZX_ERR_INVALID_ARGS;
     struct removal removal;
     struct region_reserve reserve = {0};
@@ -327,16 +321,8 @@ zx_status_t vmar_unmap(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool 
 
 /* ---- Protecting ---- */
 
-/* The mappings of a range in ascending order, across child VMARs, without recursion. */
-struct mapping_walk {
-    struct vm_vmar *at; /* the VMAR whose children are being visited */
-    zx_vaddr_t va, end;
-};
-
-/* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a
-   gap. Each VMAR is entered and left once. */
-static zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
-                                     zx_vaddr_t *end)
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
+                              zx_vaddr_t *end)
 {
     struct region_entry entry;
     for (;;) {
@@ -452,7 +438,7 @@ static zx_status_t protect_locked(struct vm_vmar *vmar, zx_vaddr_t base, size_t 
 {
     if (!vmar->region.alive)
         return ZX_ERR_BAD_STATE;
-    if (!is_within(&vmar->region, base, size))
+    if (!region_holds(&vmar->region, base, size))
         return ZX_ERR_INVALID_ARGS;
     struct protect_reserve reserve = {0};
     zx_status_t status = protect_check_locked(vmar, base, base + size, perms, op_children, &reserve);

@@ -203,6 +203,92 @@ zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     return status;
 }
 
+/* ---- Committing parts of several VMOs, all or none ---- */
+
+/* Pages that are not yet the VMO's say already whose they will be. The reservation of the place is the VMO's:
+   another thread that fails to make the same page gives it up, so finishing asks for it again. */
+static zx_status_t prepare_page_locked(struct vm_vmo *vmo, uint64_t index, struct list_node *ready)
+{
+    if (page_list_reserve(&vmo->pages, index) != ZX_OK)
+        return ZX_ERR_NO_MEMORY;
+    struct vm_page *page = pmm_alloc_page(VM_PAGE_ALLOC);
+    if (page == NULL) {
+        page_list_unreserve(&vmo->pages, index);
+        return ZX_ERR_NO_MEMORY;
+    }
+    memset(pmm_page_bytes(page), 0, PAGE_SIZE);
+    page->vmo = vmo;
+    page->vmo_offset = index << PAGE_SHIFT;
+    list_add_tail(ready, &page->node);
+    return ZX_OK;
+}
+
+zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t size, struct list_node *ready)
+{
+    zx_status_t status = ZX_OK;
+    port_mutex_lock(&vmo->lock);
+    uint64_t end = offset < vmo->size && size > vmo->size - offset ? vmo->size : offset + size;
+    uint64_t first = offset >> PAGE_SHIFT, limit = round_up_page(end) >> PAGE_SHIFT;
+    if (offset >= vmo->size || size == 0)
+        limit = first;
+    else if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+        status = ZX_ERR_NO_MEMORY;
+    for (uint64_t index = first; index < limit && status == ZX_OK; index++)
+        if (vmo_page_locked(vmo, index << PAGE_SHIFT) == NULL)
+            status = prepare_page_locked(vmo, index, ready);
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
+/* Gives up a prepared page. */
+static void unprepare_page_locked(struct vm_vmo *vmo, struct vm_page *page)
+{
+    page_list_unreserve(&vmo->pages, page->vmo_offset >> PAGE_SHIFT);
+    page->vmo = NULL;
+    pmm_free_page(page);
+}
+
+static zx_status_t finish_page_locked(struct vm_vmo *vmo, struct vm_page *page)
+{
+    uint64_t offset = page->vmo_offset, index = offset >> PAGE_SHIFT;
+    bool wanted = offset < vmo->size && vmo_page_locked(vmo, offset) == NULL;
+    if (!wanted || page_list_reserve(&vmo->pages, index) != ZX_OK) {
+        unprepare_page_locked(vmo, page);
+        return wanted ? ZX_ERR_NO_MEMORY : ZX_OK;
+    }
+    pmm_set_state(page, VM_PAGE_OBJECT);
+    page_list_set(&vmo->pages, index, page);
+    vmo_page_made_locked(vmo, offset, NULL);
+    return ZX_OK;
+}
+
+zx_status_t vmo_commit_finish(struct list_node *ready)
+{
+    zx_status_t status = ZX_OK;
+    struct list_node *node;
+    while ((node = list_pop_head(ready)) != NULL) {
+        struct vm_page *page = container_of(node, struct vm_page, node);
+        struct vm_vmo *vmo = page->vmo;
+        port_mutex_lock(&vmo->lock);
+        if (finish_page_locked(vmo, page) != ZX_OK)
+            status = ZX_ERR_NO_MEMORY;
+        port_mutex_unlock(&vmo->lock);
+    }
+    return status;
+}
+
+void vmo_commit_release(struct list_node *ready)
+{
+    struct list_node *node;
+    while ((node = list_pop_head(ready)) != NULL) {
+        struct vm_page *page = container_of(node, struct vm_page, node);
+        struct vm_vmo *vmo = page->vmo;
+        port_mutex_lock(&vmo->lock);
+        unprepare_page_locked(vmo, page);
+        port_mutex_unlock(&vmo->lock);
+    }
+}
+
 /* Makes [offset, offset + size), page-aligned, absent. */
 static void decommit_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {

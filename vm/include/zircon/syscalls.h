@@ -74,6 +74,22 @@ zx_status_t zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t
  */
 zx_status_t zx_vmar_destroy(zx_handle_t vmar);
 
+/*
+ * Does something to the memory behind [address, address + size) (size is rounded up), which mappings must
+ * cover without a gap. ZX_VMAR_OP_COMMIT gives every page memory, all or none; DECOMMIT makes the range
+ * read as zero; MAP_RANGE enters the pages that have memory into the page tables, as far as there is
+ * memory for those, and leaves entries that are there; DONT_NEED and ALWAYS_NEED change no byte; after
+ * ALWAYS_NEED the whole address space is of high memory priority.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero, size
+ * 0, address unaligned; OUT_OF_RANGE not within the VMAR; BAD_STATE dead, or a gap in the range; then by
+ * mapping, ascending: COMMIT and DECOMMIT: ACCESS_DENIED one that can never be writable, INVALID_ARGS one
+ * in a child VMAR, OUT_OF_RANGE one that reaches past the end of its VMO in the range; the other
+ * operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN; NO_MEMORY (COMMIT).
+ * Cost: logarithmic in the regions for each mapping, and the pages.
+ */
+zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address, size_t size, void *buffer,
+                             size_t buffer_size);
+
 /* ---- VMOs: memory that can be mapped ---- */
 
 /*
@@ -112,6 +128,14 @@ zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
  */
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
                             size_t buffer_size);
+
+/*
+ * Replaces a VMO's handle by one that has EXECUTE beside its rights; the old handle is closed where the
+ * call succeeds. vmex is ZX_HANDLE_INVALID: marking memory executable is everybody's to do here.
+ * Errors in order: BAD_HANDLE handle or vmex, or handle leads to no VMO; NO_MEMORY; INVALID_ARGS bad
+ * result pointer.
+ */
+zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out);
 
 /* ---- Handles ---- */
 
