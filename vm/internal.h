@@ -131,6 +131,7 @@ struct vm_vmo {
     struct port_mutex lock;
     uint64_t size;                /* (v) bytes, page-aligned */
     bool resizable;               /* (c) */
+    char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT */
     struct mapping_tree mappings; /* (v) by the part that they show */
 };

@@ -162,6 +162,18 @@ zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_
 zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer, size_t buffer_size,
                                size_t *actual, size_t *avail);
 
+/*
+ * Tells or sets a property: ZX_PROP_NAME, of VMOs and processes. Telling gives all of
+ * char[ZX_MAX_NAME_LEN], padded with zeroes; setting takes value_size bytes, up to the first NUL, cut at
+ * 31.
+ * Errors in order: BAD_HANDLE; ACCESS_DENIED without GET_PROPERTY (SET_PROPERTY); NOT_SUPPORTED unknown
+ * property; WRONG_TYPE an object without a name; BUFFER_TOO_SMALL (telling) value_size below
+ * ZX_MAX_NAME_LEN; INVALID_ARGS bad pointer.
+ */
+zx_status_t zx_object_get_property(zx_handle_t handle, uint32_t property, void *value, size_t value_size);
+zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const void *value,
+                                   size_t value_size);
+
 /* ---- Processes ---- */
 
 /*
