@@ -52,6 +52,13 @@ static inline uint64_t round_up_page(uint64_t value)
     return round_down_page(value + PAGE_SIZE - 1);
 }
 
+/* ---- The caller's memory; no lock is held ---- */
+
+/* Reads a byte of every page of a buffer. INVALID_ARGS where one cannot be reached. */
+zx_status_t user_probe(const void *user_from, size_t size);
+/* Whether a result of `size` bytes, at most 8, can be put there. What is there stays. */
+bool user_is_writable(void *user, size_t size);
+
 /* ---- Kernel objects: what handles lead to ---- */
 
 struct vm_object {
@@ -124,6 +131,7 @@ struct vm_vmo {
     struct port_mutex lock;
     uint64_t size;                /* (v) bytes, page-aligned */
     bool resizable;               /* (c) */
+    char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT */
     struct mapping_tree mappings; /* (v) by the part that they show */
 };
@@ -247,6 +255,12 @@ bool process_doom_locked(struct vm_process *process, struct list_node *doomed);
 /* Tears down the doomed and all that die with them. No lock is held. */
 void process_end_doomed(struct list_node *doomed);
 void process_free(struct vm_process *process);
+
+/* process_memory.c: what zx_process_read_memory and _write_memory do; errors as there from BAD_STATE on */
+zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void *user_to, size_t size,
+                                size_t *actual);
+zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, const void *user_from,
+                                 size_t size, size_t *actual);
 
 /* aspace.c */
 zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
@@ -372,6 +386,12 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
+#define VM_COPY_CHUNK 512 /* bytes moved at a time between a program and a page */
+/* How many of `size` bytes from offset one step moves: within a page and the chunk. */
+size_t vm_copy_step(uint64_t offset, size_t size);
+/* Copies bytes of one page out or in. Errors in order: OUT_OF_RANGE past the end; NO_MEMORY (poke). */
+zx_status_t vmo_peek_locked(const struct vm_vmo *vmo, uint64_t offset, char *bytes, size_t size);
+zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *bytes, size_t size);
 /* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the
    radix tree). */
 struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);

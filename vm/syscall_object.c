@@ -6,6 +6,8 @@
  * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then
  * the value is handed out, then the handle is published.
  */
+#include <vm/mem.h>
+
 #include "internal.h"
 
 #define CLOSE_CHUNK 64
@@ -207,6 +209,82 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
         return status == ZX_OK ? ZX_ERR_NOT_SUPPORTED : status;
     }
 }
+
+/* ---- Properties ---- */
+
+/* Where the object keeps its name, and under which lock; null where it has none. */
+static char *name_of(struct vm_object *object, struct port_mutex **lock)
+{
+    *lock = &vm_machine->handle_lock;
+    switch (object->type) {
+    case ZX_OBJ_TYPE_VMO:
+        *lock = &container_of(object, struct vm_vmo, object)->lock;
+        return container_of(object, struct vm_vmo, object)->name;
+    case ZX_OBJ_TYPE_PROCESS:
+        return container_of(object, struct vm_process, object)->name;
+    default:
+        return NULL;
+    }
+}
+
+/* The object, referenced, whose property may be looked at or changed. */
+static zx_status_t get_with_property(zx_handle_t handle, zx_rights_t right, uint32_t property,
+                                     struct vm_object **out)
+{
+    struct port_mutex *lock;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, right, out, NULL);
+    if (status != ZX_OK)
+        return status;
+    if (property != ZX_PROP_NAME)
+        status = ZX_ERR_NOT_SUPPORTED;
+    else if (name_of(*out, &lock) == NULL)
+        status = ZX_ERR_WRONG_TYPE;
+    if (status != ZX_OK)
+        vm_object_release(*out);
+    return status;
+}
+
+zx_status_t zx_object_get_property(zx_handle_t handle, uint32_t property, void *value, size_t value_size)
+{
+    struct vm_object *object;
+    struct port_mutex *lock;
+    char name[ZX_MAX_NAME_LEN];
+    zx_status_t status = get_with_property(handle, ZX_RIGHT_GET_PROPERTY, property, &object);
+    if (status != ZX_OK)
+        return status;
+    const char *from = name_of(object, &lock);
+    port_mutex_lock(lock);
+    memcpy(name, from, sizeof(name));
+    port_mutex_unlock(lock);
+    vm_object_release(object);
+    return value_size < sizeof(name) ? ZX_ERR_BUFFER_TOO_SMALL : port_copy_to_user(value, name, sizeof(name));
+}
+
+zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const void *value,
+                                   size_t value_size)
+{
+    struct vm_object *object;
+    struct port_mutex *lock;
+    char name[ZX_MAX_NAME_LEN] = {0};
+    size_t length = 0, most = value_size < sizeof(name) - 1 ? value_size : sizeof(name) - 1;
+    zx_status_t status = get_with_property(handle, ZX_RIGHT_SET_PROPERTY, property, &object);
+    if (status != ZX_OK)
+        return status;
+    status = port_copy_from_user(name, value, most);
+    if (status == ZX_OK) {
+        while (length < most && name[length] != '\0')
+            length++;
+        memset(name + length, 0, sizeof(name) - length);
+        char *to = name_of(object, &lock);
+        port_mutex_lock(lock);
+        memcpy(to, name, sizeof(name));
+        port_mutex_unlock(lock);
+    }
+    vm_object_release(object);
+    return status;
+}
+
+/* ---- The system ---- */
 
 uint32_t zx_system_get_page_size(void)
 {

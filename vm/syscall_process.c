@@ -64,3 +64,49 @@ zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_siz
     handle_publish(handles[1], root, VM_ROOT_VMAR_RIGHTS);
     return ZX_OK;
 }
+
+/* ---- Memory of a process ---- */
+
+#define MEMORY_MAX ((size_t)64 << 20)
+
+/* The process, where buffer, size and handle are fine; referenced. */
+static zx_status_t begin_memory(zx_handle_t handle, zx_rights_t rights, const void *buffer, size_t size,
+                                struct vm_process **out)
+{
+    struct vm_object *object;
+    if (buffer == NULL || size == 0 || size > MEMORY_MAX)
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_PROCESS, rights, &object, NULL);
+    if (status == ZX_OK)
+        *out = container_of(object, struct vm_process, object);
+    return status;
+}
+
+zx_status_t zx_process_read_memory(zx_handle_t handle, zx_vaddr_t vaddr, void *buffer, size_t buffer_size,
+                                   size_t *actual)
+{
+    struct vm_process *process;
+    size_t done;
+    zx_status_t status = begin_memory(handle, ZX_RIGHT_READ | ZX_RIGHT_WRITE, buffer, buffer_size, &process);
+    if (status != ZX_OK)
+        return status;
+    status = process_read_memory(process, vaddr, buffer, buffer_size, &done);
+    vm_object_release(&process->object);
+    return status == ZX_OK ? port_copy_to_user(actual, &done, sizeof(done)) : status;
+}
+
+/* What has been written cannot be taken back: whether `actual` can be told is found out before. */
+zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const void *buffer,
+                                    size_t buffer_size, size_t *actual)
+{
+    struct vm_process *process;
+    size_t done;
+    zx_status_t status = begin_memory(handle, ZX_RIGHT_WRITE, buffer, buffer_size, &process);
+    if (status != ZX_OK)
+        return status;
+    /* Without the buffer nothing is written, but everything before the buffer is checked. */
+    bool writable = user_is_writable(actual, sizeof(*actual));
+    status = process_write_memory(process, vaddr, writable ? buffer : NULL, buffer_size, &done);
+    vm_object_release(&process->object);
+    return status == ZX_OK ? port_copy_to_user(actual, &done, sizeof(done)) : status;
+}

@@ -230,6 +230,69 @@ static void test_get_info(void **state)
     assert_int_equal(place.base, base);
 }
 
+/* ---- Names ---- */
+
+static void name_is(zx_handle_t handle, const char *expected)
+{
+    char name[ZX_MAX_NAME_LEN + 1], padded[ZX_MAX_NAME_LEN] = {0};
+    memset(name, '?', sizeof(name));
+    assert_ok(zx_object_get_property(handle, ZX_PROP_NAME, name, sizeof(name)));
+    memcpy(padded, expected, strlen(expected));
+    assert_memory_equal(name, padded, sizeof(padded));
+    assert_int_equal(name[ZX_MAX_NAME_LEN], '?');
+}
+
+static void test_properties(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGE, 0), closed = make_closed_handle(), root = zx_vmar_root_self();
+    zx_handle_t no_get = without(vmo, ZX_RIGHT_GET_PROPERTY), no_set = without(vmo, ZX_RIGHT_SET_PROPERTY);
+    char name[64] = "name";
+    const uint32_t unknown[] = {0, 2, 4, UINT32_MAX};
+    for (unsigned i = 0; i < 4; i++) {
+        assert_refused(zx_object_get_property(closed, unknown[i], NULL, 0), ZX_ERR_BAD_HANDLE);
+        assert_refused(zx_object_set_property(closed, unknown[i], NULL, 1), ZX_ERR_BAD_HANDLE);
+        assert_refused(zx_object_get_property(no_get, unknown[i], NULL, 0), ZX_ERR_ACCESS_DENIED);
+        assert_refused(zx_object_set_property(no_set, unknown[i], NULL, 1), ZX_ERR_ACCESS_DENIED);
+        assert_refused(zx_object_get_property(no_set, unknown[i], NULL, 0), ZX_ERR_NOT_SUPPORTED);
+        assert_refused(zx_object_set_property(no_get, unknown[i], NULL, 1), ZX_ERR_NOT_SUPPORTED);
+    }
+    /* Handles to VMARs never have the right. */
+    assert_refused(zx_object_get_property(root, ZX_PROP_NAME, name, sizeof(name)), ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_object_set_property(root, ZX_PROP_NAME, name, 4), ZX_ERR_ACCESS_DENIED);
+    assert_refused(zx_object_get_property(vmo, ZX_PROP_NAME, NULL, 31), ZX_ERR_BUFFER_TOO_SMALL);
+    assert_refused(zx_object_get_property(vmo, ZX_PROP_NAME, name, 0), ZX_ERR_BUFFER_TOO_SMALL);
+    assert_refused(zx_object_get_property(vmo, ZX_PROP_NAME, NULL, 32), ZX_ERR_INVALID_ARGS);
+    assert_refused(zx_object_set_property(vmo, ZX_PROP_NAME, NULL, 1), ZX_ERR_INVALID_ARGS);
+    assert_refused(zx_object_set_property(vmo, ZX_PROP_NAME, BAD_POINTER, SIZE_MAX), ZX_ERR_INVALID_ARGS);
+    name_is(vmo, "");
+    assert_survives_failed_copies(zx_object_set_property(vmo, ZX_PROP_NAME, "first", 5));
+    assert_survives_failed_copies(zx_object_get_property(no_set, ZX_PROP_NAME, name, 32));
+    name_is(vmo, "first");
+    zvm_fail_user_copy(1);
+    assert_refused(zx_object_set_property(vmo, ZX_PROP_NAME, "second", 6), ZX_ERR_INVALID_ARGS);
+    zvm_fail_user_copy(0);
+    name_is(no_set, "first");
+    assert_ok(zx_object_set_property(no_get, ZX_PROP_NAME, "a\0b", 3));
+    name_is(vmo, "a");
+    const char *letters = "abcdefghijklmnopqrstuvwxyz0123456789";
+    assert_ok(zx_object_set_property(vmo, ZX_PROP_NAME, letters, 30));
+    name_is(vmo, "abcdefghijklmnopqrstuvwxyz0123");
+    assert_ok(zx_object_set_property(vmo, ZX_PROP_NAME, letters, 31));
+    name_is(vmo, "abcdefghijklmnopqrstuvwxyz01234");
+    assert_ok(zx_object_set_property(vmo, ZX_PROP_NAME, letters, 32));
+    name_is(vmo, "abcdefghijklmnopqrstuvwxyz01234");
+    assert_ok(zx_object_set_property(vmo, ZX_PROP_NAME, letters, SIZE_MAX));
+    name_is(vmo, "abcdefghijklmnopqrstuvwxyz01234");
+    assert_ok(zx_object_set_property(vmo, ZX_PROP_NAME, NULL, 0));
+    name_is(vmo, "");
+    zx_handle_t process, its_root;
+    assert_ok(zx_process_create(0, "child", 5, 0, &process, &its_root));
+    name_is(process, "child");
+    assert_ok(zx_object_set_property(process, ZX_PROP_NAME, "renamed", 7));
+    name_is(process, "renamed");
+}
+
 static void test_system(void **state)
 {
     (void)state;
@@ -495,6 +558,7 @@ int main(void)
         TEST(test_replace_as_executable),
         TEST(test_all_handles_in_use),
         TEST(test_get_info),
+        TEST(test_properties),
         TEST(test_system),
         TEST(test_process_create),
         TEST(test_process_name),

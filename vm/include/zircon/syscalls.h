@@ -162,6 +162,18 @@ zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_
 zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer, size_t buffer_size,
                                size_t *actual, size_t *avail);
 
+/*
+ * Tells or sets a property: ZX_PROP_NAME, of VMOs and processes. Telling gives all of
+ * char[ZX_MAX_NAME_LEN], padded with zeroes; setting takes value_size bytes, up to the first NUL, cut at
+ * 31.
+ * Errors in order: BAD_HANDLE; ACCESS_DENIED without GET_PROPERTY (SET_PROPERTY); NOT_SUPPORTED unknown
+ * property; WRONG_TYPE an object without a name; BUFFER_TOO_SMALL (telling) value_size below
+ * ZX_MAX_NAME_LEN; INVALID_ARGS bad pointer.
+ */
+zx_status_t zx_object_get_property(zx_handle_t handle, uint32_t property, void *value, size_t value_size);
+zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const void *value,
+                                   size_t value_size);
+
 /* ---- Processes ---- */
 
 /*
@@ -173,6 +185,21 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
  */
 zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
                               zx_handle_t *proc_handle, zx_handle_t *vmar_handle);
+
+/*
+ * Copies bytes out of or into the memory of a process, through the VMOs behind its mappings: whatever
+ * permissions these have. What a write needs is made first, all or none. *actual is short where memory
+ * ends before buffer_size bytes: at a gap, or past the end of a VMO.
+ * Errors in order: INVALID_ARGS buffer null, buffer_size 0 or above 64 MiB; BAD_HANDLE, WRONG_TYPE,
+ * ACCESS_DENIED without WRITE (reading: READ and WRITE); BAD_STATE the process is dead; NO_MEMORY nothing
+ * is mapped at vaddr; INVALID_ARGS bad buffer, or (writing) bad result pointer; NO_MEMORY; INVALID_ARGS
+ * bad result pointer (reading).
+ * Cost: the bytes; a search per level of VMARs for each few hundred of them.
+ */
+zx_status_t zx_process_read_memory(zx_handle_t handle, zx_vaddr_t vaddr, void *buffer, size_t buffer_size,
+                                   size_t *actual);
+zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const void *buffer,
+                                    size_t buffer_size, size_t *actual);
 
 /* ---- System ---- */
 
