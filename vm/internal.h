@@ -220,6 +220,9 @@ zx_handle_t handle_value(const struct vm_handle *handle);
 void handle_publish(struct vm_handle *handle, struct vm_object *object, zx_rights_t rights);
 /* Publishes `fresh` in the place of the handle `value`, which is closed. BAD_HANDLE: there is none any more, nothing done. */
 zx_status_t handle_replace(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
+/* Publishes `fresh` beside the handle `value`, to the same object. BAD_HANDLE: as above. A handle that is closed meanwhile is thus not
+   duplicated: what dies of its closing stays dead for all. */
+zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
 /* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE, WRONG_TYPE,
    ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
