@@ -40,7 +40,7 @@ struct vm_process *host_set_process(struct vm_process *process);
    reference while it is set. */
 void host_enter_process(struct vm_process *process);
 
-/* From now on one in so many steps (a lock taken or given up, an invalidation that is due) lets other threads go
+/* From now on one in so many steps (a lock taken or given up, a copy, an invalidation that is due) lets other threads go
    first, so that rare interleavings show. Which ones do is drawn from the seed and the thread's number. 0: none. */
 void host_perturb_schedule(uint64_t seed, unsigned one_in);
 /* A step of this thread. */

@@ -307,6 +307,7 @@ static zx_status_t check_user_range(const void *user, size_t size)
         say("zvm: copying from or to a caller's memory with locks held (classes %#x)\n", classes_held);
         port_panic();
     }
+    host_schedule_step();
     if (size == 0)
         return ZX_OK;
     if (address < ZX_PAGE_SIZE || size > UINTPTR_MAX - address || !switch_allows(&user_copies))
