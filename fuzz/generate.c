@@ -185,7 +185,8 @@ static void note_vmar(struct generator *g, const struct trace_op *op)
 
 static void note_mapping(struct generator *g, const struct trace_op *op)
 {
-    if (op->b >= TRACE_SLOTS || (op->options & PERMISSIONS & ~(uint32_t)g->vmo[op->b].permissions) != 0)
+    if (op->b >= TRACE_SLOTS || !g->vmo[op->b].mappable ||
+        (op->options & PERMISSIONS & ~(uint32_t)g->vmo[op->b].permissions) != 0)
         return;
     if (note_place(g, op, estimate(g, op, 1, generator_vmar(g, op->a)->pages),
                    (op->options & PERMISSIONS) << CAN_MAP_SHIFT))
@@ -239,6 +240,7 @@ static void note_copy(struct generator *g, const struct trace_op *op)
         g->vmos |= bit(op->to);
         g->vmo[op->to] = g->vmo[op->a];
         g->vmo[op->to].permissions &= (uint8_t) ~(lost >> 2);
+        g->vmo[op->to].mappable &= (lost & ZX_RIGHT_MAP) == 0;
     }
     if (op->code == TRACE_HANDLE_REPLACE && op->to != op->a) {
         if (op->b == TRACE_TYPE_VMAR)
@@ -280,8 +282,12 @@ void generator_note(struct generator *g, const struct trace_op *op)
         note_mapping(g, op);
         break;
     case TRACE_VMAR_UNMAP:
-        if (op->amount[1].kind == TRACE_MARK_SIZE && op->amount[0].kind == TRACE_MARK)
+        if (op->mark < TRACE_SLOTS && estimate(g, op, 1, GENERATOR_MANY) >= g->mark[op->mark].pages)
             g->mappings &= ~bit(op->mark);
+        break;
+    case TRACE_VMAR_PROTECT:
+        if ((g->mappings & bit(op->mark)) != 0 && op->amount[0].kind == TRACE_MARK)
+            g->mark[op->mark].permissions = op->options & PERMISSIONS;
         break;
     case TRACE_VMAR_DESTROY:
         note_destroy(g, op->a);
@@ -290,7 +296,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         if (op->to >= TRACE_SLOTS)
             break;
         g->vmos |= bit(op->to);
-        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0,
+        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0, true,
                                                 ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
         break;
     case TRACE_VMO_SET_SIZE:
@@ -534,7 +540,7 @@ void generator_redraw(struct generator *g, struct trace_op *op, unsigned field)
 void generator_header(struct generator *g, struct trace_header *header)
 {
     memset(header, 0, sizeof *header);
-    header->memory_pages = trace_memory_sizes[GENERATOR_PICK(g, 0, 1, 2, 3, 3, 4, 4, 4, 5, 6, 7)];
+    header->memory_pages = trace_memory_sizes[GENERATOR_PICK(g, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 6, 7)];
     header->aslr_off = percent(g, 30);
     if (percent(g, 50))
         header->entropy_bits =
@@ -546,7 +552,8 @@ void generator_header(struct generator *g, struct trace_header *header)
         header->fail_persistent = percent(g, 30);
         header->fail_nth = (uint16_t)(1 + generator_below(g, GENERATOR_PICK(g, 20, 100, 255)));
     }
-    header->seed = generator_random(g) >> GENERATOR_PICK(g, 0, 56);
+    header->seed = generator_random(g);
+    header->seed >>= GENERATOR_PICK(g, 0, 56);
 }
 
 size_t trace_generate(uint64_t seed, uint32_t operations, uint8_t *out, size_t capacity)

@@ -23,7 +23,8 @@ struct generator_vmar {
 };
 
 struct generator_vmo {
-    bool resizable;
+
+    bool resizable, mappable;
     uint8_t permissions; /* ZX_VM_PERM_* that its handle allows */
     uint32_t pages;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * generate_op.c: draws the operands of one operation to suit the generator's shadow of the trace (generate.c). The chances are chosen
- * so that about two in three operations succeed and the rest are spread over the refusals.
+ * so that more than half of the operations succeed and the rest are spread over the refusals.
  */
 #include <vm/aspace.h>
 #include <zircon/syscalls/object.h>
@@ -30,10 +30,19 @@ static uint64_t bit(uint8_t slot)
 
 /* ---- Slots ---- */
 
+static uint32_t count_slots(uint64_t set)
+{
+    uint32_t count = 0;
+
+    for (; set != 0; set &= set - 1)
+        count++;
+    return count;
+}
+
 /* A slot of the set, which is not empty. */
 static uint8_t pick_slot(struct generator *g, uint64_t set)
 {
-    uint32_t skip = below(g, (uint32_t)__builtin_popcountll(set));
+    uint32_t skip = below(g, count_slots(set));
 
     while (skip-- > 0)
         set &= set - 1;
@@ -124,6 +133,13 @@ static struct trace_amount amount_of(uint8_t kind, uint32_t value)
     return (struct trace_amount){kind, TRACE_DELTA_NONE, (uint16_t)value};
 }
 
+/* With a value from `first` on, below first + count. C leaves the order in which arguments are evaluated to the compiler, so no call
+   here has two that draw. */
+static struct trace_amount draw_amount(struct generator *g, uint8_t kind, uint32_t first, uint32_t count)
+{
+    return amount_of(kind, first + below(g, count));
+}
+
 static struct trace_amount pages_of(uint32_t pages)
 {
     if (pages > UINT16_MAX)
@@ -133,8 +149,9 @@ static struct trace_amount pages_of(uint32_t pages)
 
 static struct trace_amount draw_any_amount(struct generator *g)
 {
-    struct trace_amount amount = amount_of((uint8_t)below(g, TRACE_KIND_COUNT),
-                                           (uint32_t)generator_random(g) >> PICK(g, 16, 24, 28, 30));
+    const uint32_t value = (uint32_t)generator_random(g);
+    const uint8_t shift = PICK(g, 16, 24, 28, 30);
+    struct trace_amount amount = amount_of((uint8_t)below(g, TRACE_KIND_COUNT), value >> shift);
 
     if (percent(g, 10))
         amount.delta =
@@ -170,7 +187,7 @@ static struct trace_amount draw_size(struct generator *g, uint32_t room)
     if (draw < 92 && room > 4096)
         return amount_of(TRACE_LARGE, 1 + below(g, 3));
     if (draw < 94 && room > 4096)
-        return amount_of(PICK(g, TRACE_GIGA, TRACE_POWER), 12 + below(g, 20));
+        return draw_amount(g, PICK(g, TRACE_GIGA, TRACE_POWER), 12, 20);
     if (draw < 96)
         return amount_of(TRACE_WHOLE_MINUS, below(g, 4));
     return pages_of(1 + below(g, room > 600 ? 600 : room));
@@ -181,7 +198,7 @@ static struct trace_amount draw_place(struct generator *g, uint8_t slot, uint8_t
 {
     const struct generator_vmar *vmar = generator_vmar(g, slot);
     const bool beside = mark < TRACE_SLOTS && g->mark[mark].vmar == slot;
-    const uint32_t draw = !beside ? below(g, 60) + (percent(g, 5) ? 40 : 0)
+    const uint32_t draw = !beside ? below(g, percent(g, 5) ? 100 : 60)
                           : onto  ? 60 + below(g, 40)
                                   : below(g, 100);
     const uint32_t room = vmar->pages - vmar->used;
@@ -194,13 +211,13 @@ static struct trace_amount draw_place(struct generator *g, uint8_t slot, uint8_t
     else if (draw < 78)
         amount = amount_of(TRACE_MARK, 0);
     else if (draw < 86)
-        amount = amount_of(PICK(g, TRACE_MARK_PAGE, TRACE_MARK_MIDDLE), below(g, 16));
+        amount = draw_amount(g, PICK(g, TRACE_MARK_PAGE, TRACE_MARK_MIDDLE), 0, 16);
     else if (draw < 91)
         return pages_of(below(g, vmar->pages < 64 ? vmar->pages : 64));
     else if (draw < 96)
         return amount_of(TRACE_PART, generator_random(g) & 0xffff);
     else if (draw < 98)
-        return amount_of(PICK(g, TRACE_LARGE, TRACE_LAST, TRACE_WHOLE_MINUS), 1 + below(g, 4));
+        return draw_amount(g, PICK(g, TRACE_LARGE, TRACE_LAST, TRACE_WHOLE_MINUS), 1, 4);
     else
         return draw_any_amount(g);
     if (percent(g, 12))
@@ -220,8 +237,7 @@ static struct trace_amount draw_limit(struct generator *g, const struct generato
     if (draw < 65)
         return amount_of(TRACE_PART, 0x8000 + below(g, 0x8000));
     if (draw < 75)
-        return amount_of(PICK(g, TRACE_MARK, TRACE_MARK_END, TRACE_MARK_MIDDLE, TRACE_MARK_PAGE),
-                         below(g, 8));
+        return draw_amount(g, PICK(g, TRACE_MARK, TRACE_MARK_END, TRACE_MARK_MIDDLE, TRACE_MARK_PAGE), 0, 8);
     if (draw < 95 && vmar->used < 0x8000)
         return pages_of(vmar->used + below(g, 64));
     return pages_of(below(g, 64));
@@ -265,7 +281,7 @@ static struct trace_amount draw_extent(struct generator *g, uint32_t pages)
         return amount_of(TRACE_MARK_SIZE, 0);
     if (draw < 95)
         return amount_of(TRACE_BYTES, 1 + below(g, 9000));
-    return amount_of(PICK(g, TRACE_WHOLE, TRACE_PART, TRACE_LARGE, TRACE_GAP), 1 + below(g, 0x4000));
+    return draw_amount(g, PICK(g, TRACE_WHOLE, TRACE_PART, TRACE_LARGE, TRACE_GAP), 1, 0x4000);
 }
 
 /* Bytes of an access or of reading and writing a VMO. */
@@ -330,10 +346,17 @@ static void draw_vmar_allocate(struct generator *g, struct trace_op *op)
         op->amount[1] = draw_size(g, room);
 }
 
+static uint32_t vmo_pages(const struct generator *g, uint8_t vmo)
+{
+    return vmo < TRACE_SLOTS && g->vmo[vmo].pages > 0 ? g->vmo[vmo].pages : 1;
+}
+
 static void draw_vmar_map(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmar(g);
     op->b = draw_vmo(g);
+    for (unsigned i = 0; i < 3 && op->b < TRACE_SLOTS && !g->vmo[op->b].mappable; i++)
+        op->b = draw_vmo(g);
     op->mark = draw_neighbour(g, op->a);
     op->to = draw_to(g, generator_taken(g));
 
@@ -356,11 +379,16 @@ static void draw_vmar_map(struct generator *g, struct trace_op *op)
         op->amount[0] = draw_limit(g, vmar);
     else
         op->amount[0] = draw_place(g, op->a, op->mark, (options & ZX_VM_SPECIFIC_OVERWRITE) != 0);
-    if (percent(g, 40))
-        op->amount[2] = amount_of(TRACE_PAGES, below(g, 8));
-    else if (percent(g, 5))
-        op->amount[2] = draw_any_amount(g);
-    op->amount[1] = draw_size(g, vmar->pages - vmar->used);
+
+    /* Mostly pages that the VMO has. */
+    const uint32_t pages = vmo_pages(g, op->b);
+    uint32_t from = percent(g, 40) ? below(g, pages < 31 ? pages : 31) : 0, room = vmar->pages - vmar->used;
+    if (percent(g, 8))
+        from = below(g, 31);
+    op->amount[2] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, from);
+    if (room > pages - from && from < pages && percent(g, 75))
+        room = pages - from;
+    op->amount[1] = draw_size(g, room);
 }
 
 /* The VMAR of a landmark, or one above it. */
@@ -414,11 +442,6 @@ static void draw_vmo_create(struct generator *g, struct trace_op *op)
     op->amount[1] = percent(g, 75) ? amount_of(TRACE_PAGES, 1 + below(g, 31)) : draw_size(g, 0x4000);
 }
 
-static uint32_t vmo_pages(const struct generator *g, uint8_t vmo)
-{
-    return vmo < TRACE_SLOTS && g->vmo[vmo].pages > 0 ? g->vmo[vmo].pages : 1;
-}
-
 static void draw_vmo_access(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmo(g);
@@ -433,7 +456,7 @@ static void draw_vmo_access(struct generator *g, struct trace_op *op)
     else if (percent(g, 80))
         op->amount[0] = amount_of(TRACE_BYTES, below(g, pages > 8 ? 0x8000 : pages * 0x1000));
     else
-        op->amount[0] = amount_of(PICK(g, TRACE_WHOLE_MINUS, TRACE_MARK_BYTE), below(g, 4));
+        op->amount[0] = draw_amount(g, PICK(g, TRACE_WHOLE_MINUS, TRACE_MARK_BYTE), 0, 4);
     if (percent(g, 10))
         op->amount[0].delta = PICK(g, TRACE_DELTA_BYTE_UP, TRACE_DELTA_BYTE_DOWN);
     op->amount[1] = draw_bytes(g);
@@ -441,6 +464,8 @@ static void draw_vmo_access(struct generator *g, struct trace_op *op)
 
 static void draw_vmo_set_size(struct generator *g, struct trace_op *op)
 {
+    const uint32_t most = percent(g, 30) ? 0x8000 : 8;
+
     op->a = draw_vmo(g);
     for (unsigned i = 0; i < 4 && op->a < TRACE_SLOTS && !g->vmo[op->a].resizable; i++)
         op->a = draw_vmo(g);
@@ -448,8 +473,8 @@ static void draw_vmo_set_size(struct generator *g, struct trace_op *op)
     if (percent(g, 60))
         op->amount[1] = amount_of(TRACE_PAGES, below(g, 16));
     else if (percent(g, 70))
-        op->amount[1] = amount_of(PICK(g, TRACE_WHOLE_MINUS, TRACE_WHOLE_MINUS, TRACE_PART, TRACE_BYTES),
-                                  below(g, 0x8000) >> PICK(g, 0, 12, 13));
+        op->amount[1] =
+            draw_amount(g, PICK(g, TRACE_WHOLE_MINUS, TRACE_WHOLE_MINUS, TRACE_PART, TRACE_BYTES), 0, most);
     else
         op->amount[1] = draw_size(g, 64);
 }
@@ -501,7 +526,7 @@ static void draw_handle(struct generator *g, struct trace_op *op)
     else
         op->a = op->b == TRACE_TYPE_VMO ? draw_vmo(g) : (uint8_t)below(g, 8);
     if (percent(g, 2))
-        op->a = bad_slot(g);
+        op->a = PICK(g, TRACE_SLOT_NONE, TRACE_SLOT_GARBAGE, TRACE_SLOT_CLOSED, TRACE_SLOT_FOREIGN);
     op->to = draw_to(g, op->b == TRACE_TYPE_VMAR ? generator_taken(g) : g->vmos);
     if (op->code == TRACE_HANDLE_DUPLICATE || op->code == TRACE_HANDLE_REPLACE)
         draw_rights(g, op);
@@ -510,6 +535,10 @@ static void draw_handle(struct generator *g, struct trace_op *op)
 static void draw_access(struct generator *g, struct trace_op *op)
 {
     op->mark = g->marks != 0 && percent(g, 4) ? pick_slot(g, g->marks) : draw_mapping(g);
+    const uint8_t wanted = op->code == TRACE_WRITE ? ZX_VM_PERM_WRITE : ZX_VM_PERM_READ;
+    for (unsigned i = 0; i < 2 && op->mark < TRACE_SLOTS && (g->mark[op->mark].permissions & wanted) == 0;
+         i++)
+        op->mark = draw_mapping(g);
     op->a = op->mark < TRACE_SLOTS && !percent(g, 2) ? g->mark[op->mark].process
                                                      : (uint8_t)below(g, g->processes + 1u);
     op->b = (uint8_t)generator_random(g);

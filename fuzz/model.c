@@ -2,19 +2,22 @@
 /*
  * model.c: the reference model, part one: VMARs and the mappings in them.
  *
- * Concept. The model answers one question: what does the specification say that this call must do now? It is written from the specification
- * alone and tries to be obviously right, never to be fast: arrays that are searched from end to end, one check a line, in the
- * order in which the specification lists them.
+ * Concept. The model answers one question: what does the specification say that this call must do now? It is
+ * written from the specification alone and tries to be obviously right, never to be fast: arrays that are
+ * searched from end to end, one check a line, in the order in which the specification lists them.
  *
- * Structure. All VMARs, dead ones too, stand in one array in the order of their creation, so a parent stands before its children. Mappings
- * are kept as pieces with one permission each, in no order; a mapping is nothing but its pieces, since merging and splitting
- * cannot be seen from outside. An address in a space lies in at most one piece.
+ * Structure. All VMARs, dead ones too, stand in one array in the order of their creation, so a parent stands
+ * before its children. Mappings are kept as pieces with one permission each, in no order; a mapping is
+ * nothing but its pieces, since merging and splitting cannot be seen from outside. An address in a space lies
+ * in at most one piece.
  *
- * Places. Where the core chooses, the model cannot know the choice but knows which are allowed: model_place_wrong() sorts the children of
- * the VMAR, finds the lowest valid position and the end of the window, and judges.
+ * Places. Where the core chooses, the model cannot know the choice but knows which are allowed:
+ * model_place_wrong() sorts the children of the VMAR, finds the lowest valid position and the end of the
+ * window, and judges.
  *
- * Memory. The model has no notion of how much memory there is; an answer says whether NO_MEMORY may take its place. Whether it really may is
- * decided by the runner, which knows how many pages are free and whether the failure switch fired.
+ * Memory. The model has no notion of how much memory there is; an answer says whether NO_MEMORY may take its
+ * place. Whether it really may is decided by the runner, which knows how many pages are free and whether the
+ * failure switch fired.
  *
  * Locking: none, one run at a time. Cost: linear in the number of regions, a call.
  */

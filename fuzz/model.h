@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model.h: the reference model: what every operation must answer and every byte must be, by the specification alone.
+ * model.h: the reference model: what every operation must answer and every byte must be, by the specification
+ * alone.
  *
- * For each call there is a function model_…() that tells the answer before the core is asked, and one model_do_…()
- * that makes the change once the core has agreed. Handles are indexes into the model's array, or MODEL_NONE for a
- * number that is no handle of the process; only the model_do_…() functions and model_object() speak of objects.
+ * For each call there is a function model_…() that tells the answer before the core is asked, and one
+ * model_do_…() that makes the change once the core has agreed. Handles are indexes into the model's array, or
+ * MODEL_NONE for a number that is no handle of the process.
  */
 #ifndef FUZZ_MODEL_H_
 #define FUZZ_MODEL_H_
@@ -37,8 +38,8 @@ struct model_vmar {
     zx_koid_t koid; /* 0 until it was told */
 };
 
-/* A part of a mapping with one permission. Where one mapping ends and a neighbour begins cannot be told from outside, so
-   mappings exist only as their parts. */
+/* A part of a mapping with one permission. Where one mapping ends and a neighbour begins cannot be told
+   from outside, so mappings exist only as their parts. */
 struct model_piece {
     zx_vaddr_t base, end;
     uint64_t vmo_offset; /* of base */
@@ -94,8 +95,9 @@ struct model_answer {
     uint64_t pages; /* how many pages the operation itself asks for */
 };
 
-/* Bytes of scratch memory for a run of so many operations; sets the limits and carves the arrays out of zeroed memory (null: only tells the size). The contents of
-   pages lie behind, in `page_bytes`, and need not be zeroed. */
+/* Bytes of scratch memory for a run of so many operations; sets the limits and carves the arrays out of
+   zeroed memory (null: only tells the size). The contents of pages lie behind, in `page_bytes`, and need not
+   be zeroed. */
 size_t model_layout(struct model *model, void *memory, uint32_t operations);
 
 /* ---- Handles and processes (model_handle.c) ---- */

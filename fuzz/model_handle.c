@@ -2,8 +2,9 @@
 /*
  * model_handle.c: the reference model, part two: handles, rights, processes.
  *
- * Every handle that was ever made stands in one array; a closed one stays there. A process lives as long as another process has a
- * handle to it, or the host keeps it; when it dies its handles are closed, which may be the end of the next.
+ * Every handle that was ever made stands in one array; a closed one stays there. A process lives as long as
+ * another process has a handle to it, or the host keeps it; when it dies its handles are closed, which may be
+ * the end of the next.
  */
 #include <vm/mem.h>
 #include <zircon/syscalls/object.h>

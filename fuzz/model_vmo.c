@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_vmo.c: the reference model, part three: what VMOs contain, and what accesses to an address space find.
+ * model_vmo.c: the reference model, part three: what VMOs contain, and what accesses to an address space
+ * find.
  *
- * A VMO has a list of the pages that were written, in no order, each with its bytes; every other page reads as zero. Whether the core has given
- * a page memory cannot be seen from outside and is not modelled.
+ * A VMO has a list of the pages that were written, in no order, each with its bytes; every other page reads
+ * as zero. Whether the core has given a page memory cannot be seen from outside and is not modelled.
  */
 #include <vm/mem.h>
 
@@ -67,7 +68,8 @@ void model_collect(struct model *model)
     }
 }
 
-/* A zeroed page for that number, which has none. MODEL_NONE when there are more than the machine itself could have. */
+/* A zeroed page for that number, which has none. MODEL_NONE when there are more than the machine itself
+   could have. */
 static int32_t add_page(struct model *model, int32_t vmo, uint64_t number)
 {
     int32_t page;

@@ -293,7 +293,9 @@ static void change_header(struct mutant *m)
 
 static void flip_bit(struct mutant *m)
 {
-    m->bytes[below(m, (uint32_t)size_of(m))] ^= (uint8_t)(1u << below(m, 8));
+    const uint32_t at = below(m, (uint32_t)size_of(m));
+
+    m->bytes[at] ^= (uint8_t)(1u << below(m, 8));
 }
 
 static const struct {
@@ -306,6 +308,14 @@ static const struct {
 };
 #define WEIGHTS 100
 
+/* Operations that there may be in so many bytes, which have room for a header. */
+static uint32_t operations_in(size_t size)
+{
+    const size_t fit = (size - TRACE_HEADER_SIZE) / TRACE_OPERATION_SIZE;
+
+    return fit < TRACE_FUZZ_OPERATIONS ? (uint32_t)fit : TRACE_FUZZ_OPERATIONS;
+}
+
 /* Makes a mutant of what is in `bytes`, in place: its size. `bytes` is left as it is where `max_size` has no room for a header. */
 static size_t trace_mutate(uint8_t *bytes, size_t size, size_t max_size, uint64_t seed)
 {
@@ -316,12 +326,9 @@ static size_t trace_mutate(uint8_t *bytes, size_t size, size_t max_size, uint64_
     if (size < TRACE_HEADER_SIZE)
         memset(bytes + size, 0, TRACE_HEADER_SIZE - size);
     m.bytes = bytes;
-    m.limit = (uint32_t)((max_size < UINT32_MAX ? max_size : UINT32_MAX) - TRACE_HEADER_SIZE) /
-              TRACE_OPERATION_SIZE;
-    if (m.limit > TRACE_FUZZ_OPERATIONS)
-        m.limit = TRACE_FUZZ_OPERATIONS;
+    m.limit = operations_in(max_size);
     /* A last record that is cut short is left out, and so is what never runs. */
-    m.count = size < TRACE_HEADER_SIZE ? 0 : (uint32_t)((size - TRACE_HEADER_SIZE) / TRACE_OPERATION_SIZE);
+    m.count = size < TRACE_HEADER_SIZE ? 0 : operations_in(size);
     if (m.count > m.limit)
         m.count = m.limit;
     generator_start(&m.generator, seed);
@@ -347,19 +354,14 @@ static size_t trace_splice(const uint8_t *a, size_t a_size, const uint8_t *b, si
     if (max_size < TRACE_HEADER_SIZE || a_size < TRACE_HEADER_SIZE || b_size < TRACE_HEADER_SIZE)
         return 0;
     m.bytes = out;
-    m.limit = (uint32_t)((max_size < UINT32_MAX ? max_size : UINT32_MAX) - TRACE_HEADER_SIZE) /
-              TRACE_OPERATION_SIZE;
-    if (m.limit > TRACE_FUZZ_OPERATIONS)
-        m.limit = TRACE_FUZZ_OPERATIONS;
-    m.count = (uint32_t)((a_size - TRACE_HEADER_SIZE) / TRACE_OPERATION_SIZE);
+    m.limit = operations_in(max_size);
+    m.count = operations_in(a_size);
     if (m.count > m.limit)
         m.count = m.limit;
     memcpy(out, a, size_of(&m));
     generator_start(&m.generator, seed);
 
-    uint32_t others = (uint32_t)((b_size - TRACE_HEADER_SIZE) / TRACE_OPERATION_SIZE);
-    if (others > TRACE_FUZZ_OPERATIONS)
-        others = TRACE_FUZZ_OPERATIONS;
+    const uint32_t others = operations_in(b_size);
     if (others == 0)
         return size_of(&m);
     const uint32_t from = below(&m, others);

@@ -2,16 +2,19 @@
 /*
  * run.c: runs a trace: the same code judges the core on the host and in the booted kernel.
  *
- * Concept. A run builds a machine in memory that the host lends, carries out the operations one after the other against the core and against
- * the model, and takes the machine down again. The verdict is ZX_OK only if every answer and every byte was what the model says, a refused
- * call left the counts as they were, every invariant held whenever it was checked, and nothing was left over at the end.
+ * Concept. A run builds a machine in memory that the host lends, carries out the operations one after the
+ * other against the core and against the model, and takes the machine down again. The verdict is ZX_OK only
+ * if every answer and every byte was what the model says, a refused call left the counts as they were, every
+ * invariant held whenever it was checked, and nothing was left over at the end.
  *
- * Determinism. A record holds nothing that depends on the host: handles appear as slots, and everything else comes from the trace, from
- * the core's own seeded random numbers, or from simulated memory. The digest is a hash over the records (trace_hash_record).
+ * Determinism. A record holds nothing that depends on the host: handles appear as slots, and everything else
+ * comes from the trace, from the core's own seeded random numbers, or from simulated memory. The digest is a
+ * hash over the records (trace_hash_record).
  *
- * Memory. All state stands in the host's scratch memory: this structure, the model's arrays (their size follows from the number of
- * operations, so a short trace clears little), then page contents and buffers, which need no clearing. The first run asks for
- * all of it, so that later ones may use what lies behind the part that they ask to be cleared.
+ * Memory. All state stands in the host's scratch memory: this structure, the model's arrays (their size
+ * follows from the number of operations, so a short trace clears little), then page contents and buffers,
+ * which need no clearing. The first run asks for all of it, so that later ones may use what lies behind the
+ * part that they ask to be cleared.
  *
  * Locking: one run at a time. Cost: per operation, linear in the size of the model; plus the checks.
  */
@@ -171,7 +174,8 @@ static void check_counts(struct run *run, const struct vm_stats *now)
     expect_count(run, "processes", processes, now->processes);
 }
 
-/* Whether a refused operation changed something. An access that got some way before it was refused may have. */
+/* Whether a refused operation changed something. An access that got some way before it was refused may
+   have. */
 static void check_unchanged(struct run *run, const struct vm_stats *now)
 {
     const struct vm_stats *was = &run->stats;

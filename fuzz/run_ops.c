@@ -2,9 +2,10 @@
 /*
  * run_ops.c: carries out one operation of a trace.
  *
- * Every operation goes the same way: slots and amounts are resolved into numbers, which go into the record; the model is asked what the answer
- * must be; the core is called; agree() compares; where the call succeeded, results are checked and the model follows.
- * Resolving uses the model and the landmarks only, never the core, so that a wrong core cannot lead the run astray unnoticed.
+ * Every operation goes the same way: slots and amounts are resolved into numbers, which go into the record;
+ * the model is asked what the answer must be; the core is called; agree() compares; where the call succeeded,
+ * results are checked and the model follows. Resolving uses the model and the landmarks only, never the core,
+ * so that a wrong core cannot lead the run astray unnoticed.
  */
 #include <vm/aspace.h>
 #include <vm/format.h>
@@ -250,7 +251,7 @@ static void do_vmo_transfer(struct run *run)
     run_argument(run, offset);
     run_argument(run, size);
     if (write) {
-        fill(run->buffer, RUN_TRANSFER_MAX, run->op.b);
+        fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.b);
         if (agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
             model_do_vmo_write(&run->model, run->model.handles[vmo.handle].object, offset, run->buffer, size);
         return;
@@ -523,7 +524,8 @@ static uint8_t perms_of_access(uint8_t code)
     return code == TRACE_WRITE ? MODEL_WRITE : code == TRACE_EXECUTE ? MODEL_EXECUTE : MODEL_READ;
 }
 
-/* How many bytes must have been done when the access ended with `status`; the status that the model wants in the end. */
+/* How many bytes must have been done when the access ended with `status`; the status that the model wants
+   in the end. */
 static void judge_access(struct run *run, uint8_t process, zx_vaddr_t va, uint64_t size, zx_status_t status,
                          uint64_t done)
 {

@@ -2,10 +2,11 @@
 /*
  * run_resolve.c: turns the slots and amounts of an operation into numbers.
  *
- * Resolving uses the model and the landmarks only, never the core, so that a wrong core cannot lead the run astray unnoticed. A slot stands for
- * the handle in it or, where that is closed or of another type, for the next one that fits, around the end: a trace names objects by the
- * slots that it chose itself, and nearly every byte names something. Amounts are taken relative to a landmark (where something was
- * placed earlier) or to the object that the operation is about.
+ * Resolving uses the model and the landmarks only, never the core, so that a wrong core cannot lead the run
+ * astray unnoticed. A slot stands for the handle in it or, where that is closed or of another type, for the
+ * next one that fits, around the end: a trace names objects by the slots that it chose itself, and nearly
+ * every byte names something. Amounts are taken relative to a landmark (where something was placed earlier)
+ * or to the object that the operation is about.
  */
 #include <vm/aspace.h>
 #include <vm/mem.h>
@@ -297,8 +298,8 @@ uint64_t run_size(const struct run *run, unsigned number, const struct run_surro
     return address ? value - start : value;
 }
 
-/* An offset into a VMO, where a place means the byte of the VMO that the landmark shows there; the object's own base and
-   end are places in the VMO already. */
+/* An offset into a VMO, where a place means the byte of the VMO that the landmark shows there; the
+   object's own base and end are places in the VMO already. */
 uint64_t run_vmo_offset(const struct run *run, unsigned number, const struct run_surroundings *s)
 {
     const uint8_t kind = run->op.amount[number].kind;

@@ -76,13 +76,15 @@ void run_argument(struct run *run, uint64_t value);
 struct run_target run_resolve(struct run *run, uint8_t type, uint8_t slot);
 uint8_t run_resolve_process(struct run *run); /* of field a */
 
-/* Of a VMAR of the model; of the one that a handle leads to (the current root where it leads to none); of a VMO. */
+/* Of a VMAR of the model; of the one that a handle leads to (the current root where it leads to none); of
+   a VMO. */
 struct run_surroundings run_around_vmar(const struct run *run, uint8_t process, int32_t vmar);
 struct run_surroundings run_around_target(const struct run *run, struct run_target target);
 struct run_surroundings run_around_vmo(const struct run *run, struct run_target target);
 
-/* The amount of that number as: an offset into the object; an address; the distance from `start`; an offset into a VMO (a place means the
-   byte of the VMO that the landmark shows there); the size of a part of a VMO that begins at `offset`. */
+/* The amount of that number as: an offset into the object; an address; the distance from `start`; an
+   offset into a VMO (a place means the byte of the VMO that the landmark shows there); the size of a part of
+   a VMO that begins at `offset`. */
 uint64_t run_offset(const struct run *run, unsigned number, const struct run_surroundings *s);
 uint64_t run_address(const struct run *run, unsigned number, const struct run_surroundings *s);
 uint64_t run_size(const struct run *run, unsigned number, const struct run_surroundings *s, uint64_t start);

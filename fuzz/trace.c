@@ -2,21 +2,24 @@
 /*
  * trace.c: the binary form of traces.
  *
- * Concept. A trace is what fuzzers breed, so its encoding is made for mutation rather than for size: every operation is a record of
- * sixteen bytes at a multiple of sixteen, every byte string is a trace, and a changed byte changes one operand of one
- * operation. Operations name objects by slots that the operation which made the object chose itself, so that inserting or removing an
- * operation elsewhere does not rename anything.
+ * Concept. A trace is what fuzzers breed, so its encoding is made for mutation rather than for size: every
+ * operation is a record of sixteen bytes at a multiple of sixteen, every byte string is a trace, and a
+ * changed byte changes one operand of one operation. Operations name objects by slots that the operation
+ * which made the object chose itself, so that inserting or removing an operation elsewhere does not rename
+ * anything.
  *
- * Structure of an operation, by byte: 0 code, 1 a, 2 b, 3 to, 4 mark, 5-6 options (low byte first), 7 align, 8 kind of the
- * first amount, 9-10 its value, 11 kind of the second, 12-13 its value, 14 kind of the third, 15 its value. A kind byte holds the
- * kind in its low five bits and the delta in its upper three.
+ * Structure of an operation, by byte: 0 code, 1 a, 2 b, 3 to, 4 mark, 5-6 options (low byte first), 7 align,
+ * 8 kind of the first amount, 9-10 its value, 11 kind of the second, 12-13 its value, 14 kind of the third,
+ * 15 its value. A kind byte holds the kind in its low five bits and the delta in its upper three.
  *
- * Codes. Codes 0 to 127 are dealt out to the operations of version 1 by weight, in the order of trace_shapes, first the sensible form, then the
- * wild one; the first code of a form is its canonical one. Codes from 128 on are read as the code less 128 until an operation is
- * added that takes one of them. No writer writes them, so a written trace keeps its meaning. The same holds for the other
- * fields (trace_normalize), for the version (0 to 127 are version 1), and for the unused bits of the header.
+ * Codes. Codes 0 to 127 are dealt out to the operations of version 1 by weight, in the order of trace_shapes,
+ * first the sensible form, then the wild one; the first code of a form is its canonical one. Codes from 128
+ * on are read as the code less 128 until an operation is added that takes one of them. No writer writes them,
+ * so a written trace keeps its meaning. The same holds for the other fields (trace_normalize), for the
+ * version (0 to 127 are version 1), and for the unused bits of the header.
  *
- * Invariant: decode(encode(op)) = op for every canonical op, and encode(decode(bytes)) means what the bytes mean.
+ * Invariant: decode(encode(op)) = op for every canonical op, and encode(decode(bytes)) means what the bytes
+ * mean.
  *
  * Locking: none; pure functions. Cost: constant an operation.
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace.h: the binary form of a trace: a header of 16 bytes, then operations of 16 bytes each. Decoding never refuses anything.
+ * trace.h: the binary form of a trace: a header of 16 bytes, then operations of 16 bytes each. Decoding never
+ * refuses anything.
  *
- * A field of an operation has canonical values, which are all that a writer writes; every other value is read as one of them.
- * What no writer writes may get a meaning of its own later: that is how the encoding grows without changing what a written
- * trace means. README.md has the whole format.
+ * A field of an operation has canonical values, which are all that a writer writes; every other value is read
+ * as one of them. What no writer writes may get a meaning of its own later: that is how the encoding grows
+ * without changing what a written trace means. README.md has the whole format.
  */
 #ifndef FUZZ_TRACE_H_
 #define FUZZ_TRACE_H_
@@ -58,8 +59,9 @@ enum trace_code {
     TRACE_CODE_COUNT
 };
 
-/* Sizes, offsets and addresses. Those marked "address" name a place; the operand that they stand for turns them into what it needs
-   (an offset into the VMAR, the distance from the start). Quantities turn into addresses by adding the landmark's base. */
+/* Sizes, offsets and addresses. Those marked "address" name a place; the operand that they stand for turns
+   them into what it needs (an offset into the VMAR, the distance from the start). Quantities turn into
+   addresses by adding the landmark's base. */
 enum trace_amount_kind {
     TRACE_ZERO,
     TRACE_PAGES,       /* value pages */
@@ -132,7 +134,8 @@ enum trace_rights {
 /* In the options of object_get_info: a topic that there is not. */
 #define TRACE_TOPIC_UNKNOWN 0x7fff
 
-/* An option bit that names one of the undefined options 15 to 23, chosen by `mark`; only where options are wild. */
+/* An option bit that names one of the undefined options 15 to 23, chosen by `mark`; only where options are
+   wild. */
 #define TRACE_OPTION_UNDEFINED (1u << 15)
 
 struct trace_op {
@@ -252,7 +255,8 @@ struct trace_parse_error {
     char message[160]; /* what was expected and what was found */
 };
 
-/* Text to bytes: how many, or SIZE_MAX where the text is wrong (*error says how) or the bytes do not fit into `capacity`. */
+/* Text to bytes: how many, or SIZE_MAX where the text is wrong (*error says how) or the bytes do not fit
+   into `capacity`. */
 size_t trace_parse(const char *text, size_t length, uint8_t *out, size_t capacity,
                    struct trace_parse_error *error);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace_host.h: what running a trace needs of the machine that runs it, beside the core: the host build answers with the software
- * processor (harness/trace_host.c), the kernel with ring 3 (kernel/replay.c).
+ * trace_host.h: what running a trace needs of the machine that runs it, beside the core: the host build
+ * answers with the software processor (harness/trace_host.c), the kernel with ring 3 (kernel/replay.c).
  */
 #ifndef FUZZ_TRACE_HOST_H_
 #define FUZZ_TRACE_HOST_H_
@@ -17,11 +17,13 @@ struct vm_process;
 
 #define TRACE_MEMORY_PAGES_MAX 4096 /* 16 MiB */
 
-/* `pages` (at most the maximum) of physical memory for a trace's machine, its base aligned to 2 MiB. The same memory every time; contents
-   undefined. */
+/* `pages` (at most the maximum) of physical memory for a trace's machine, its base aligned to 2 MiB. The
+   same memory every time; contents undefined. */
 struct pmm_range trace_host_memory(size_t pages);
 
-/* Scratch memory of the runner's own for a run (model, buffers), zeroed, 16-byte aligned; the same memory every time. */
+/* Scratch memory of the runner's own for a run (model, buffers), `bytes` of it zeroed, 16-byte aligned; the
+   same memory every time. What lies behind `bytes`, as far as the largest request reached, is the runner's
+   too and may hold anything. */
 void *trace_host_scratch(size_t bytes);
 #define TRACE_SCRATCH_MAX (32u << 20)
 
@@ -32,19 +34,23 @@ struct vm_process *trace_host_set_process(struct vm_process *process);
 #define TRACE_ACCESS_WRITE   2u
 #define TRACE_ACCESS_EXECUTE 4u
 
-/* A user-mode access of `size` bytes at va in that space, byte after byte in ascending order (what a page crossing does to the bytes before it is
-   thereby defined), page faults taken and resolved through vm_aspace_page_fault: OK, or the status with which a fault was refused. READ
-   fills the buffer, WRITE stores it, EXECUTE (size 1) only fetches. *done: bytes that were accessed. A non-canonical address
-   is NOT_FOUND. */
-zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size, uint32_t kind, size_t *done);
+/* A user-mode access of `size` bytes at va in that space, byte after byte in ascending order (what a page
+   crossing does to the bytes before it is thereby defined), page faults taken and resolved through
+   vm_aspace_page_fault: OK, or the status with which a fault was refused. READ fills the buffer, WRITE stores
+   it, EXECUTE (size 1) only fetches. *done: bytes that were accessed. A non-canonical address is NOT_FOUND.
+   */
+zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                              uint32_t kind, size_t *done);
 
-/* The switch behind port_allocation_allowed: the nth allocation from now fails (0: none), and all after it where persistent. */
+/* The switch behind port_allocation_allowed: the nth allocation from now fails (0: none), and all after it
+   where persistent. */
 void trace_host_fail_allocation(uint64_t nth, bool persistent);
 
 /* How many allocations were asked for since the start of the machine. */
 uint64_t trace_host_allocation_count(void);
 
-/* Whether the host's own checks (translation caches against tables) hold; a report to vm_log_sink when not. */
+/* Whether the host's own checks (translation caches against tables) hold; a report to vm_log_sink when
+   not. */
 bool trace_host_check(void);
 
 #endif /* FUZZ_TRACE_HOST_H_ */

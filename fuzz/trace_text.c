@@ -2,12 +2,13 @@
 /*
  * trace_text.c: the text form of traces, for people, in both directions.
  *
- * Concept. The first line is the header, every other line an operation: its name (with ! where options are wild), then
- * label=value for each operand, in any order, those that are zero left out. # starts a comment. README.md has the names.
+ * Concept. The first line is the header, every other line an operation: its name (with ! where options are
+ * wild), then label=value for each operand, in any order, those that are zero left out. # starts a comment.
+ * README.md has the names.
  *
- * Lossless. A canonical record prints as its operands alone. Where the bytes are not those that encoding would give (a fuzzer wrote
- * them, or the file ends in the middle of a record), the line also carries them, as bytes=HEX, and these are what assembling
- * writes; they must then mean what the line says.
+ * Lossless. A canonical record prints as its operands alone. Where the bytes are not those that encoding
+ * would give (a fuzzer wrote them, or the file ends in the middle of a record), the line also carries them,
+ * as bytes=HEX, and these are what assembling writes; they must then mean what the line says.
  *
  * Locking: none; pure functions. Cost: linear.
  */

@@ -202,10 +202,20 @@ static int command_generate(int argc, char **argv)
     return zvt_write(to, out, size) ? ZVT_FINE : ZVT_BROKEN;
 }
 
+static void on_interrupt(int number)
+{
+    zvt_abandon();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 int main(int argc, char **argv)
 {
     /* A file that may not grow is told of like a full disk. */
     signal(SIGXFSZ, SIG_IGN);
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+
     if (argc < 2) {
         print_usage(stderr);
         return ZVT_MISUSE;

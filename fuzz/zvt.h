@@ -44,6 +44,8 @@ struct zvt_output {
 /* Nothing is to be seen under `path` before zvt_commit: what is there is whole. */
 bool zvt_open(struct zvt_output *output, const char *path);
 bool zvt_commit(struct zvt_output *output);
+/* Removes what is only half written. Safe in a signal handler. */
+void zvt_abandon(void);
 bool zvt_write(const char *path, const void *bytes, size_t size);
 /* Whether all that was printed has arrived. */
 bool zvt_flush_stdout(void);

@@ -193,8 +193,9 @@ static void on_crash(int number)
     write_words("zvt: ");
     write_words(running);
     write_words(": the core stopped in this trace; `zvt run --verbose` shows where\n");
-    signal(number, SIG_DFL);
-    raise(number);
+    zvt_abandon();
+    (void)number;
+    _exit(ZVT_BROKEN);
 }
 
 void zvt_name_crash(const char *path)

@@ -42,11 +42,20 @@ void zvt_free(struct zvt_bytes *file)
     file->bytes = NULL;
 }
 
+/* The temporary file that is being written; for those who end the program in the middle. */
+static char *volatile pending;
+
+void zvt_abandon(void)
+{
+    if (pending != NULL)
+        unlink(pending);
+}
+
 static bool cannot_write(struct zvt_output *output, int error)
 {
     zvt_say("%s: cannot be written: %s; nothing was left there", output->path, strerror(error));
-    if (output->temporary != NULL)
-        remove(output->temporary);
+    zvt_abandon();
+    pending = NULL;
     free(output->temporary);
     return false;
 }
@@ -79,6 +88,7 @@ bool zvt_open(struct zvt_output *output, const char *path)
     }
     const mode_t mask = umask(0);
     umask(mask);
+    pending = output->temporary;
     fchmod(descriptor, 0666 & ~mask);
     output->file = fdopen(descriptor, "wb");
     return output->file != NULL || cannot_write(output, errno);
@@ -93,6 +103,7 @@ bool zvt_commit(struct zvt_output *output)
         return cannot_write(output, errno != 0 ? errno : EIO);
     if (output->temporary != NULL && rename(output->temporary, output->path) != 0)
         return cannot_write(output, errno);
+    pending = NULL;
     free(output->temporary);
     return true;
 }

@@ -252,6 +252,15 @@ static bool draw_operation(void *context, uint32_t index, const struct trace_op 
     return !pictures->failed && pictures->directory;
 }
 
+static uint32_t operations_to_draw(const struct zvt_bytes *trace)
+{
+    const size_t count = trace_count(trace->size);
+
+    if (count == 0)
+        zvt_misuse("%s: expected a trace with operations, found none: there is nothing to draw", trace->path);
+    return count < TRACE_OPERATIONS_MAX ? (uint32_t)count : TRACE_OPERATIONS_MAX;
+}
+
 int zvt_command_svg(int argc, char **argv)
 {
     struct pictures pictures = {.path = NULL};
@@ -266,14 +275,9 @@ int zvt_command_svg(int argc, char **argv)
     if (zvt_options(argc, argv, options, 2) != 1 || pictures.path == NULL)
         zvt_misuse("svg: expected one trace and -o FILE.svg or -o DIRECTORY; `zvt svg --help` tells more");
     struct zvt_bytes trace = zvt_read(argv[0], trace_expected);
-    size_t count = trace_count(trace.size);
-    if (count == 0)
-        zvt_misuse("%s: expected a trace with operations, found none: there is nothing to draw", trace.path);
-    if (count > TRACE_OPERATIONS_MAX)
-        count = TRACE_OPERATIONS_MAX;
+    const uint32_t count = operations_to_draw(&trace);
     pictures.directory = stat(pictures.path, &status) == 0 && S_ISDIR(status.st_mode);
-    pictures.after =
-        after != NULL ? (uint32_t)zvt_number("--after", after, count - 1) : (uint32_t)(count - 1);
+    pictures.after = after != NULL ? (uint32_t)zvt_number("--after", after, count - 1) : count - 1;
     zvt_name_crash(trace.path);
     trace_run(trace.bytes, trace.size, &run, &result);
     zvt_free(&trace);

@@ -42,6 +42,7 @@
 #define SETS          128
 #define SLOTS         (SETS * WAYS)
 #define TABLES        64 /* slots of the paging-structure cache */
+#define FEW_PAGES     16 /* up to which an invalidation looks up each page rather than at every slot */
 #define WORD          64
 #define PHYSICAL_BITS 48
 #define TRIES         4 /* faults on one byte that may be resolved without progress or invalidation */
@@ -407,7 +408,8 @@ static bool overlaps(const struct port_invalidation *invalidation, zx_vaddr_t va
     return invalidation->everything;
 }
 
-static void invalidate_locked(struct processor *processor, const struct port_invalidation *invalidation)
+/* Forgets every cached translation that the invalidation names, looking at all of them. */
+static void forget_by_scan_locked(struct processor *processor, const struct port_invalidation *invalidation)
 {
     for (unsigned slot = next_used(processor, 0); slot < SLOTS; slot = next_used(processor, slot + 1)) {
         const struct slot *candidate = &processor->slots[slot];
@@ -415,6 +417,35 @@ static void invalidate_locked(struct processor *processor, const struct port_inv
             overlaps(invalidation, candidate->va, level_size(candidate->to.level)))
             drop_locked(processor, slot);
     }
+}
+
+/* The same for a few pages of one space, looking only where they would be. */
+static void forget_by_page_locked(struct processor *processor, const struct port_invalidation *invalidation)
+{
+    for (unsigned i = 0; i < invalidation->count; i++) {
+        for (size_t at = 0; at < invalidation->ranges[i].size; at += level_size(0)) {
+            unsigned slot;
+            while ((slot = lookup(processor, invalidation->root, invalidation->ranges[i].va + at)) != SLOTS)
+                drop_locked(processor, slot);
+        }
+    }
+}
+
+static bool names_few_pages(const struct port_invalidation *invalidation)
+{
+    uint64_t size = 0;
+
+    for (unsigned i = 0; i < invalidation->count && size <= FEW_PAGES * level_size(0); i++)
+        size += invalidation->ranges[i].size;
+    return !invalidation->everything && !invalidation->global && size <= FEW_PAGES * level_size(0);
+}
+
+static void invalidate_locked(struct processor *processor, const struct port_invalidation *invalidation)
+{
+    if (names_few_pages(invalidation))
+        forget_by_page_locked(processor, invalidation);
+    else
+        forget_by_scan_locked(processor, invalidation);
     for (uint64_t left = processor->tables_used; left != 0; left &= left - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(left);
         if (processor->tables[slot].root == invalidation->root || invalidation->global)

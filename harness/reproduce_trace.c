@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reproduce_trace.c: runs one trace and shows how it breaks: the operation, what the judges say of it, the region trees before and
- * after.
+ * reproduce_trace.c: runs one trace and shows how it breaks: the operation, what the judges say of it, the
+ * region trees before and after.
  *
  *   reproduce_trace FILE                  runs it in child processes, so that a crash can be told of
  *   reproduce_trace --stop-before N FILE  runs it in this process and calls reproduce_stop() when operation N comes next (for a debugger)
  *
- * The first child finds out which operation breaks; the second does it all again and keeps the trees around that one, in memory that it
- * shares with the parent. Exit status: 0 nothing broke, 1 it reproduces, 2 misuse.
+ * The first child finds out which operation breaks; the second does it all again and keeps the trees around
+ * that one, in memory that it shares with the parent. Exit status: 0 nothing broke, 1 it reproduces, 2
+ * misuse.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aspace.c: address spaces: a root VMAR, the page tables that show it to a processor, a source of random places.
+ * aspace.c: address spaces: a root VMAR, the page tables that show it to a processor, a source of random
+ * places.
  *
- * Lifetime. The process holds a reference, so does every VMAR (dead ones too). Destroying takes the root VMAR and everything below it down and frees the tables;
- * the object itself stays until the last reference, and answers everything as an empty space does.
+ * Lifetime. The process holds a reference, so does every VMAR (dead ones too). Destroying takes the root VMAR
+ * and everything below it down and frees the tables; the object itself stays until the last reference, and
+ * answers everything as an empty space does.
  *
- * Randomness. Each space has a ChaCha20 stream of its own, from the machine's seed and the number of the space: a run can be repeated, and two
- * spaces share no placement.
+ * Randomness. Each space has a ChaCha20 stream of its own, from the machine's seed and the number of the
+ * space: a run can be repeated, and two spaces share no placement.
  */
 #include <vm/mem.h>
 

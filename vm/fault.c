@@ -2,21 +2,24 @@
 /*
  * fault.c: page faults: turning the promise of a mapping into a translation.
  *
- * Concept. A fault finds the mapping, checks the permission in force at that page, gets the page from the VMO (making it for a write), and enters the
- * translation. A read of an absent page enters the machine's zero page, read-only; the write that follows replaces it. Pages right behind
- * that the VMO has already are entered along, within one table and one protection range: touching memory in order takes one fault for
+ * Concept. A fault finds the mapping, checks the permission in force at that page, gets the page from the VMO
+ * (making it for a write), and enters the translation. A read of an absent page enters the machine's zero
+ * page, read-only; the write that follows replaces it. Pages right behind that the VMO has already are
+ * entered along, within one table and one protection range: touching memory in order takes one fault for
  * sixteen pages.
  *
- * Invariants. Nothing is entered that the mapping does not allow now; the zero page is never entered writable. A fault that is refused changes
- * nothing: a page made for it goes again where the tables find no memory. Memory is coherent: nobody can write to a page while a
- * processor may still read the zero page in its place.
+ * Invariants. Nothing is entered that the mapping does not allow now; the zero page is never entered
+ * writable. A fault that is refused changes nothing: a page made for it goes again where the tables find no
+ * memory. Memory is coherent: nobody can write to a page while a processor may still read the zero page in
+ * its place.
  *
- * Spurious faults are fine: the processor may have cached less than the tables give; the translation is entered again, unchanged.
+ * Spurious faults are fine: the processor may have cached less than the tables give; the translation is
+ * entered again, unchanged.
  *
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
- * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the tables. No allocation but the page, its
- * radix node and its table.
+ * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
+ * tables. No allocation but the page, its radix node and its table.
  */
 #include "internal.h"
 
@@ -77,9 +80,10 @@ static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vad
     return status;
 }
 
-/* Makes the absent page at va and enters it. Where the zero page may have stood for it, here or elsewhere, it is entered without write
-   permission until no processor can see the zero page any more: what a program writes through one translation must not be missing
-   behind another. The second entering finds its tables there, so it cannot fail. */
+/* Makes the absent page at va and enters it. Where the zero page may have stood for it, here or elsewhere, it
+   is entered without write permission until no processor can see the zero page any more: what a program
+   writes through one translation must not be missing behind another. The second entering finds its tables
+   there, so it cannot fail. */
 static zx_status_t make_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
                                         uint32_t perms)
 {

@@ -2,33 +2,38 @@
 /*
  * handle.c: handles, by which programs name objects.
  *
- * Concept. A handle belongs to one process, leads to one object and carries rights. Programs hold it as a number.
+ * Concept. A handle belongs to one process, leads to one object and carries rights. Programs hold it as a
+ * number.
  *
- * Structure. All handles of the machine share one sparse array of 2^18 slots. Each handle gets a serial number of 30 bits, the low 18
- * of which are its slot. Serials go up and skip those whose slot is taken, so a slot is used again only after all others
- * had their turn, and a serial only after 2^12 uses of its slot: a number that a program has closed stays invalid for long. What a
- * program sees is
+ * Structure. All handles of the machine share one sparse array of 2^18 slots. Each handle gets a serial
+ * number of 30 bits, the low 18 of which are its slot. Serials go up and skip those whose slot is taken, so a
+ * slot is used again only after all others had their turn, and a serial only after 2^12 uses of its slot: a
+ * number that a program has closed stays invalid for long. What a program sees is
  *
  *      ((serial xor secret of the process) << 2) | 3
  *
- * The secret differs from process to process, so that the numbers of one say nothing of those of another, and handles
- * that a process did not get are refused: they name another process's slot, or none.
+ * The secret differs from process to process, so that the numbers of one say nothing of those of another, and
+ * handles that a process did not get are refused: they name another process's slot, or none.
  *
- * Making one takes two steps: reserving the slot, which may fail, and publishing, which may not. A call makes its object, reserves the
- * handle, hands out its value, and publishes when nothing can go wrong any more. Reserved handles lead nowhere: nobody can use one.
+ * Making one takes two steps: reserving the slot, which may fail, and publishing, which may not. A call makes
+ * its object, reserves the handle, hands out its value, and publishes when nothing can go wrong any more.
+ * Reserved handles lead nowhere: nobody can use one.
  *
- * Life. A handle keeps its object alive by a reference. object->handles counts the handles that lead to it, but not those that a process holds
- * to itself: these would keep it for ever. When the count of a process falls to 0, and no host runs it, the process dies, and
- * so perhaps do those to which it held the last handle. They are put on a list and ended one after the other (process.c), since a chain of
- * them may be longer than any stack. A process that dies between the two steps of making a handle gets the handle closed as it is published.
+ * Life. A handle keeps its object alive by a reference. object->handles counts the handles that lead to it,
+ * but not those that a process holds to itself: these would keep it for ever. When the count of a process
+ * falls to 0, and no host runs it, the process dies, and so perhaps do those to which it held the last
+ * handle. They are put on a list and ended one after the other (process.c), since a chain of them may be
+ * longer than any stack. A process that dies between the two steps of making a handle gets the handle closed
+ * as it is published.
  *
- * Invariants (handle_check). A handle is in the slot of its serial and on the list of its process; a dead process has none; the
- * counts of all objects equal a recount.
+ * Invariants (handle_check). A handle is in the slot of its serial and on the list of its process; a dead
+ * process has none; the counts of all objects equal a recount.
  *
- * Locking. machine->handle_lock, the first in the order, guards slots, lists and counts. It is never held while an object is
- * destroyed or a program's memory is copied.
+ * Locking. machine->handle_lock, the first in the order, guards slots, lists and counts. It is never held
+ * while an object is destroyed or a program's memory is copied.
  *
- * Cost. Lookup and closing: the height of the array, at most 3. Making: the same, where slots are free nearby.
+ * Cost. Lookup and closing: the height of the array, at most 3. Making: the same, where slots are free
+ * nearby.
  */
 #include <vm/mem.h>
 
@@ -128,8 +133,8 @@ static void publish_locked(struct vm_handle *handle, struct vm_object *object, z
         object->handles++;
 }
 
-/* Takes a published handle out and frees it. Returns the object, whose reference is now the caller's. A process that dies of it
-   joins `doomed`. */
+/* Takes a published handle out and frees it. Returns the object, whose reference is now the caller's. A
+   process that dies of it joins `doomed`. */
 static struct vm_object *take_locked(struct vm_handle *handle, struct list_node *doomed)
 {
     struct vm_object *object = handle->object;
@@ -261,7 +266,8 @@ zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_ha
 
 /* ---- Checking ---- */
 
-/* Each handle in its place. Takes 1 from the count of its object for each that counts, and says how many these were. */
+/* Each handle in its place. Takes 1 from the count of its object for each that counts, and says how many
+   these were. */
 static bool check_slots(struct vm_sink *report, uint64_t *counted)
 {
     bool fine = true;

@@ -5,8 +5,8 @@
  * Locks, in the order in which they may be taken (enum port_lock_class):
  *   (h) machine->handle_lock   (a) aspace->lock   (v) vmo->lock   (t) page_table.lock   (m) machine->lock
  *   then the slab caches' and the pmm's own.
- * Fields marked (a+v) are written under both and may be read under either. (c) is constant after creation. (x) is atomic.
- * A function named …_locked wants the lock of its first argument held.
+ * Fields marked (a+v) are written under both and may be read under either. (c) is constant after creation.
+ * (x) is atomic. A function named …_locked wants the lock of its first argument held.
  */
 #ifndef VM_INTERNAL_H_
 #define VM_INTERNAL_H_
@@ -55,11 +55,11 @@ static inline uint64_t round_up_page(uint64_t value)
 /* ---- Kernel objects: what handles lead to ---- */
 
 struct vm_object {
-    zx_koid_t koid;          /* (c) */
-    zx_obj_type_t type;      /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
-    atomic_uint refs;        /* (x) */
-    uint32_t handles;        /* (h) handles that lead here; a process's own handles to itself do not count */
-    struct list_node node;   /* (m) on machine->objects */
+    zx_koid_t koid;        /* (c) */
+    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
+    atomic_uint refs;      /* (x) */
+    uint32_t handles;      /* (h) handles that lead here; a process's own handles to itself do not count */
+    struct list_node node; /* (m) on machine->objects */
 };
 
 /* ---- Regions: VMARs and mappings, the nodes of an address space ---- */
@@ -68,13 +68,14 @@ enum vm_region_kind { VM_REGION_VMAR, VM_REGION_MAPPING };
 
 /* VMARs start with their vm_object, mappings have none; both have this. */
 struct vm_region {
-    enum vm_region_kind kind;  /* (c) */
-    bool alive;                /* (a) in the tree; never again once not */
-    uint32_t flags;            /* (c) ZX_VM_CAN_MAP_*: VMAR: what it may map; mapping: what protect may give (MAY bounds) */
-    zx_vaddr_t base;           /* (a), mappings (a+v) */
-    size_t size;               /* (a), mappings (a+v) */
-    struct vm_vmar *parent;    /* (a) null for a root, and when dead */
-    struct vm_aspace *aspace;  /* (c) */
+    enum vm_region_kind kind; /* (c) */
+    bool alive;               /* (a) in the tree; never again once not */
+    /* (c) ZX_VM_CAN_MAP_*: VMAR: what it may map; mapping: what protect may give (MAY bounds) */
+    uint32_t flags;
+    zx_vaddr_t base;          /* (a), mappings (a+v) */
+    size_t size;              /* (a), mappings (a+v) */
+    struct vm_vmar *parent;   /* (a) null for a root, and when dead */
+    struct vm_aspace *aspace; /* (c) */
 };
 
 struct vm_vmar {
@@ -88,30 +89,32 @@ struct vm_vmar {
 
 struct vm_mapping {
     struct vm_region region;
-    struct vm_vmo *vmo;              /* (c) referenced */
-    uint64_t vmo_offset;             /* (a+v) bytes, of region.base */
-    struct mapping_link link;        /* (v) in vmo->mappings */
-    uint32_t perms;                  /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
-    struct region_tree protections;  /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
+    struct vm_vmo *vmo;       /* (c) referenced */
+    uint64_t vmo_offset;      /* (a+v) bytes, of region.base */
+    struct mapping_link link; /* (v) in vmo->mappings */
+    uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
+    /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
+    struct region_tree protections;
 };
 
 struct vm_aspace {
     struct port_mutex lock;
-    atomic_uint refs;            /* (x) the process, its VMARs */
-    enum vm_aspace_type type;    /* (c) */
-    bool destroyed;              /* (a) */
-    bool aslr;                   /* (c) */
+    atomic_uint refs;                           /* (x) the process, its VMARs */
+    enum vm_aspace_type type;                   /* (c) */
+    bool destroyed;                             /* (a) */
+    bool aslr;                                  /* (c) */
     uint8_t entropy_bits, compact_entropy_bits; /* (c) */
-    zx_vaddr_t base;             /* (c) */
-    size_t size;                 /* (c) */
-    char name[ZX_MAX_NAME_LEN];  /* (a) */
-    uint64_t seed;               /* (c) recorded so that a run can be repeated */
-    struct prng prng;            /* (a) */
-    struct vm_vmar *root;        /* (a) referenced; null once destroyed */
+    zx_vaddr_t base;                            /* (c) */
+    size_t size;                                /* (c) */
+    char name[ZX_MAX_NAME_LEN];                 /* (a) */
+    uint64_t seed;                              /* (c) recorded so that a run can be repeated */
+    struct prng prng;                           /* (a) */
+    struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
+    bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
-    struct page_table table;     /* locks for itself */
-    struct list_node node;       /* (m) on machine->aspaces */
-    uint32_t check_refs;         /* check.c's own: references that it found so far */
+    struct page_table table;       /* locks for itself */
+    struct list_node node;         /* (m) on machine->aspaces */
+    uint32_t check_refs;           /* check.c's own: references that it found so far */
 };
 
 /* ---- VMOs ---- */
@@ -119,20 +122,20 @@ struct vm_aspace {
 struct vm_vmo {
     struct vm_object object;
     struct port_mutex lock;
-    uint64_t size;               /* (v) bytes, page-aligned */
-    bool resizable;              /* (c) */
-    struct page_list pages;      /* (v) by page number: struct vm_page * in state OBJECT */
+    uint64_t size;                /* (v) bytes, page-aligned */
+    bool resizable;               /* (c) */
+    struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT */
     struct mapping_tree mappings; /* (v) by the part that they show */
 };
 
 /* ---- Handles and processes ---- */
 
 struct vm_handle {
-    uint32_t serial;             /* (h) 30 bits; the low 18 are the slot */
-    zx_rights_t rights;          /* (c) */
-    struct vm_object *object;    /* (c) referenced; null while reserved */
-    struct vm_process *process;  /* (h) who holds it */
-    struct list_node node;       /* (h) on process->handles */
+    uint32_t serial;            /* (h) 30 bits; the low 18 are the slot */
+    zx_rights_t rights;         /* (c) */
+    struct vm_object *object;   /* (c) referenced; null while reserved */
+    struct vm_process *process; /* (h) who holds it */
+    struct list_node node;      /* (h) on process->handles */
 };
 
 struct vm_process {
@@ -159,46 +162,50 @@ struct pmm {
     struct list_node free;
     uint64_t counts[VM_PAGE_STATE_COUNT];
     uint64_t total;
-    size_t arena_count;  /* (c) */
-    size_t fresh_arena;  /* the first arena that may have fresh pages */
+    size_t arena_count; /* (c) */
+    size_t fresh_arena; /* the first arena that may have fresh pages */
     struct pmm_arena {
         zx_paddr_t base;            /* (c) */
         size_t pages;               /* (c) */
         struct vm_page *page_array; /* (c) */
-        size_t fresh;               /* pages from here on were never used: FREE, on no list, their structures all zero */
+        /* pages from here on were never used: FREE, on no list, their structures all zero */
+        size_t fresh;
     } arenas[PMM_ARENAS_MAX];
 };
 
 struct vm_machine {
     struct pmm pmm;
-    struct vm_machine_config config;  /* (c) `memory` is not kept */
-    struct port_mutex lock;           /* (m) */
-    struct port_mutex handle_lock;    /* (h) */
-    struct list_node aspaces;         /* (m) */
-    struct list_node objects;         /* (m) */
-    zx_koid_t next_koid;              /* (m) */
-    uint64_t next_stream;             /* (m) of the next address space's or process's random numbers */
-    struct page_list handles;         /* (h) by slot: struct vm_handle * */
-    uint32_t next_serial;             /* (h) */
-    struct vm_page *zero_page;        /* (c) */
-    struct vm_aspace *kernel_aspace;  /* (c) &kernel_aspace_storage */
+    struct vm_machine_config config; /* (c) `memory` is not kept */
+    struct port_mutex lock;          /* (m) */
+    struct port_mutex handle_lock;   /* (h) */
+    struct list_node aspaces;        /* (m) */
+    struct list_node objects;        /* (m) */
+    zx_koid_t next_koid;             /* (m) */
+    uint64_t next_stream;            /* (m) of the next address space's or process's random numbers */
+    struct page_list handles;        /* (h) by slot: struct vm_handle * */
+    uint32_t next_serial;            /* (h) */
+    struct vm_page *zero_page;       /* (c) */
+    struct vm_aspace *kernel_aspace; /* (c) &kernel_aspace_storage */
     struct vm_aspace kernel_aspace_storage;
-    struct slab_cache region_leaf_cache, region_inner_cache; /* region_tree.c sets them up: region_tree_start */
-    struct slab_cache page_list_cache;                        /* page_list.c: page_list_start */
+    /* region_tree.c sets them up: region_tree_start */
+    struct slab_cache region_leaf_cache, region_inner_cache;
+    struct slab_cache page_list_cache; /* page_list.c: page_list_start */
     struct slab_cache vmar_cache, mapping_cache, vmo_cache, aspace_cache, process_cache, handle_cache;
 };
 
 /* The selected machine. */
 extern struct vm_machine *vm_machine;
 
-/* pmm.c. First pmm_carve: where `extra` zeroed bytes lie in the first arena, behind its page array; null, nothing touched, when they
-   leave no page of it free. Then pmm_start of a pmm in its final place (it may be in those bytes), which cannot fail and makes the
-   pages of both WIRED. pmm_wired_bytes: what page structures and extra bytes take of an arena of so many pages. */
+/* pmm.c. First pmm_carve: where `extra` zeroed bytes lie in the first arena, behind its page array; null,
+   nothing touched, when they leave no page of it free. Then pmm_start of a pmm in its final place (it may be
+   in those bytes), which cannot fail and makes the pages of both WIRED. pmm_wired_bytes: what page structures
+   and extra bytes take of an arena of so many pages. */
 void *pmm_carve(const struct pmm_range *first, size_t extra);
 void pmm_start(struct pmm *pmm, const struct pmm_range *memory, size_t count, size_t extra);
 size_t pmm_wired_bytes(size_t pages, size_t extra);
 
-/* machine.c: the space after `before` (null: the first), referenced; the reference to `before` is given up. Null: no more. */
+/* machine.c: the space after `before` (null: the first), referenced; the reference to `before` is given up.
+   Null: no more. */
 struct vm_aspace *machine_next_aspace(struct vm_aspace *before);
 
 /* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
@@ -211,20 +218,22 @@ void vm_object_acquire(struct vm_object *object);
 void vm_object_release(struct vm_object *object); /* the last one destroys the object */
 
 /* handle.c */
-/* A slot for a handle of `process`, invisible until published. NO_MEMORY: out of memory, or all of the machine's handles in use. */
+/* A slot for a handle of `process`, invisible until published. NO_MEMORY: out of memory, or all of the
+   machine's handles in use. */
 zx_status_t handle_reserve(struct vm_process *process, struct vm_handle **out);
 void handle_unreserve(struct vm_handle *handle);
 /* The value that publishing will give to programs. */
 zx_handle_t handle_value(const struct vm_handle *handle);
 /* Makes it lead to object (whose reference it takes over) with these rights. Cannot fail. No lock is held. */
 void handle_publish(struct vm_handle *handle, struct vm_object *object, zx_rights_t rights);
-/* Publishes `fresh` in the place of the handle `value`, which is closed. BAD_HANDLE: there is none any more, nothing done. */
+/* Publishes `fresh` in the place of the handle `value`, which is closed. BAD_HANDLE: there is none any more,
+   nothing done. */
 zx_status_t handle_replace(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
-/* Publishes `fresh` beside the handle `value`, to the same object. BAD_HANDLE: as above. A handle that is closed meanwhile is thus not
-   duplicated: what dies of its closing stays dead for all. */
+/* Publishes `fresh` beside the handle `value`, to the same object. BAD_HANDLE: as above. So a handle that is
+   closed meanwhile is not duplicated: what dies of its closing stays dead for all. */
 zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
-/* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE, WRONG_TYPE,
-   ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
+/* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE,
+   WRONG_TYPE, ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
                        zx_rights_t *rights);
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
@@ -235,7 +244,8 @@ bool handle_check(struct vm_sink *report); /* tables, counts, references of obje
 /* process.c */
 /* One reference, the caller's, beside the one that it holds to itself. NO_MEMORY. */
 zx_status_t process_create(const char *name, bool hosted, struct vm_process **out);
-/* Marks a process dead; false where it was already. Its reference to itself goes with its place on `doomed`. The handle lock is held. */
+/* Marks a process dead; false where it was already. Its reference to itself goes with its place on `doomed`.
+   The handle lock is held. */
 bool process_doom_locked(struct vm_process *process, struct list_node *doomed);
 /* Tears down the doomed and all that die with them. No lock is held. */
 void process_end_doomed(struct list_node *doomed);
@@ -248,21 +258,40 @@ uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
 
 /* vmar.c */
 struct vm_placement {
-    uint32_t options;  /* ZX_VM_SPECIFIC, …_OVERWRITE, …_UPPER_LIMIT, alignment */
+    uint32_t options; /* ZX_VM_SPECIFIC, …_OVERWRITE, …_UPPER_LIMIT, alignment */
     size_t offset, size;
 };
 struct vm_vmar *vmar_create_root(struct vm_aspace *aspace);
 void vmar_free(struct vm_vmar *vmar); /* last reference */
-/* The core of the calls; rights of the handle have been checked, those of the VMAR not. Errors as in zircon/syscalls.h from BAD_STATE on; the
-   search itself answers NO_RESOURCES. *out is referenced. `out` null: everything is checked and reserved, nothing done. */
-zx_status_t vmar_allocate(struct vm_vmar *parent, uint32_t options, size_t offset, size_t size, struct vm_vmar **out);
+/* The core of the calls; rights of the handle have been checked, those of the VMAR not. Errors as in
+   zircon/syscalls.h from BAD_STATE on; the search itself answers NO_RESOURCES. *out is referenced. `out`
+   null: everything is checked and reserved, nothing done. */
+zx_status_t vmar_allocate(struct vm_vmar *parent, uint32_t options, size_t offset, size_t size,
+                          struct vm_vmar **out);
 /* `may`: CAN_MAP_* bits that protect may later give. `out` null: as above. */
-zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo, uint64_t vmo_offset,
-                     size_t len, uint32_t may, zx_vaddr_t *out);
+zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo,
+                     uint64_t vmo_offset, size_t len, uint32_t may, zx_vaddr_t *out);
 zx_status_t vmar_unmap(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool op_children);
-zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uint32_t perms, bool op_children);
+zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uint32_t perms,
+                         bool op_children);
 zx_status_t vmar_destroy(struct vm_vmar *vmar);
 void vmar_destroy_tree_locked(struct vm_vmar *vmar); /* roots too; the aspace's lock is held */
+/* The mappings of [va, end), which is within `at`, in ascending order, across child VMARs, without recursion.
+   The aspace's lock is held. */
+struct mapping_walk {
+    struct vm_vmar *at; /* the VMAR whose children are being visited */
+    zx_vaddr_t va, end;
+};
+/* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a
+   gap. Each VMAR is entered and left once. */
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
+                              zx_vaddr_t *end);
+/* Whether [base, base + size) is within the region. */
+static inline bool region_holds(const struct vm_region *region, zx_vaddr_t base, size_t size)
+{
+    return base >= region->base && base - region->base <= region->size &&
+           size <= region->size - (base - region->base);
+}
 static inline struct vm_vmar *vmar_of(struct vm_region *region)
 {
     return container_of(region, struct vm_vmar, region);
@@ -272,17 +301,31 @@ static inline struct vm_mapping *mapping_of(struct vm_region *region)
     return container_of(region, struct vm_mapping, region);
 }
 
+/* vmar_op.c */
+/* An operation of zx_vmar_op_range, which is known, on page-aligned [base, base + size). Errors as there from
+   OUT_OF_RANGE on. */
+zx_status_t vmar_op_range(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, size_t size, bool op_children);
+/* Gives every page of [base, end) memory, up to the first gap and but for what lies past the ends of VMOs;
+   all or none. NO_MEMORY. */
+zx_status_t mappings_commit_locked(struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_t end);
+
 /* mapping.c; the aspace's lock is held in all */
-zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out); /* not in any tree; takes a reference to vmo */
-void mapping_abandon(struct vm_mapping *mapping);                        /* of one never inserted */
-void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve, zx_vaddr_t base,
-                    size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may);
+/* not in any tree; takes a reference to vmo */
+zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out);
+void mapping_abandon(struct vm_mapping *mapping); /* of one never inserted */
+void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve,
+                    zx_vaddr_t base, size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may);
 void mapping_destroy(struct vm_mapping *mapping); /* out of its parent's tree, translations gone, freed */
-void mapping_detach(struct vm_mapping *mapping);  /* what is left to do when tree and translations are dealt with */
-void mapping_map_present(struct vm_mapping *mapping); /* MAP_RANGE: enters the pages that the VMO has; best effort */
+/* what is left to do when tree and translations are dealt with */
+void mapping_detach(struct vm_mapping *mapping);
+/* MAP_RANGE: enters the pages that the VMO has; best effort */
+/* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
+   there; best effort. */
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
-/* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how many. */
+/* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how
+   many. */
 size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
                                  zx_paddr_t *paddrs);
 
@@ -291,7 +334,8 @@ struct mapping_cut {
     struct vm_mapping *tail;                /* for what lies behind a hole in the middle */
     struct region_reserve tail_protections; /* and its protection ranges */
 };
-zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size);
+zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base,
+                                size_t size);
 void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base, size_t size,
                         struct region_reserve *reserve);
 void mapping_cut_release(struct mapping_cut *cut);
@@ -300,14 +344,18 @@ void mapping_cut_release(struct mapping_cut *cut);
 uint32_t protection_at(const struct vm_mapping *mapping, zx_vaddr_t va);
 /* The largest part around va with one permission. */
 uint32_t protection_range(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t *base, zx_vaddr_t *end);
-zx_status_t protection_reserve(struct region_reserve *reserve, const struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
-void protection_set(struct vm_mapping *mapping, struct region_reserve *reserve, zx_vaddr_t base, zx_vaddr_t end, uint32_t perms);
+zx_status_t protection_reserve(struct region_reserve *reserve, const struct vm_mapping *mapping,
+                               zx_vaddr_t base, zx_vaddr_t end);
+void protection_set(struct vm_mapping *mapping, struct region_reserve *reserve, zx_vaddr_t base,
+                    zx_vaddr_t end, uint32_t perms);
 /* Forgets what lies outside [new_base, new_end), a part of the present extent. Cannot fail. */
 void protection_truncate(struct vm_mapping *mapping, zx_vaddr_t new_base, zx_vaddr_t new_end);
 /* What moving the permissions at and above `at` to another mapping takes. */
-zx_status_t protection_split_reserve(struct region_reserve *tail_reserve, const struct vm_mapping *mapping, zx_vaddr_t at);
+zx_status_t protection_split_reserve(struct region_reserve *tail_reserve, const struct vm_mapping *mapping,
+                                     zx_vaddr_t at);
 /* Moves them to `tail`, which has none yet; `at` is inside the mapping, not at its edge. */
-void protection_split(struct vm_mapping *mapping, struct vm_mapping *tail, zx_vaddr_t at, struct region_reserve *tail_reserve);
+void protection_split(struct vm_mapping *mapping, struct vm_mapping *tail, zx_vaddr_t at,
+                      struct region_reserve *tail_reserve);
 /* The ranges tile the mapping, neighbours differ, the tree is sound. False, with a report, when not. */
 bool protection_check(const struct vm_mapping *mapping, struct vm_sink *report);
 
@@ -317,15 +365,25 @@ void vmo_free(struct vm_vmo *vmo); /* last reference */
 uint64_t vmo_size(struct vm_vmo *vmo);
 zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size);
 zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+/* Committing parts of several VMOs, all or none: prepare each part, then finish or release them all; `ready`
+   begins as an empty list. Pages and their places are then at hand, and finishing fails (NO_MEMORY) only
+   where another thread took such a place away meanwhile. The VMOs must not go away in between. prepare: the
+   part is cut at the VMO's end. NO_MEMORY: what is on the list stays there, for the caller to release. */
+zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t size, struct list_node *ready);
+zx_status_t vmo_commit_finish(struct list_node *ready);
+void vmo_commit_release(struct list_node *ready);
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
-/* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the radix tree). */
+/* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the
+   radix tree). */
 struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);
-/* Makes the absent page at offset, zeroed. NO_MEMORY. Once nothing can fail any more, vmo_page_made_locked is due. */
+/* Makes the absent page at offset, zeroed. NO_MEMORY. Once nothing can fail any more, vmo_page_made_locked is
+   due. */
 zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out);
-/* Removes the translations of the zero page that stood for the page at offset, but for those in `except` (may be null). */
+/* Removes the translations of the zero page that stood for the page at offset, but for those in `except` (may
+   be null). */
 void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, const struct vm_mapping *except);
 /* Takes the page at offset, if there is one, out and frees it. Its translations are gone already. */
 void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset);

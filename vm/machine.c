@@ -2,17 +2,19 @@
 /*
  * machine.c: one instance of the core, from the memory it is given to the proof that it gave all of it back.
  *
- * Concept. All state hangs off struct vm_machine, which lies in wired pages of the first arena, behind the page structures: no heap and no
- * static storage is needed to start one. One machine is selected at a time (`vm_machine`); a booted kernel has its own and
- * starts another for each trace that it replays.
+ * Concept. All state hangs off struct vm_machine, which lies in wired pages of the first arena, behind the
+ * page structures: no heap and no static storage is needed to start one. One machine is selected at a time
+ * (`vm_machine`); a booted kernel has its own and starts another for each trace that it replays.
  *
- * Start. Physical memory first, then the caches, then the two things that stay for the machine's life: the zero page, and the kernel's address
- * space, whose storage is part of the machine.
+ * Start. Physical memory first, then the caches, then the two things that stay for the machine's life: the
+ * zero page, and the kernel's address space, whose storage is part of the machine.
  *
- * Stop. Processes are killed, spaces destroyed, and what belongs to the machine itself goes last. Then nothing may be left: no object, no
- * handle, no space, no page but wired and free ones. What is left was leaked by someone, and the report names it.
+ * Stop. Processes are killed, spaces destroyed, and what belongs to the machine itself goes last. Then
+ * nothing may be left: no object, no handle, no space, no page but wired and free ones. What is left was
+ * leaked by someone, and the report names it.
  *
- * Locking. Start, stop and select are for one thread alone. Statistics take each lock in turn: the sums are exact when the machine is quiet.
+ * Locking. Start, stop and select are for one thread alone. Statistics take each lock in turn: the sums are
+ * exact when the machine is quiet.
  *
  * Cost. Start: the page structures. Stop: what is there. Statistics: spaces and regions.
  */

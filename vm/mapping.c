@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapping.c: mappings, the leaves of an address space: where a part of a VMO stands in it, with which permissions.
+ * mapping.c: mappings, the leaves of an address space: where a part of a VMO stands in it, with which
+ * permissions.
  *
- * Concept. A mapping is a promise, not a translation: the fault path enters pages when they are touched, and anything that takes a page,
- * a part of the mapping or a permission away removes the translations concerned first.
+ * Concept. A mapping is a promise, not a translation: the fault path enters pages when they are touched, and
+ * anything that takes a page, a part of the mapping or a permission away removes the translations concerned
+ * first.
  *
- * Structure. A mapping is in its parent VMAR's tree, keyed by base, and in its VMO's tree, by the part
- * of the VMO that it shows (mapping_tree.c). It holds a reference to the VMO.
+ * Structure. A mapping is in its parent VMAR's tree, keyed by base, and in its VMO's tree, by the part of the
+ * VMO that it shows (mapping_tree.c). It holds a reference to the VMO.
  *
- * Invariants. base, size, vmo_offset and the place in the VMO's tree change only under both locks, the aspace's and the VMO's, so
- * that either suffices for reading: the fault path comes from the aspace, shrinking and decommitting come from the VMO.
+ * Invariants. base, size, vmo_offset and the place in the VMO's tree change only under both locks, the
+ * aspace's and the VMO's, so that either suffices for reading: the fault path comes from the aspace,
+ * shrinking and decommitting come from the VMO.
  *
- * Cutting. Unmapping a part, and overwriting a part, are one operation: a cut. What it may need (a second mapping for what lies behind a hole, nodes
- * for its protection ranges) is made by mapping_cut_prepare; mapping_cut_commit cannot fail.
+ * Cutting. Unmapping a part, and overwriting a part, are one operation: a cut. What it may need (a second
+ * mapping for what lies behind a hole, nodes for its protection ranges) is made by mapping_cut_prepare;
+ * mapping_cut_commit cannot fail.
  *
- * Cost. Creating, cutting and destroying are logarithmic in the number of siblings, beside the page tables that are there.
+ * Cost. Creating, cutting and destroying are logarithmic in the number of siblings, beside the page tables
+ * that are there.
  */
 #include "internal.h"
 
@@ -191,24 +196,25 @@ size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va
     return count;
 }
 
-void mapping_map_present(struct vm_mapping *mapping)
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
 {
     enum { BATCH = 32 };
     zx_paddr_t paddrs[BATCH];
     struct vm_region *region = &mapping->region;
     struct vm_vmo *vmo = mapping->vmo;
-    zx_vaddr_t va = region->base, mapping_end = region->base + region->size;
     port_mutex_lock(&vmo->lock);
     for (;;) {
         uint64_t index;
         uint64_t offset = mapping->vmo_offset + (va - region->base);
-        if (va >= mapping_end || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
+        if (va >= limit || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
             break;
-        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= region->size)
+        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= limit - region->base)
             break;
         va = region->base + ((index << PAGE_SHIFT) - mapping->vmo_offset);
         zx_vaddr_t base, end;
         uint32_t perms = protection_range(mapping, va, &base, &end);
+        if (end > limit)
+            end = limit;
         if ((perms & ARCH_MMU_READ) == 0) {
             va = end;
             continue;

@@ -2,15 +2,18 @@
 /*
  * mapping_tree.c: the mappings of one VMO, found by the part of the VMO that they show.
  *
- * Concept. Shrinking and decommitting must remove translations from every mapping that shows the pages concerned, and from no more than those: a VMO may have
- * a million mappings of which one shows a given page. Putting a page in must remove the zero page only where it may stand.
+ * Concept. Shrinking and decommitting must remove translations from every mapping that shows the pages
+ * concerned, and from no more than those: a VMO may have a million mappings of which one shows a given page.
+ * Putting a page in must remove the zero page only where it may stand.
  *
- * Structure. An interval tree: an AVL tree threaded through the mappings, ordered by vmo_offset (equal ones in any order), each node carrying the
- * highest end of its subtree (`reach`), and the same over those mappings only that may show the zero page (`zero_reach`). A search skips every subtree that does
- * not reach far enough, and stops where parts begin too high.
+ * Structure. An interval tree: an AVL tree threaded through the mappings, ordered by vmo_offset (equal ones
+ * in any order), each node carrying the highest end of its subtree (`reach`), and the same over those
+ * mappings only that may show the zero page (`zero_reach`). A search skips every subtree that does not reach
+ * far enough, and stops where parts begin too high.
  *
- * Invariants (mapping_tree_check). Order; heights of siblings differ by one at the most; reach, zero_reach and height equal a recount; parents and
- * children agree. `zero` is never cleared while the mapping lives: it says "may".
+ * Invariants (mapping_tree_check). Order; heights of siblings differ by one at the most; reach, zero_reach
+ * and height equal a recount; parents and children agree. `zero` is never cleared while the mapping lives: it
+ * says "may".
  *
  * Cost. Insert, remove: O(log n). Searching: O(log n) for each mapping found.
  */
@@ -222,7 +225,8 @@ static bool check_node(const struct vm_mapping *mapping, const struct vm_mapping
            mapping->link.zero_reach == subtree_reach(mapping, true);
 }
 
-/* Recursion is bounded by the height, which is logarithmic. `last`: the offset of the mapping before, in order. */
+/* Recursion is bounded by the height, which is logarithmic. `last`: the offset of the mapping before, in
+   order. */
 static bool check_subtree(const struct vm_mapping *mapping, const struct vm_mapping *parent, uint64_t *last,
                           struct vm_sink *report)
 {

@@ -2,17 +2,18 @@
 /*
  * object.c: what is common to all that handles lead to.
  *
- * Concept. An object (VMO, VMAR, process) begins with a struct vm_object: its number (koid), its type, its references, and how
- * many handles lead to it. It lives until its last reference is given up.
+ * Concept. An object (VMO, VMAR, process) begins with a struct vm_object: its number (koid), its type, its
+ * references, and how many handles lead to it. It lives until its last reference is given up.
  *
- * References. A handle holds one. Beside handles: each mapping holds one to its VMO; a VMAR's place in the tree (or as root of its
- * space) holds one to it; a process that is alive holds one to itself. Whoever works with an object outside of a lock
- * that keeps one of these alive holds its own.
+ * References. A handle holds one. Beside handles: each mapping holds one to its VMO; a VMAR's place in the
+ * tree (or as root of its space) holds one to it; a process that is alive holds one to itself. Whoever works
+ * with an object outside of a lock that keeps one of these alive holds its own.
  *
- * Locking. References are atomic. The list of all objects is under machine->lock, which is taken here and held for a moment, so acquiring and
- * releasing are fine under any lock ordered before it. But the last release of a process frees its address space; processes are
- * therefore released without any lock. Giving up a VMO or VMAR takes only the machine's lock, caches and pages, and is done under
- * the lock of the space by those who tear down trees.
+ * Locking. References are atomic. The list of all objects is under machine->lock, which is taken here and
+ * held for a moment, so acquiring and releasing are fine under any lock ordered before it. But the last
+ * release of a process frees its address space; processes are therefore released without any lock. Giving up
+ * a VMO or VMAR takes only the machine's lock, caches and pages, and is done under the lock of the space by
+ * those who tear down trees.
  *
  * Cost. O(1), beside what the object itself holds.
  */

@@ -224,7 +224,8 @@ void page_list_unreserve(struct page_list *list, uint64_t index)
 {
     struct page_list_node *leaf = leaf_of(list, index);
 
-    VM_ASSERT(leaf != NULL);
+    if (leaf == NULL)
+        return;
     leaf->reserved &= ~bit_of(slot_at(index, 0));
     if (node_is_empty(leaf))
         path_prune(list, index);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page_list.h: a sparse array of pointers by 52-bit index: the pages of a VMO by page number, handles by slot. A radix tree of 64
- * slots a node whose height grows with the highest index in use; empty nodes are freed. The owner locks.
+ * page_list.h: a sparse array of pointers by 52-bit index: the pages of a VMO by page number, handles by
+ * slot. A radix tree of 64 slots a node whose height grows with the highest index in use; empty nodes are
+ * freed. The owner locks.
  */
 #ifndef VM_PAGE_LIST_H_
 #define VM_PAGE_LIST_H_
@@ -24,9 +25,10 @@ void page_list_init(struct page_list *list);
 /* The item at index, null when none. O(height). */
 void *page_list_get(const struct page_list *list, uint64_t index);
 
-/* Makes sure that page_list_set at this index cannot fail (an unused slot is kept until set or released). NO_MEMORY: nothing changed. */
+/* Makes sure that page_list_set at this index cannot fail (an unused slot is kept until set or released).
+   NO_MEMORY: nothing changed. */
 zx_status_t page_list_reserve(struct page_list *list, uint64_t index);
-/* Gives up a reserved slot that was not set: frees what reserving made. */
+/* Gives up a reserved slot that was not set: frees what reserving made. Harmless where nothing is reserved. */
 void page_list_unreserve(struct page_list *list, uint64_t index);
 
 /* Puts a non-null item in a reserved or occupied slot; returns what was there. Cannot fail. */

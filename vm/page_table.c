@@ -280,8 +280,8 @@ static zx_vaddr_t range_last(const struct page_table *table, zx_vaddr_t va, size
     return va + (size - 1);
 }
 
-/* va's entry is zero: the last address before the next that is not, at most `last`. Most of most tables is empty, so this
-   looks at eight at a time. */
+/* va's entry is zero: the last address before the next that is not, at most `last`. Most of most tables is
+   empty, so this looks at eight at a time. */
 static zx_vaddr_t skip_empty(const uint64_t *entries, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
 {
     unsigned first = entry_index(va, level), limit = entry_index(last, level), index = first + 1;

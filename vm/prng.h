@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* prng.h: ChaCha20 (RFC 8439) as a stream of random numbers, seeded once and drawn in blocks. The owner locks. */
+/* prng.h: ChaCha20 (RFC 8439) as a stream of random numbers, seeded once and drawn in blocks. The owner
+   locks. */
 #ifndef VM_PRNG_H_
 #define VM_PRNG_H_
 

@@ -2,20 +2,20 @@
 /*
  * process.c: processes: an address space and the handles to use it with.
  *
- * Concept. A process is what handles belong to. It is born with an address space and two handles of its own: one to itself, one to its
- * root VMAR. There are no threads in the core: a host that runs a program in a process keeps the process by a reference and says who is running
- * (port_current_process).
+ * Concept. A process is what handles belong to. It is born with an address space and two handles of its own:
+ * one to itself, one to its root VMAR. There are no threads in the core: a host that runs a program in a
+ * process keeps the process by a reference and says who is running (port_current_process).
  *
- * Life and death. A process lives while another process holds a handle to it or, where the host made it, until the host kills it. While it
- * lives it holds a reference to itself; so its memory outlives its death, never the other way round. To die is: marked dead, under the handle
- * lock, then its space destroyed, its handles closed, its reference to itself given up. Handles to a dead process stay
- * valid.
+ * Life and death. A process lives while another process holds a handle to it or, where the host made it,
+ * until the host kills it. While it lives it holds a reference to itself; so its memory outlives its death,
+ * never the other way round. To die is: marked dead, under the handle lock, then its space destroyed, its
+ * handles closed, its reference to itself given up. Handles to a dead process stay valid.
  *
- * Closing the handles of one may end others. They queue up on a list, and one loop ends them in turn: no recursion, whatever holds on to
- * whatever.
+ * Closing the handles of one may end others. They queue up on a list, and one loop ends them in turn: no
+ * recursion, whatever holds on to whatever.
  *
- * Invariants. The last reference goes after death. A dead process holds no handle (one that is being made when it dies is
- * closed as it is published) and its space has no region.
+ * Invariants. The last reference goes after death. A dead process holds no handle (one that is being made
+ * when it dies is closed as it is published) and its space has no region.
  *
  * Locking. Name and `dead` are under the handle lock. Nothing else changes between birth and death.
  *

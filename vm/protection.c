@@ -2,19 +2,21 @@
 /*
  * protection.c: the permissions of the parts of one mapping.
  *
- * Concept. Most mappings have one permission throughout, and pay for nothing more: it is mapping->perms, and `protections` is an empty
- * tree. Once a part differs, the region tree holds the whole mapping cut into ranges, the value of each its permission, and
- * mapping->perms means nothing.
+ * Concept. Most mappings have one permission throughout, and pay for nothing more: it is mapping->perms, and
+ * `protections` is an empty tree. Once a part differs, the region tree holds the whole mapping cut into
+ * ranges, the value of each its permission, and mapping->perms means nothing.
  *
- * Invariants (protection_check). A tree that is not empty tiles the mapping: its span is the mapping's, and it has no gap. Its ranges are
- * maximal: neighbours differ. So it has at least two.
+ * Invariants (protection_check). A tree that is not empty tiles the mapping: its span is the mapping's, and
+ * it has no gap. Its ranges are maximal: neighbours differ. So it has at least two.
  *
- * Setting a part first widens it over equal neighbours, which makes it end at edges of ranges or inside ranges of another
- * permission. What lies wholly within goes, but one range that is kept and stretched; what reaches out is cut back. New
- * ranges are needed only where nothing lies wholly within: the part itself, and a second one where it is a hole in a single range. Both
- * go behind the last range that begins below the part, which is what a reservation for one place covers.
+ * Setting a part first widens it over equal neighbours, which makes it end at edges of ranges or inside
+ * ranges of another permission. What lies wholly within goes, but one range that is kept and stretched; what
+ * reaches out is cut back. New ranges are needed only where nothing lies wholly within: the part itself, and
+ * a second one where it is a hole in a single range. Both go behind the last range that begins below the
+ * part, which is what a reservation for one place covers.
  *
- * Locking: the aspace's lock to read; the VMO's as well to change. Cost: O(log ranges) a range that is touched.
+ * Locking: the aspace's lock to read; the VMO's as well to change. Cost: O(log ranges) a range that is
+ * touched.
  */
 #include "internal.h"
 

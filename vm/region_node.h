@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * region_node.h: how a region tree lies in memory; shared by region_tree.c (shape) and region_place.c (search for a place) and by
- * nobody else. Theory of operation in region_tree.c.
+ * region_node.h: how a region tree lies in memory; shared by region_tree.c (shape) and region_place.c (search
+ * for a place) and by nobody else. Theory of operation in region_tree.c.
  */
 #ifndef VM_REGION_NODE_H_
 #define VM_REGION_NODE_H_
@@ -12,11 +12,13 @@
 
 #include "region_tree.h"
 
-/* A leaf of 15 slots is six cache lines, and 16 bases make its search four steps without a branch to mispredict. */
+/* A leaf of 15 slots is six cache lines, and 16 bases make its search four steps without a branch to
+   mispredict. */
 #define REGION_LEAF_SLOTS  15
 #define REGION_INNER_SLOTS 16
 
-/* Nodes hold at least four slots, so that 16 levels are 2^32 ranges at the very least: more than 64-bit machines have memory for. */
+/* Nodes hold at least four slots, so that 16 levels are 2^32 ranges at the very least: more than 64-bit
+   machines have memory for. */
 #define REGION_HEIGHT_MAX 16
 
 /* What is known of the gaps below one child. */

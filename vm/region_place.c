@@ -1,59 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * region_place.c: the search for a free place in a region tree (region_tree.c): the lowest one, or one at random.
+ * region_place.c: the search for a free place in a region tree (region_tree.c): the lowest one, or one at
+ * random.
  *
  * Concept
  *
- * A request asks for `size` bytes at a multiple of the alignment A = 2^a that end at or below a limit. An address p is a place
- * when p is a multiple of A, [p, p + size) lies in one gap, and p + size <= limit. A gap [lo, hi) holds its places at every A bytes
- * from lo rounded up to hi - size, so that their number is a shift and a subtraction.
+ * A request asks for `size` bytes at a multiple of the alignment A = 2^a that end at or below a limit. An
+ * address p is a place when p is a multiple of A, [p, p + size) lies in one gap, and p + size <= limit. A gap
+ * [lo, hi) holds its places at every A bytes from lo rounded up to hi - size, so that their number is a shift
+ * and a subtraction.
  *
- * The lowest place is the first that a walk from left to right meets. Subtrees are passed over whose largest gap is below `size` or
- * whose best alignment is below a. For page alignment every gap that is large enough has a place, so one descent finds it;
- * for larger ones a subtree may promise in vain (one gap is large, another aligned) and the walk goes on behind it.
+ * The lowest place is the first that a walk from left to right meets. Subtrees are passed over whose largest
+ * gap is below `size` or whose best alignment is below a. For page alignment every gap that is large enough
+ * has a place, so one descent finds it; for larger ones a subtree may promise in vain (one gap is large,
+ * another aligned) and the walk goes on behind it.
  *
  * Choosing at random
  *
- * The window is the lowest W = 2^entropy * A bytes of free space. Let C be the address behind its last byte: a descent by the free
- * bytes of the summaries. The candidates are the places below L = min(C, limit - size + 1); each shall be equally likely. How many
- * there are below a subtree is not in the summaries (it depends on size and A), but an upper bound is:
+ * The window is the lowest W = 2^entropy * A bytes of free space. Let C be the address behind its last byte:
+ * a descent by the free bytes of the summaries. The candidates are the places below L = min(C, limit - size +
+ * 1); each shall be equally likely. How many there are below a subtree is not in the summaries (it depends on
+ * size and A), but an upper bound is:
  *
  *     U = min(E, F, G), or 0 where the largest gap m is below size or the best alignment below a
  *     E = number of multiples of A among the addresses of the subtree, from its first base to that of the next
  *     F = floor(free / A), plus the number of gaps where size < A
  *     G = gaps * (floor((m - size) / A) + 1)
  *
- * E bounds the number of places because they are multiples of A; it is there for many gaps smaller than A, and left out where
- * size >= A, as F is then hardly ever more. A gap of g >= size bytes has at most floor((g - size) / A) + 1 places. As g <= m, G bounds their sum. With size >= A that number is
- * at most floor(g / A), with size < A at most floor(g / A) + 1, and a sum of floors is at most the floor of the sum: so F bounds it.
+ * E bounds the number of places because they are multiples of A; it is there for many gaps smaller than A,
+ * and left out where size >= A, as F is then hardly ever more. A gap of g >= size bytes has at most floor((g
+ * - size) / A) + 1 places. As g <= m, G bounds their sum. With size >= A that number is at most floor(g / A),
+ * with size < A at most floor(g / A) + 1, and a sum of floors is at most the floor of the sum: so F bounds
+ * it.
  *
- * Lemma: U of a node is at least the sum of its children's U (for a leaf: of its gaps' numbers of places). A child with U = 0 adds
- * nothing. For the others E of the parent is at least the sum of their E (their addresses are disjoint), F of the parent is at least the sum of their F (floors again), G of the parent at least the sum of
- * their G (m and the number of gaps only grow), the minimum of the sums at least the sum of the minima; and the parent's U is not 0 by
- * rule, since its largest gap and best alignment are at least those of any child.
+ * Lemma: U of a node is at least the sum of its children's U (for a leaf: of its gaps' numbers of places). A
+ * child with U = 0 adds nothing. For the others E of the parent is at least the sum of their E (their
+ * addresses are disjoint), F of the parent is at least the sum of their F (floors again), G of the parent at
+ * least the sum of their G (m and the number of gaps only grow), the minimum of the sums at least the sum of
+ * the minima; and the parent's U is not 0 by rule, since its largest gap and best alignment are at least
+ * those of any child.
  *
- * The frontier is what lies below L: the path to the leaf that owns L - 1 cuts the tree; left of it, at each level, lie whole
- * subtrees, at most 15 a level; in the leaf, whole gaps; at the end at most one gap that L cuts, counted exactly. Every gap of
- * the first two kinds ends at or below L, so all its places are candidates. Let T be the sum of U over the subtrees and of the exact
- * numbers of the rest.
+ * The frontier is what lies below L: the path to the leaf that owns L - 1 cuts the tree; left of it, at each
+ * level, lie whole subtrees, at most 15 a level; in the leaf, whole gaps; at the end at most one gap that L
+ * cuts, counted exactly. Every gap of the first two kinds ends at or below L, so all its places are
+ * candidates. Let T be the sum of U over the subtrees and of the exact numbers of the rest.
  *
- * One draw r, uniform in [0, T), selects: it is used up from left to right against these numbers; inside a subtree the remainder,
- * which is below its U, is used up against its children's U, and so on down to a gap, where it is the number of the place. Where a
- * node's children are used up first (possible, by the lemma, just when they sum to less than U), the draw is rejected.
+ * One draw r, uniform in [0, T), selects: it is used up from left to right against these numbers; inside a
+ * subtree the remainder, which is below its U, is used up against its children's U, and so on down to a gap,
+ * where it is the number of the place. Where a node's children are used up first (possible, by the lemma,
+ * just when they sum to less than U), the draw is rejected.
  *
- * Uniformity: the walk maps [0, T) to candidates and "rejected". By the lemma the interval of a node includes those of its children
- * one after another, hence those of all places below it, disjoint and each of length one. So each candidate is hit by exactly one
- * of T equally likely draws. Under the condition of not being rejected every candidate has the same probability; draws are
- * independent, so the first that is not rejected is uniform. Counting exactly and drawing below the count is uniform at once.
- * Whether to go on drawing or to count is decided by the number of rejections and the shape of the tree, never by a candidate; so
- * the mixture is uniform as well.
+ * Uniformity: the walk maps [0, T) to candidates and "rejected". By the lemma the interval of a node includes
+ * those of its children one after another, hence those of all places below it, disjoint and each of length
+ * one. So each candidate is hit by exactly one of T equally likely draws. Under the condition of not being
+ * rejected every candidate has the same probability; draws are independent, so the first that is not rejected
+ * is uniform. Counting exactly and drawing below the count is uniform at once. Whether to go on drawing or to
+ * count is decided by the number of rejections and the shape of the tree, never by a candidate; so the
+ * mixture is uniform as well.
  *
  * Cost
  *
- * A draw costs O(log n) and succeeds with probability (candidates / T): about one half and better for gaps of similar size. Rejections come
- * in rounds of 8, 16, 32, …; after each an exact count is tried that visits only subtrees with U > 0 and gives up after as many nodes
- * as the round has visited. So the whole is within a constant factor of the cheaper of the two, and never more than O(n).
- * No draw is made where T = 0 or entropy is 0.
+ * A draw costs O(log n) and succeeds with probability (candidates / T): about one half and better for gaps of
+ * similar size. Rejections come in rounds of 8, 16, 32, …; after each an exact count is tried that visits
+ * only subtrees with U > 0 and gives up after as many nodes as the round has visited. So the whole is within
+ * a constant factor of the cheaper of the two, and never more than O(n). No draw is made where T = 0 or
+ * entropy is 0.
  *
  * Locking: the owner's. Recursion is bounded by the height.
  */
@@ -270,7 +281,8 @@ static void frontier_find(struct frontier *frontier, const struct search *search
     frontier->total += sum + frontier->edge;
 }
 
-/* The place that the draw r selects below the frontier's node at this level, left of the path. False: rejected. */
+/* The place that the draw r selects below the frontier's node at this level, left of the path. False:
+   rejected. */
 static bool select_below(const struct frontier *frontier, uint32_t level, uint64_t r, zx_vaddr_t *out)
 {
     const struct search *search = frontier->search;

@@ -1,68 +1,75 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * region_tree.c: disjoint ranges of addresses inside one span. Here: the shape of the tree, insertion, removal, lookup. The
- * search for a free place is in region_place.c, the layout of nodes in region_node.h.
+ * region_tree.c: disjoint ranges of addresses inside one span. Here: the shape of the tree, insertion,
+ * removal, lookup. The search for a free place is in region_place.c, the layout of nodes in region_node.h.
  *
  * Concept
  *
- * The span [base, end) is seen as an alternation of ranges and gaps. A slot is a range together with the gap that follows it,
- * so that slots tile the span without a break:
+ * The span [base, end) is seen as an alternation of ranges and gaps. A slot is a range together with the gap
+ * that follows it, so that slots tile the span without a break:
  *
  *       base    end      base  end      base end
  *        |///////|........|/////|........|////|..........|
  *        <---- slot 0 ---> <-- slot 1 --> <---- slot 2 -->
  *
- * What precedes the first range would belong to no slot; therefore the lowest slot of a tree that is not empty is a sentinel, the
- * empty range [base, base) whose gap is the leading one. It counts in nodes but not in tree->count, and no lookup returns it.
+ * What precedes the first range would belong to no slot; therefore the lowest slot of a tree that is not
+ * empty is a sentinel, the empty range [base, base) whose gap is the leading one. It counts in nodes but not
+ * in tree->count, and no lookup returns it.
  *
  * Structure
  *
- * A B+-tree whose nodes are a handful of cache lines. Leaves hold up to 15 slots in three parallel arrays: bases, ends, values. A
- * gap is never stored: it is base[i + 1] - end[i], and base[count], one past the last slot, is where the leaf's last gap ends
- * (the base of the next leaf's first slot, or the span's end). Inner nodes hold up to 16 children: keys, pointers, and for
- * each child a summary of the gaps below it: free bytes, size of the largest gap, number of gaps that are not empty, and the best
- * alignment. Leaves are linked upwards for iteration. There are no parent pointers: an operation that changes something notes
- * its path, an array on the stack.
+ * A B+-tree whose nodes are a handful of cache lines. Leaves hold up to 15 slots in three parallel arrays:
+ * bases, ends, values. A gap is never stored: it is base[i + 1] - end[i], and base[count], one past the last
+ * slot, is where the leaf's last gap ends (the base of the next leaf's first slot, or the span's end). Inner
+ * nodes hold up to 16 children: keys, pointers, and for each child a summary of the gaps below it: free
+ * bytes, size of the largest gap, number of gaps that are not empty, and the best alignment. Leaves are
+ * linked upwards for iteration. There are no parent pointers: an operation that changes something notes its
+ * path, an array on the stack.
  *
- * The best alignment of a gap [lo, hi) is the largest k such that it holds a multiple of 2^k. A multiple of 2^k lies in it exactly
- * when lo - 1 and hi - 1 differ once divided by 2^k, rounding down; so k is the highest bit in which lo - 1 and hi - 1 differ. Of a
- * set of gaps it is the highest bit of the union of those differences. (For lo = 0 the subtraction wraps to all ones, and the
- * answer is bit 63, which is right as long as hi - 1 is below 2^63; spans that begin at 0 end below that.)
+ * The best alignment of a gap [lo, hi) is the largest k such that it holds a multiple of 2^k. A multiple of
+ * 2^k lies in it exactly when lo - 1 and hi - 1 differ once divided by 2^k, rounding down; so k is the
+ * highest bit in which lo - 1 and hi - 1 differ. Of a set of gaps it is the highest bit of the union of those
+ * differences. (For lo = 0 the subtraction wraps to all ones, and the answer is bit 63, which is right as
+ * long as hi - 1 is below 2^63; spans that begin at 0 end below that.)
  *
- * Searching a node is four compare-and-adds over 16 sorted keys, unused ones being all ones. An address is less than all ones
- * because spans end at or below 2^64 - 4096, which also makes every exclusive end representable.
+ * Searching a node is four compare-and-adds over 16 sorted keys, unused ones being all ones. An address is
+ * less than all ones because spans end at or below 2^64 - 4096, which also makes every exclusive end
+ * representable.
  *
  * Invariants
  *
  *   I1  base[0] <= end[0] <= base[1] <= … <= base[count] in every leaf; only the sentinel is empty.
- *   I2  base[count] of a leaf is base[0] of the next, and tree->end in the last. The leaves' links visit all in order.
- *   I3  key[i], i > 0, is base[0] of the lowest leaf below child i: exact, not merely a separator, so that an address in a gap leads
- *       to the slot that owns the gap.
+ *   I2  base[count] of a leaf is base[0] of the next, and tree->end in the last. The leaves' links visit all in
+ *       order.
+ *   I3  key[i], i > 0, is base[0] of the lowest leaf below child i: exact, not merely a separator, so that an
+ *       address in a gap leads to the slot that owns the gap.
  *   I4  summary[i] is what a recount of the gaps below child i gives. A root has no summary.
- *   I5  a leaf that is not the root has at least 4 slots, an inner node at least 4 children, the root at least 2. An empty tree has no
- *       node, and no tree but the empty one has no range.
+ *   I5  a leaf that is not the root has at least 4 slots, an inner node at least 4 children, the root at least
+ *       2. An empty tree has no node, and no tree but the empty one has no range.
  *
- * Insertion goes into one gap and therefore into the leaf that owns it: no other leaf changes, nor does any key. Full nodes on the
- * path are split first, which leaves the summaries above untouched because the set of gaps is the same. A split at either edge of a
- * node leaves most slots on the side that is not growing, so that ascending and descending fills pack well.
+ * Insertion goes into one gap and therefore into the leaf that owns it: no other leaf changes, nor does any
+ * key. Full nodes on the path are split first, which leaves the summaries above untouched because the set of
+ * gaps is the same. A split at either edge of a node leaves most slots on the side that is not growing, so
+ * that ascending and descending fills pack well.
  *
- * Removal of a slot gives its bytes to the gap of the slot before. When it is the first of its leaf, that is the leaf before: its
- * base[count] moves, and so does the one key between the two. An underfull node then merges with a sibling, or evens out with it.
- * Neither changes the set of gaps below the parent, so this too needs no summaries but the siblings' own.
+ * Removal of a slot gives its bytes to the gap of the slot before. When it is the first of its leaf, that is
+ * the leaf before: its base[count] moves, and so does the one key between the two. An underfull node then
+ * merges with a sibling, or evens out with it. Neither changes the set of gaps below the parent, so this too
+ * needs no summaries but the siblings' own.
  *
- * Summaries are carried upwards as a difference: free bytes and number of gaps add up; largest gap and best alignment are recounted
- * over one node only where the part that changed was the record holder and shrank.
+ * Summaries are carried upwards as a difference: free bytes and number of gaps add up; largest gap and best
+ * alignment are recounted over one node only where the part that changed was the record holder and shrank.
  *
  * Reservation
  *
- * Insertion takes nodes from a reserve. Merging stops at 12 slots, so removal never makes a node that three insertions
- * could overfill, and splitting always leaves the slot behind which is inserted in a node with as much room. So up to three
- * insertions directly behind one slot need one node for each level that lacks room at the time of reserving, whatever is removed
- * or resized above that slot in between, and a new root where all levels lack it. Where that slot is the sentinel the removals may
- * empty the tree: one leaf then.
+ * Insertion takes nodes from a reserve. Merging stops at 12 slots, so removal never makes a node that three
+ * insertions could overfill, and splitting always leaves the slot behind which is inserted in a node with as
+ * much room. So up to three insertions directly behind one slot need one node for each level that lacks room
+ * at the time of reserving, whatever is removed or resized above that slot in between, and a new root where
+ * all levels lack it. Where that slot is the sentinel the removals may empty the tree: one leaf then.
  *
- * Locking: the owner's. Cost: O(log n) for everything here but clear, check and bytes; a lookup touches about three cache lines a level,
- * and a million ranges are five or six levels. Recursion is bounded by the height.
+ * Locking: the owner's. Cost: O(log n) for everything here but clear, check and bytes; a lookup touches about
+ * three cache lines a level, and a million ranges are five or six levels. Recursion is bounded by the height.
  */
 #include "internal.h"
 #include "region_node.h"
@@ -75,7 +82,8 @@
 #define LEAF_EDGE      3 /* slots on the growing side when a leaf is split at its edge; insertion adds one */
 #define INNER_EDGE     4
 
-/* One array of pairs, not two arrays: gcc 12 at -O2 took the stores of a loop into two for stores to level 0 only. */
+/* One array of pairs, not two arrays: gcc 12 at -O2 took the stores of a loop into two for stores to level 0
+   only. */
 struct path {
     struct {
         struct region_node *node;
@@ -440,7 +448,8 @@ static unsigned split_point(unsigned at, unsigned capacity, unsigned edge)
     return at == capacity - 1 ? capacity - edge : capacity - capacity / 2;
 }
 
-/* Splits the full node of the path at this level, and full ones above it before; the path then leads to the same slot as before. */
+/* Splits the full node of the path at this level, and full ones above it before; the path then leads to the
+   same slot as before. */
 static void split(struct region_tree *tree, struct region_reserve *reserve, struct path *path, uint32_t level)
 {
     if (level + 1 == tree->height)

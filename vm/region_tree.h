@@ -2,8 +2,9 @@
 /*
  * region_tree.h: disjoint ranges of addresses inside one span, each with a value, and the gaps between them.
  *
- * It holds the children of a VMAR (value: the region) and the protection ranges of a mapping (value: permissions). Theory of
- * operation in region_tree.c. The owner locks. Insertion never fails: what it may need is reserved before.
+ * It holds the children of a VMAR (value: the region) and the protection ranges of a mapping (value:
+ * permissions). Theory of operation in region_tree.c. The owner locks. Insertion never fails: what it may
+ * need is reserved before.
  */
 #ifndef VM_REGION_TREE_H_
 #define VM_REGION_TREE_H_
@@ -18,7 +19,8 @@ struct region_node;
 struct region_spare;
 
 struct region_tree {
-    zx_vaddr_t base, end;     /* the span; end is exclusive, base < end <= 2^64 - 4096; end <= 2^63 where base is 0 */
+    /* the span; end is exclusive, base < end <= 2^64 - 4096; end <= 2^63 where base is 0 */
+    zx_vaddr_t base, end;
     struct region_node *root; /* null: empty */
     uint32_t height;          /* levels of nodes */
     uint64_t count;           /* ranges */
@@ -29,7 +31,8 @@ struct region_entry {
     void *value;
 };
 
-/* Nodes that an insertion may need, taken beforehand. All zero is an empty one. May be copied when the original is forgotten. */
+/* Nodes that an insertion may need, taken beforehand. All zero is an empty one. May be copied when the
+   original is forgotten. */
 struct region_reserve {
     struct region_spare *leaf_list, *inner_list;
     uint64_t leaves, inner;
@@ -41,23 +44,25 @@ void region_tree_init(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end)
 void region_tree_clear(struct region_tree *tree);
 
 /*
- * Takes what `insertions` may need at the most. Up to three: they go directly behind the last range whose base is below `at`, or
- * behind one another there, and whatever begins at or above `at` may be removed or resized in between; costs the full nodes on
- * the path. More than three: they go anywhere, and nothing is removed in between; costs height + 2 nodes each. Adds to what the
- * reserve holds; NO_MEMORY leaves it empty.
+ * Takes what `insertions` may need at the most. Up to three: they go directly behind the last range whose
+ * base is below `at`, or behind one another there, and whatever begins at or above `at` may be removed or
+ * resized in between; costs the full nodes on the path. More than three: they go anywhere, and nothing is
+ * removed in between; costs height + 2 nodes each. Adds to what the reserve holds; NO_MEMORY leaves it empty.
  */
 zx_status_t region_reserve(struct region_reserve *reserve, const struct region_tree *tree, zx_vaddr_t at,
                            unsigned insertions);
-/* As much as a tree that is empty when they begin needs for `insertions` in ascending order. O(insertions) memory. */
+/* As much as a tree that is empty when they begin needs for `insertions` in ascending order. O(insertions)
+   memory. */
 zx_status_t region_reserve_ascending(struct region_reserve *reserve, uint64_t insertions);
 /* Gives back what was not used. Harmless on an empty reserve (all zero). */
 void region_reserve_release(struct region_reserve *reserve);
 
 /* Adds [base, end), which must be a free part of the span (asserted). O(log n). */
-void region_tree_insert(struct region_tree *tree, struct region_reserve *reserve, zx_vaddr_t base, zx_vaddr_t end,
-                        void *value);
+void region_tree_insert(struct region_tree *tree, struct region_reserve *reserve, zx_vaddr_t base,
+                        zx_vaddr_t end, void *value);
 
-/* Removes the range that begins at base (asserted) and returns its value. Frees nodes, needs no memory. O(log n). */
+/* Removes the range that begins at base (asserted) and returns its value. Frees nodes, needs no memory. O(log
+   n). */
 void *region_tree_remove(struct region_tree *tree, zx_vaddr_t base);
 
 /* Gives the range that begins at base a new extent that does not cross its neighbours (asserted). O(log n). */
@@ -79,19 +84,20 @@ bool region_tree_find_before(const struct region_tree *tree, zx_vaddr_t va, stru
 /* Whether [base, end) is within the span and free. O(log n). */
 bool region_tree_is_free(const struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end);
 
-/* A place for `size` bytes that begins at a multiple of 1 << align_log2 and ends at or below `limit`. size > 0, page-aligned. */
+/* A place for `size` bytes that begins at a multiple of 1 << align_log2 and ends at or below `limit`. size >
+   0, page-aligned. */
 struct region_request {
     size_t size;
-    uint8_t align_log2;    /* at least ZX_PAGE_SHIFT */
-    zx_vaddr_t limit;      /* exclusive end; at most tree->end */
+    uint8_t align_log2; /* at least ZX_PAGE_SHIFT */
+    zx_vaddr_t limit;   /* exclusive end; at most tree->end */
 };
 
 /* The lowest such place. NO_RESOURCES where there is none. */
 zx_status_t region_tree_place_lowest(const struct region_tree *tree, const struct region_request *request,
                                      zx_vaddr_t *out);
 
-/* A place chosen uniformly among all that begin in the window: the lowest 2^entropy_bits << align_log2 bytes of free space. The lowest
-   place where the window holds none. NO_RESOURCES where there is none at all. */
+/* A place chosen uniformly among all that begin in the window: the lowest 2^entropy_bits << align_log2 bytes
+   of free space. The lowest place where the window holds none. NO_RESOURCES where there is none at all. */
 zx_status_t region_tree_place_random(const struct region_tree *tree, const struct region_request *request,
                                      uint8_t entropy_bits, struct prng *prng, zx_vaddr_t *out);
 
@@ -100,7 +106,8 @@ uint64_t region_tree_count_places(const struct region_tree *tree, const struct r
                                   uint8_t entropy_bits);
 
 struct vm_sink;
-/* Order, disjointness, bounds, fill of nodes, summaries equal to a recount, count. False, with a report, when not. O(n). */
+/* Order, disjointness, bounds, fill of nodes, summaries equal to a recount, count. False, with a report, when
+   not. O(n). */
 bool region_tree_check(const struct region_tree *tree, struct vm_sink *report);
 
 /* Bytes of node memory that the tree holds; for statistics. O(nodes). */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slab.h: objects of fixed size, carved from HEAP pages. A slab is one page with its header; an empty slab goes back to the pmm
- * at once, so that a refused operation leaves the free pages as they were. All functions lock for themselves (PORT_LOCK_SLAB).
+ * slab.h: objects of fixed size, carved from HEAP pages. A slab is one page with its header; an empty slab
+ * goes back to the pmm at once, so that a refused operation leaves the free pages as they were. All functions
+ * lock for themselves (PORT_LOCK_SLAB).
  */
 #ifndef VM_SLAB_H_
 #define VM_SLAB_H_
@@ -13,7 +14,7 @@
 
 struct slab_cache {
     const char *name;
-    uint32_t object_size;  /* bytes, a multiple of 16, at most SLAB_OBJECT_MAX */
+    uint32_t object_size; /* bytes, a multiple of 16, at most SLAB_OBJECT_MAX */
     uint32_t per_slab;
     struct list_node partial; /* slabs with a free slot */
     struct list_node full;

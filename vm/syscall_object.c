@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * syscall_object.c: the calls on handles as such, whatever they lead to, and what can be learned of an object or the system.
+ * syscall_object.c: the calls on handles as such, whatever they lead to, and what can be learned of an object
+ * or the system.
  *
- * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then the value is handed out, then the
- * handle is published.
+ * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then
+ * the value is handed out, then the handle is published.
  */
 #include "internal.h"
 
@@ -101,6 +102,23 @@ zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_
         status = reserve_and_tell(out, &fresh);
     if (status == ZX_OK) {
         status = handle_replace(handle, rights, fresh);
+        if (status != ZX_OK)
+            handle_unreserve(fresh);
+    }
+    vm_object_release(object);
+    return status;
+}
+
+zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out)
+{
+    struct vm_object *object;
+    struct vm_handle *fresh;
+    zx_rights_t held;
+    if (vmex != ZX_HANDLE_INVALID || handle_get(handle, ZX_OBJ_TYPE_VMO, 0, &object, &held) != ZX_OK)
+        return ZX_ERR_BAD_HANDLE;
+    zx_status_t status = reserve_and_tell(out, &fresh);
+    if (status == ZX_OK) {
+        status = handle_replace(handle, held | ZX_RIGHT_EXECUTE, fresh);
         if (status != ZX_OK)
             handle_unreserve(fresh);
     }

@@ -2,8 +2,8 @@
 /*
  * syscall_process.c: the calls on processes.
  *
- * A process is made whole, with its space and its own handles, before its maker's two handles are published; where a result
- * pointer is bad it is killed again, unseen.
+ * A process is made whole, with its space and its own handles, before its maker's two handles are published;
+ * where a result pointer is bad it is killed again, unseen.
  */
 #include "internal.h"
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * syscall_vmar.c: the calls on VMARs, up to where vmar.c takes over: handles, rights, options, result pointers.
+ * syscall_vmar.c: the calls on VMARs, up to where vmar.c takes over: handles, rights, options, result
+ * pointers.
  *
- * Concept. A call finds its objects, compares rights, refuses options that are not for it, lets the core do the work, and hands out the
- * result. The order of refusals is that of zircon/syscalls.h.
+ * Concept. A call finds its objects, compares rights, refuses options that are not for it, lets the core do
+ * the work, and hands out the result. The order of refusals is that of zircon/syscalls.h.
  *
- * Result pointers. A pointer that cannot be written is the last refusal in the order, and a refused call changes nothing. Making a
- * region and taking it away again would not quite do: the tree may keep a node more. So the pointers are tried first, by
- * writing back what they hold; with a bad one the core goes through all its checks and stops short of doing anything. Only
- * where a pointer goes bad between trial and use is the region made and taken away again.
+ * Result pointers. A pointer that cannot be written is the last refusal in the order, and a refused call
+ * changes nothing. Making a region and taking it away again would not quite do: the tree may keep a node
+ * more. So the pointers are tried first, by writing back what they hold; with a bad one the core goes through
+ * all its checks and stops short of doing anything. Only where a pointer goes bad between trial and use is
+ * the region made and taken away again.
  *
- * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a full check and the work.
+ * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a
+ * full check and the work.
  *
  * Locking. None is held here; objects are kept by references.
  */
@@ -211,7 +214,7 @@ zx_status_t zx_vmar_map(zx_handle_t vmar, zx_vm_option_t options, size_t vmar_of
     return status;
 }
 
-/* ---- Unmap, protect, destroy ---- */
+/* ---- Unmap, protect, operate, destroy ---- */
 
 /* Sizes that overflow when rounded are outside of every VMAR; so is the greatest size. */
 static size_t round_up_or_greatest(size_t len)
@@ -248,6 +251,37 @@ zx_status_t zx_vmar_protect(zx_handle_t handle, zx_vm_option_t options, zx_vaddr
     else
         status = vmar_protect(vmar, addr, round_up_or_greatest(len), options,
                               (rights & ZX_RIGHT_OP_CHILDREN) != 0);
+    vm_object_release(&vmar->object);
+    return status;
+}
+
+static bool is_known_op(uint32_t op)
+{
+    switch (op) {
+    case ZX_VMAR_OP_COMMIT:
+    case ZX_VMAR_OP_DECOMMIT:
+    case ZX_VMAR_OP_MAP_RANGE:
+    case ZX_VMAR_OP_DONT_NEED:
+    case ZX_VMAR_OP_ALWAYS_NEED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address, size_t size, void *buffer,
+                             size_t buffer_size)
+{
+    struct vm_vmar *vmar;
+    zx_rights_t rights;
+    zx_status_t status = get_vmar(handle, 0, &vmar, &rights);
+    if (status != ZX_OK)
+        return status;
+    if (!is_known_op(op) || buffer != NULL || buffer_size != 0 || size == 0 || !is_page_aligned(address))
+        status = ZX_ERR_INVALID_ARGS;
+    else
+        status = vmar_op_range(vmar, op, address, round_up_or_greatest(size),
+                               (rights & ZX_RIGHT_OP_CHILDREN) != 0);
     vm_object_release(&vmar->object);
     return status;
 }

@@ -2,8 +2,9 @@
 /*
  * syscall_vmo.c: the calls on VMOs, up to where vmo.c takes over: handles, rights, options, result pointers.
  *
- * The order of refusals is that of zircon/syscalls.h. A call that makes an object makes it first, then reserves the handle, then hands out its
- * value, and publishes it when nothing can go wrong any more; until then undoing leaves no trace.
+ * The order of refusals is that of zircon/syscalls.h. A call that makes an object makes it first, then
+ * reserves the handle, then hands out its value, and publishes it when nothing can go wrong any more; until
+ * then undoing leaves no trace.
  */
 #include "internal.h"
 

@@ -2,24 +2,27 @@
 /*
  * vmar.c: virtual memory address regions: dividing an address space.
  *
- * Concept. A VMAR is a contiguous part of an address space, divided into child VMARs, mappings and gaps that never overlap. What a VMAR may map
- * only narrows from parent to child; whoever holds a VMAR can do nothing outside it.
+ * Concept. A VMAR is a contiguous part of an address space, divided into child VMARs, mappings and gaps that
+ * never overlap. What a VMAR may map only narrows from parent to child; whoever holds a VMAR can do nothing
+ * outside it.
  *
- * Structure. The children of a VMAR are in its region tree (region_tree.c), which also finds places. The root VMAR belongs to the
- * address space. The tree holds a reference to each child VMAR, every handle holds another: a destroyed VMAR leaves the tree and
- * lives on, dead, until its handles are gone. Mappings belong to the tree alone.
+ * Structure. The children of a VMAR are in its region tree (region_tree.c), which also finds places. The root
+ * VMAR belongs to the address space. The tree holds a reference to each child VMAR, every handle holds
+ * another: a destroyed VMAR leaves the tree and lives on, dead, until its handles are gone. Mappings belong
+ * to the tree alone.
  *
- * Invariants. Alive means: in the tree, all ancestors alive. Dead means: no parent, no children. Never between, since both change under the
- * space's lock within one operation.
+ * Invariants. Alive means: in the tree, all ancestors alive. Dead means: no parent, no children. Never
+ * between, since both change under the space's lock within one operation.
  *
- * Method. Every operation first checks everything, then reserves what it may need (objects, tree nodes), then commits without any way
- * to fail: "refused" and "unchanged" are the same thing, without undoing. Walks over a subtree are iterative: depth is
- * bounded by memory, never by the stack.
+ * Method. Every operation first checks everything, then reserves what it may need (objects, tree nodes), then
+ * commits without any way to fail: "refused" and "unchanged" are the same thing, without undoing. Walks over
+ * a subtree are iterative: depth is bounded by memory, never by the stack.
  *
- * Locking. One lock a space, aspace->lock, over all its trees. It is taken here; functions named …_locked want it held.
+ * Locking. One lock a space, aspace->lock, over all its trees. It is taken here; functions named …_locked
+ * want it held.
  *
- * Cost. Allocate, map, unmap, protect: logarithmic in the number of children, plus the regions in the range. Destroy: the regions of the
- * subtree.
+ * Cost. Allocate, map, unmap, protect: logarithmic in the number of children, plus the regions in the range.
+ * Destroy: the regions of the subtree.
  */
 #include "internal.h"
 
@@ -81,7 +84,8 @@ static bool is_specific(uint32_t options)
     return (options & (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)) != 0;
 }
 
-/* The checks of the placement options against the VMAR, in the order of zx_vmar_allocate from "placement options" to "out of bounds". */
+/* The checks of the placement options against the VMAR, in the order of zx_vmar_allocate from "placement
+   options" to "out of bounds". */
 static zx_status_t check_placement(const struct vm_vmar *vmar, uint32_t options, size_t offset, size_t size)
 {
     bool specific = is_specific(options), limited = (options & ZX_VM_OFFSET_IS_UPPER_LIMIT) != 0;
@@ -95,8 +99,8 @@ static zx_status_t check_placement(const struct vm_vmar *vmar, uint32_t options,
     return offset >= room || size > room - offset ? ZX_ERR_INVALID_ARGS : ZX_OK;
 }
 
-/* Chooses where `size` bytes go; the options have passed check_placement. Under SPECIFIC_OVERWRITE the place may be occupied.
-   INVALID_ARGS unaligned, ALREADY_EXISTS occupied, NO_RESOURCES no place. */
+/* Chooses where `size` bytes go; the options have passed check_placement. Under SPECIFIC_OVERWRITE the place
+   may be occupied. INVALID_ARGS unaligned, ALREADY_EXISTS occupied, NO_RESOURCES no place. */
 static zx_status_t choose_place_locked(struct vm_vmar *vmar, uint32_t options, size_t offset, size_t size,
                                        zx_vaddr_t *out)
 {
@@ -260,7 +264,7 @@ static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t off
         mapping_insert(mapping, vmar, &reserve, base, size, vmo_offset, options & ARCH_MMU_PERMS,
                        may & vmar->region.flags);
         if ((options & ZX_VM_MAP_RANGE) != 0)
-            mapping_map_present(mapping);
+            mapping_map_present(mapping, base, base + size);
         *out = base;
     }
     mapping_cut_release(&removal.cut);
@@ -288,17 +292,11 @@ zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, stru
 
 /* ---- Unmapping ---- */
 
-static bool is_within(const struct vm_region *region, zx_vaddr_t base, size_t size)
-{
-    return base >= region->base && base - region->base <= region->size &&
-           size <= region->size - (base - region->base);
-}
-
 static zx_status_t unmap_locked(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool op_children)
 {
     if (!vmar->region.alive)
         return ZX_ERR_BAD_STATE;
-    if (!is_within(&vmar->region, base, size))
+    if (!region_holds(&vmar->region, base, size))
         return ZX_ERR_INVALID_ARGS;
     struct removal removal;
     struct region_reserve reserve = {0};
@@ -323,16 +321,8 @@ zx_status_t vmar_unmap(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool 
 
 /* ---- Protecting ---- */
 
-/* The mappings of a range in ascending order, across child VMARs, without recursion. */
-struct mapping_walk {
-    struct vm_vmar *at; /* the VMAR whose children are being visited */
-    zx_vaddr_t va, end;
-};
-
-/* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a gap. Each VMAR is entered and left
-   once. */
-static zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
-                                     zx_vaddr_t *end)
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
+                              zx_vaddr_t *end)
 {
     struct region_entry entry;
     for (;;) {
@@ -377,8 +367,8 @@ static zx_status_t check_protect(const struct vm_vmar *vmar, const struct vm_map
     return would_gain(mapping, base, end, perms) ? ZX_ERR_ACCESS_DENIED : ZX_OK;
 }
 
-/* Takes from the translations of [base, end) what `perms` no longer allows. What it newly allows is given by faults; so is write permission wherever anything was
-   taken, since a page may stand for the zero page. */
+/* Takes from the translations of [base, end) what `perms` no longer allows. What it newly allows is given by
+   faults; so is write permission wherever anything was taken, since a page may stand for the zero page. */
 static void narrow_translations(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end, uint32_t perms)
 {
     struct page_table *table = &mapping->region.aspace->table;
@@ -448,7 +438,7 @@ static zx_status_t protect_locked(struct vm_vmar *vmar, zx_vaddr_t base, size_t 
 {
     if (!vmar->region.alive)
         return ZX_ERR_BAD_STATE;
-    if (!is_within(&vmar->region, base, size))
+    if (!region_holds(&vmar->region, base, size))
         return ZX_ERR_INVALID_ARGS;
     struct protect_reserve reserve = {0};
     zx_status_t status = protect_check_locked(vmar, base, base + size, perms, op_children, &reserve);

@@ -2,23 +2,24 @@
 /*
  * vmo.c: memory that can be mapped: paged, anonymous, demand-zero, sparse.
  *
- * Concept. A VMO is an array of bytes, all zero at first, that takes memory page by page as it is written. Absent pages read as
- * zero; in page tables the machine's one zero page stands for them, read-only.
+ * Concept. A VMO is an array of bytes, all zero at first, that takes memory page by page as it is written.
+ * Absent pages read as zero; in page tables the machine's one zero page stands for them, read-only.
  *
- * Structure. The pages hang in a radix tree by page number (page_list.c), so that a VMO costs what it holds, not what it
- * spans. The mappings of a VMO are in a tree by the part that they show (mapping_tree.c); every page table that shows a page of it
- * is reached from there, and no other mapping is looked at.
+ * Structure. The pages hang in a radix tree by page number (page_list.c), so that a VMO costs what it holds,
+ * not what it spans. The mappings of a VMO are in a tree by the part that they show (mapping_tree.c); every
+ * page table that shows a page of it is reached from there, and no other mapping is looked at.
  *
- * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or past the size. A
- * translation leads to the page that the VMO holds at that offset or, where it holds none, to the zero page: therefore whoever
- * takes a page out removes its translations first, and whoever puts one in removes those of the zero page first (each mapping knows
- * whether it may show it).
+ * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or
+ * past the size. A translation leads to the page that the VMO holds at that offset or, where it holds none,
+ * to the zero page: therefore whoever takes a page out removes its translations first, and whoever puts one
+ * in removes those of the zero page first (each mapping knows whether it may show it).
  *
- * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page table's. Bytes are
- * copied from and to programs through a buffer on the stack, with no lock held, since such a copy may fault.
+ * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page
+ * table's. Bytes are copied from and to programs through a buffer on the stack, with no lock held, since such
+ * a copy may fault.
  *
- * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not the bytes, and
- * one page-table operation for each mapping that shows some of them.
+ * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not
+ * the bytes, and one page-table operation for each mapping that shows some of them.
  */
 #include <vm/mem.h>
 
@@ -75,8 +76,8 @@ struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset)
     return page_list_get(&vmo->pages, offset >> PAGE_SHIFT);
 }
 
-/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null); with `zero`, from those only
-   that may show the zero page. */
+/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null); with
+   `zero`, from those only that may show the zero page. */
 static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size, bool zero,
                                const struct vm_mapping *except)
 {
@@ -162,7 +163,8 @@ static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uin
     return count;
 }
 
-/* Makes every absent page of [first, limit), all or none. A range that cannot fit is refused before anything is taken. */
+/* Makes every absent page of [first, limit), all or none. A range that cannot fit is refused before anything
+   is taken. */
 static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
@@ -194,9 +196,97 @@ zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     port_mutex_lock(&vmo->lock);
     zx_status_t status = ZX_ERR_OUT_OF_RANGE;
     if (in_range_locked(vmo, offset, size))
-        status = commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
+        status = size == 0
+                     ? ZX_OK
+                     : commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
     port_mutex_unlock(&vmo->lock);
     return status;
+}
+
+/* ---- Committing parts of several VMOs, all or none ---- */
+
+/* Pages that are not yet the VMO's say already whose they will be. The reservation of the place is the VMO's:
+   another thread that fails to make the same page gives it up, so finishing asks for it again. */
+static zx_status_t prepare_page_locked(struct vm_vmo *vmo, uint64_t index, struct list_node *ready)
+{
+    if (page_list_reserve(&vmo->pages, index) != ZX_OK)
+        return ZX_ERR_NO_MEMORY;
+    struct vm_page *page = pmm_alloc_page(VM_PAGE_ALLOC);
+    if (page == NULL) {
+        page_list_unreserve(&vmo->pages, index);
+        return ZX_ERR_NO_MEMORY;
+    }
+    memset(pmm_page_bytes(page), 0, PAGE_SIZE);
+    page->vmo = vmo;
+    page->vmo_offset = index << PAGE_SHIFT;
+    list_add_tail(ready, &page->node);
+    return ZX_OK;
+}
+
+zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t size, struct list_node *ready)
+{
+    zx_status_t status = ZX_OK;
+    port_mutex_lock(&vmo->lock);
+    uint64_t end = offset < vmo->size && size > vmo->size - offset ? vmo->size : offset + size;
+    uint64_t first = offset >> PAGE_SHIFT, limit = round_up_page(end) >> PAGE_SHIFT;
+    if (offset >= vmo->size || size == 0)
+        limit = first;
+    else if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+        status = ZX_ERR_NO_MEMORY;
+    for (uint64_t index = first; index < limit && status == ZX_OK; index++)
+        if (vmo_page_locked(vmo, index << PAGE_SHIFT) == NULL)
+            status = prepare_page_locked(vmo, index, ready);
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
+/* Gives up a prepared page. */
+static void unprepare_page_locked(struct vm_vmo *vmo, struct vm_page *page)
+{
+    page_list_unreserve(&vmo->pages, page->vmo_offset >> PAGE_SHIFT);
+    page->vmo = NULL;
+    pmm_free_page(page);
+}
+
+static zx_status_t finish_page_locked(struct vm_vmo *vmo, struct vm_page *page)
+{
+    uint64_t offset = page->vmo_offset, index = offset >> PAGE_SHIFT;
+    bool wanted = offset < vmo->size && vmo_page_locked(vmo, offset) == NULL;
+    if (!wanted || page_list_reserve(&vmo->pages, index) != ZX_OK) {
+        unprepare_page_locked(vmo, page);
+        return wanted ? ZX_ERR_NO_MEMORY : ZX_OK;
+    }
+    pmm_set_state(page, VM_PAGE_OBJECT);
+    page_list_set(&vmo->pages, index, page);
+    vmo_page_made_locked(vmo, offset, NULL);
+    return ZX_OK;
+}
+
+zx_status_t vmo_commit_finish(struct list_node *ready)
+{
+    zx_status_t status = ZX_OK;
+    struct list_node *node;
+    while ((node = list_pop_head(ready)) != NULL) {
+        struct vm_page *page = container_of(node, struct vm_page, node);
+        struct vm_vmo *vmo = page->vmo;
+        port_mutex_lock(&vmo->lock);
+        if (finish_page_locked(vmo, page) != ZX_OK)
+            status = ZX_ERR_NO_MEMORY;
+        port_mutex_unlock(&vmo->lock);
+    }
+    return status;
+}
+
+void vmo_commit_release(struct list_node *ready)
+{
+    struct list_node *node;
+    while ((node = list_pop_head(ready)) != NULL) {
+        struct vm_page *page = container_of(node, struct vm_page, node);
+        struct vm_vmo *vmo = page->vmo;
+        port_mutex_lock(&vmo->lock);
+        unprepare_page_locked(vmo, page);
+        port_mutex_unlock(&vmo->lock);
+    }
 }
 
 /* Makes [offset, offset + size), page-aligned, absent. */
@@ -222,8 +312,8 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 
 /* ---- Bytes of pages that programs may be writing at this moment ---- */
 
-/* Words and bytes are loaded and stored each at once: what a program finds there in a race is its business, but it is no undefined
-   behaviour of ours. `loose`: wherever it lies, whatever is there. */
+/* Words and bytes are loaded and stored each at once: what a program finds there in a race is its business,
+   but it is no undefined behaviour of ours. `loose`: wherever it lies, whatever is there. */
 typedef uint64_t __attribute__((may_alias, aligned(1))) loose_word;
 typedef uint64_t __attribute__((may_alias)) shared_word;
 
@@ -329,7 +419,8 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
     return ZX_OK;
 }
 
-/* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is written. */
+/* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is
+   written. */
 static zx_status_t probe_user(uintptr_t from, size_t size)
 {
     char byte;
@@ -353,8 +444,8 @@ static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const
     return ZX_OK;
 }
 
-/* All pages are made before the first byte is written. Only a buffer or a size that another thread takes away meanwhile can end the
-   call halfway; a prefix is then written. */
+/* All pages are made before the first byte is written. Only a buffer or a size that another thread takes away
+   meanwhile can end the call halfway; a prefix is then written. */
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size)
 {
     uintptr_t from = (uintptr_t)user_from;

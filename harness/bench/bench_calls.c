@@ -4,10 +4,10 @@
  *
  *   bench_calls LAYOUT REGIONS REPETITIONS
  *
- * Fills an address space with REGIONS one-page regions, then does each operation REPETITIONS times. Under callgrind with
- * --instr-atstart=no only the operations are counted, each into a dump of its own whose description names it; without
- * callgrind the same work is done, uncounted. LAYOUT `random`: the core chooses the places. LAYOUT `dense`: every second page of
- * one part of the space, so that all gaps are one page.
+ * Fills an address space with REGIONS one-page regions, then does each operation REPETITIONS times. Under
+ * callgrind with --instr-atstart=no only the operations are counted, each into a dump of its own whose
+ * description names it; without callgrind the same work is done, uncounted. LAYOUT `random`: the core chooses
+ * the places. LAYOUT `dense`: every second page of one part of the space, so that all gaps are one page.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,11 +4,12 @@
  *
  *   bench_region_tree LAYOUT RANGES REPETITIONS
  *
- * Fills a span of 2^47 bytes with RANGES one-page ranges, then does each operation REPETITIONS times. Under callgrind with
- * --instr-atstart=no only the operations are counted, each into a dump of its own whose description names it (harness/bench/region_tree
- * makes a table of them); without callgrind nanoseconds are printed. LAYOUT `random`: places chosen as a program's address space
- * chooses them. LAYOUT `dense`: every second page of the start of the span, and one large gap at its end. LAYOUT `uneven`: gaps of 1
- * to 16 pages, no large one.
+ * Fills a span of 2^47 bytes with RANGES one-page ranges, then does each operation REPETITIONS times. Under
+ * callgrind with --instr-atstart=no only the operations are counted, each into a dump of its own whose
+ * description names it (harness/bench/region_tree makes a table of them); without callgrind nanoseconds are
+ * printed. LAYOUT `random`: places chosen as a program's address space chooses them. LAYOUT `dense`: every
+ * second page of the start of the span, and one large gap at its end. LAYOUT `uneven`: gaps of 1 to 16 pages,
+ * no large one.
  */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <stdio.h>

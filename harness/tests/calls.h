@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls.h: what the tests of the zx_ calls share: a machine for each test, and the demand that a refused call changes nothing.
+ * calls.h: what the tests of the zx_ calls share: a machine for each test, and the demand that a refused call
+ * changes nothing.
  */
 #ifndef HARNESS_TESTS_CALLS_H_
 #define HARNESS_TESTS_CALLS_H_
@@ -103,7 +104,8 @@ static inline void check_status(zx_status_t status, zx_status_t expected, const 
         check_status(zvm_check(), ZX_OK, __FILE__, __LINE__);                                                \
     } while (0)
 
-/* Each copy from or to the caller's memory fails in turn: INVALID_ARGS, nothing changed; at last the call succeeds. */
+/* Each copy from or to the caller's memory fails in turn: INVALID_ARGS, nothing changed; at last the call
+   succeeds. */
 #define assert_survives_failed_copies(call)                                                                  \
     do {                                                                                                     \
         zx_status_t status_ = ZX_ERR_INVALID_ARGS;                                                           \

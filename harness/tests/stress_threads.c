@@ -287,6 +287,15 @@ static void op_vmo_range(struct worker *worker)
     CALL(S(ZX_ERR_OUT_OF_RANGE), zx_vmo_op_range, some_vmo(worker), op, offset, size, NULL, 0);
 }
 
+static void op_vmar_range(struct worker *worker)
+{
+    static const uint32_t ops[] = {ZX_VMAR_OP_COMMIT,    ZX_VMAR_OP_COMMIT,    ZX_VMAR_OP_DECOMMIT,
+                                   ZX_VMAR_OP_MAP_RANGE, ZX_VMAR_OP_DONT_NEED, ZX_VMAR_OP_ALWAYS_NEED};
+
+    CALL(S(ZX_ERR_BAD_STATE) | S(ZX_ERR_OUT_OF_RANGE), zx_vmar_op_range, some_vmar(worker),
+         ops[below(worker, 6)], some_address(worker), some_pages(worker, 16), NULL, 0);
+}
+
 static void op_close(struct worker *worker)
 {
     zx_handle_t both[2] = {some_handle(worker), some_vmo(worker)};
@@ -308,6 +317,9 @@ static void op_copy_handle(struct worker *worker)
 
     if (one_in(worker, 2) ? CALL(0, zx_handle_duplicate, vmo, rights, &copy)
                           : CALL(0, zx_handle_replace, vmo, rights, &copy))
+        put(worker, &pool_of(worker)->vmos[below(worker, SLOTS)], copy);
+    if (one_in(worker, 4) &&
+        CALL(0, zx_vmo_replace_as_executable, some_vmo(worker), ZX_HANDLE_INVALID, &copy))
         put(worker, &pool_of(worker)->vmos[below(worker, SLOTS)], copy);
     zx_handle_t vmar = atomic_load(&pool_of(worker)->vmars[below(worker, SLOTS)]);
     if (one_in(worker, 2) ? CALL(0, zx_handle_duplicate, vmar, ZX_RIGHT_SAME_RIGHTS, &copy)
@@ -487,11 +499,11 @@ static const struct {
     unsigned weight;
     bool anywhere; /* for a guest too */
 } operations[] = {
-    {op_allocate, 6, true},  {op_map, 16, true},        {op_unmap, 6, true},       {op_protect, 6, true},
-    {op_destroy, 2, true},   {op_vmo_create, 4, true},  {op_vmo_bytes, 8, true},   {op_vmo_size, 5, true},
-    {op_vmo_range, 8, true}, {op_close, 3, true},       {op_copy_handle, 5, true}, {op_info, 4, true},
-    {op_process, 2, true},   {op_access, 24, true},     {op_rare, 1, true},        {op_coherence, 12, false},
-    {op_private, 2, false},  {op_keep_alive, 3, false}, {op_guest, 3, false},
+    {op_allocate, 6, true},    {op_map, 16, true},       {op_unmap, 6, true},       {op_protect, 6, true},
+    {op_destroy, 2, true},     {op_vmo_create, 4, true}, {op_vmo_bytes, 8, true},   {op_vmo_size, 5, true},
+    {op_vmar_range, 10, true}, {op_vmo_range, 8, true},  {op_close, 3, true},       {op_copy_handle, 5, true},
+    {op_info, 4, true},        {op_process, 2, true},    {op_access, 24, true},     {op_rare, 1, true},
+    {op_coherence, 12, false}, {op_private, 2, false},   {op_keep_alive, 3, false}, {op_guest, 3, false},
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_handles.c: handles and processes as programs see them: closing, duplicating, replacing, asking, creating processes; what dies with
- * what; and that handle_check sees what it is there to see.
+ * test_handles.c: handles and processes as programs see them: closing, duplicating, replacing, asking,
+ * creating processes; what dies with what; and that handle_check sees what it is there to see.
  */
 #include <stdlib.h>
 
@@ -122,6 +122,43 @@ static void test_replace(void **state)
     assert_refused(zx_handle_replace(fixed, 0, &fixed), ZX_ERR_BAD_HANDLE);
     assert_ok(zx_handle_replace(out, ZX_RIGHT_SAME_RIGHTS, &out));
     assert_int_equal(rights_of(out), ZX_RIGHT_READ);
+}
+
+static void test_replace_as_executable(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGE, 0), out = 77, closed = make_closed_handle();
+    zx_handle_t bare = without(vmo, UINT32_MAX), root = zx_vmar_root_self();
+    zx_koid_t koid = basic(vmo).koid;
+    assert_refused(zx_vmo_replace_as_executable(closed, vmo, NULL), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(ZX_HANDLE_INVALID, 0, NULL), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(root, 0, NULL), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(zx_process_self(), 0, NULL), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(vmo, vmo, &out), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(vmo, closed, &out), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(vmo, UINT32_MAX, NULL), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_vmo_replace_as_executable(vmo, 0, NULL), ZX_ERR_INVALID_ARGS);
+    assert_refused(zx_vmo_replace_as_executable(vmo, 0, BAD_POINTER), ZX_ERR_INVALID_ARGS);
+    zvm_fail_allocation(1, true);
+    assert_refused(zx_vmo_replace_as_executable(vmo, 0, NULL), ZX_ERR_NO_MEMORY);
+    zvm_fail_allocation(0, false);
+    assert_int_equal(out, 77);
+    uint64_t handles = stats_now().handles;
+    assert_survives_failed_copies(zx_vmo_replace_as_executable(vmo, 0, &out));
+    assert_int_equal(stats_now().handles, handles);
+    assert_int_equal(rights_of(out), ZX_DEFAULT_VMO_RIGHTS | ZX_RIGHT_EXECUTE);
+    assert_int_equal(basic(out).koid, koid);
+    assert_refused(zx_handle_close(vmo), ZX_ERR_BAD_HANDLE);
+    /* Once more changes nothing but the number; a handle without any right gets just this one. */
+    assert_ok(zx_vmo_replace_as_executable(out, 0, &out));
+    assert_int_equal(rights_of(out), ZX_DEFAULT_VMO_RIGHTS | ZX_RIGHT_EXECUTE);
+    assert_survives_failed_allocations(zx_vmo_replace_as_executable(bare, 0, &bare));
+    assert_int_equal(rights_of(bare), ZX_RIGHT_EXECUTE);
+    zx_vaddr_t at;
+    zx_vm_option_t perms = ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE;
+    assert_ok(zx_vmar_map(root, perms, 0, out, 0, PAGE, &at));
+    char byte;
+    assert_ok(zvm_access(zx_process_self(), at, &byte, 1, ZVM_EXECUTE));
 }
 
 /* Every handle of the machine in use: each call that makes one says NO_MEMORY and leaves no trace. */
@@ -416,7 +453,8 @@ static void test_stop_reports_leaks(void **state)
     host_memory_unmap(memory);
 }
 
-/* From too little memory to just enough, and with each allocation failing in turn: null, then a machine that stops without a leak. */
+/* From too little memory to just enough, and with each allocation failing in turn: null, then a machine that
+   stops without a leak. */
 static void test_start_in_little_memory(void **state)
 {
     (void)state;
@@ -454,6 +492,7 @@ int main(void)
         TEST(test_numbers_are_not_reused),
         TEST(test_duplicate),
         TEST(test_replace),
+        TEST(test_replace_as_executable),
         TEST(test_all_handles_in_use),
         TEST(test_get_info),
         TEST(test_system),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tree of a VMO's mappings against a plain array: random inserts, removals and searches, with and without the zero flag. */
+/* The tree of a VMO's mappings against a plain array: random inserts, removals and searches, with and without
+   the zero flag. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

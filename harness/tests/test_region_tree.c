@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_region_tree.c: the region tree and the protection ranges against flat arrays that do the same the slow way; the uniformity of
- * random placement; reservations.
+ * test_region_tree.c: the region tree and the protection ranges against flat arrays that do the same the slow
+ * way; the uniformity of random placement; reservations.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -579,7 +579,8 @@ static void check_uniform(const struct region_request *request, uint8_t entropy,
         assert_int_equal(places[lo], p);
         hits[lo]++;
     }
-    /* Pearson's statistic, times 100: mean count - 1, variance 2 (count - 1); beyond five deviations it is no accident. */
+    /* Pearson's statistic, times 100: mean count - 1, variance 2 (count - 1); beyond five deviations it is no
+       accident. */
     uint64_t chi = 0, freedom = count - 1, deviation = 1;
     for (uint64_t i = 0; i < count; i++)
         chi += (uint64_t)((int64_t)(hits[i] - 100ll) * (int64_t)(hits[i] - 100ll));

@@ -228,7 +228,7 @@ static void text_to_binary_to_text_is_lossless(void **state)
         "write addr=mark-end,-byte size=bytes:2 fill=200 mark=7\n"
         "process_create! job=garbage name=1 options=3\n"
         "fail_allocation nth=3\n"
-        "handle_close handle=vmar:foreign bytes=54c3aaff\n";
+        "handle_close handle=vmar:foreign bytes=54c3a8ff\n";
 
     (void)state;
     const size_t size = parse(text, bytes, sizeof bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_vmar_calls.c: zx_vmar_allocate, map, unmap, protect, destroy as programs see them: every refusal, in the specified order, with
- * nothing changed; the boundaries between refused and granted.
+ * test_vmar_calls.c: zx_vmar_allocate, map, unmap, protect, destroy as programs see them: every refusal, in
+ * the specified order, with nothing changed; the boundaries between refused and granted.
  */
 #include "calls.h"
 
@@ -355,7 +355,8 @@ static void test_map_results(void **state)
     assert_int_equal(stats.mappings, 5);
 }
 
-/* The bytes of the VMO at the place that was asked for, by way of the processor; and they outlive the VMO's handle. */
+/* The bytes of the VMO at the place that was asked for, by way of the processor; and they outlive the VMO's
+   handle. */
 static void test_map_shows_the_vmo(void **state)
 {
     (void)state;

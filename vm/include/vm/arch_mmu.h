@@ -2,9 +2,9 @@
 /*
  * arch_mmu.h: the page tables of one address space (x86-64, four levels).
  *
- * Every function locks for itself (PORT_LOCK_PAGE_TABLE). Translations that an operation removes or narrows are
- * invalidated on every processor, in one batch, before the function returns and before a table page is reused.
- * Empty tables are freed. Addresses and sizes are in bytes and page-aligned; misuse is an assertion.
+ * Every function locks for itself (PORT_LOCK_PAGE_TABLE). Translations that an operation removes or narrows
+ * are invalidated on every processor, in one batch, before the function returns and before a table page is
+ * reused. Empty tables are freed. Addresses and sizes are in bytes and page-aligned; misuse is an assertion.
  */
 #ifndef VM_ARCH_MMU_H_
 #define VM_ARCH_MMU_H_
@@ -37,12 +37,14 @@
 
 struct page_table {
     struct port_mutex lock;
-    zx_paddr_t root;       /* the top-level table; 0 before init and after destroy */
-    zx_vaddr_t base;       /* the span that it may translate */
+    zx_paddr_t root; /* the top-level table; 0 before init and after destroy */
+    zx_vaddr_t base; /* the span that it may translate */
     size_t size;
-    bool user;             /* entries carry USER; intermediate ones too */
-    uint8_t largest_level; /* of the pages that map makes: 2, 2 MiB; 3, 1 GiB, may be set before the first map where every processor knows them */
-    uint64_t table_pages;  /* pages in state MMU, the top-level one included */
+    bool user; /* entries carry USER; intermediate ones too */
+    /* of the pages that map makes: 2, 2 MiB; 3, 1 GiB, may be set before the first map where every processor
+       knows them */
+    uint8_t largest_level;
+    uint64_t table_pages;             /* pages in state MMU, the top-level one included */
     struct port_invalidation pending; /* what the running operation has removed */
     struct list_node freed;           /* table pages to free after the invalidation */
 };
@@ -60,42 +62,46 @@ enum page_table_existing {
 };
 
 /*
- * Maps [va, va + size) to the physically contiguous run at `paddr`, with large pages wherever alignment and size allow.
- * flags: READ must be among them. Errors in order: ALREADY_EXISTS (…_ERROR only), NO_MEMORY; nothing is then changed.
+ * Maps [va, va + size) to the physically contiguous run at `paddr`, with large pages wherever alignment and
+ * size allow. flags: READ must be among them. Errors in order: ALREADY_EXISTS (…_ERROR only), NO_MEMORY;
+ * nothing is then changed.
  */
-zx_status_t page_table_map(struct page_table *table, zx_vaddr_t va, zx_paddr_t paddr, size_t size, uint32_t flags,
-                           enum page_table_existing existing);
+zx_status_t page_table_map(struct page_table *table, zx_vaddr_t va, zx_paddr_t paddr, size_t size,
+                           uint32_t flags, enum page_table_existing existing);
 
-/* As page_table_map of `count` single pages at ascending addresses from va, from an array of physical addresses. */
-zx_status_t page_table_map_pages(struct page_table *table, zx_vaddr_t va, const zx_paddr_t *paddrs, size_t count,
-                                 uint32_t flags, enum page_table_existing existing);
+/* As page_table_map of `count` single pages at ascending addresses from va, from an array of physical
+   addresses. */
+zx_status_t page_table_map_pages(struct page_table *table, zx_vaddr_t va, const zx_paddr_t *paddrs,
+                                 size_t count, uint32_t flags, enum page_table_existing existing);
 
-/* Removes every translation of [va, va + size). A large page that is partly in the range is split; where there is no memory
-   for that, all of it goes (the next access faults it back). Cannot fail. Cost: tables present, not bytes. */
+/* Removes every translation of [va, va + size). A large page that is partly in the range is split; where
+   there is no memory for that, all of it goes (the next access faults it back). Cannot fail. Cost: tables
+   present, not bytes. */
 void page_table_unmap(struct page_table *table, zx_vaddr_t va, size_t size);
 
-/* Gives every translation present in the range exactly `flags`; without READ they are removed. Splits as unmap does. */
+/* Gives every translation present in the range exactly `flags`; without READ they are removed. Splits as
+   unmap does. */
 void page_table_protect(struct page_table *table, zx_vaddr_t va, size_t size, uint32_t flags);
 
 struct page_table_entry {
     zx_vaddr_t va;    /* of the whole (perhaps large) page */
     zx_paddr_t paddr; /* likewise */
     size_t size;
-    uint32_t flags;   /* ARCH_MMU_* that the walk as a whole allows */
+    uint32_t flags; /* ARCH_MMU_* that the walk as a whole allows */
     bool accessed, dirty;
 };
 
 /* The translation of va; NOT_FOUND where there is none. O(levels). */
 zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out);
 
-/* Calls visit for every present translation in [va, va + size), ascending, under the lock; stops when it returns false. Absent
-   subtrees are skipped. */
+/* Calls visit for every present translation in [va, va + size), ascending, under the lock; stops when it
+   returns false. Absent subtrees are skipped. */
 void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
                          bool (*visit)(void *context, const struct page_table_entry *entry), void *context);
 
 struct vm_sink;
-/* Every table page is MMU, linked once, not empty, with the right count of entries; table_pages is exact; no translation
-   outside the span. False, with a report, when not. */
+/* Every table page is MMU, linked once, not empty, with the right count of entries; table_pages is exact; no
+   translation outside the span. False, with a report, when not. */
 bool page_table_check(struct page_table *table, struct vm_sink *report);
 
 #endif /* VM_ARCH_MMU_H_ */

@@ -37,8 +37,8 @@ enum vm_aspace_type { VM_ASPACE_USER, VM_ASPACE_KERNEL };
 /* The kernel's own space, made with the machine before any heap exists. Not referenced. */
 struct vm_aspace *vm_aspace_kernel(void);
 
-/* A space of the whole range of its type, with a root VMAR. The name is copied, cut at 31 bytes; null is "unnamed".
-   Referenced; null without memory, nothing leaked. */
+/* A space of the whole range of its type, with a root VMAR. The name is copied, cut at 31 bytes; null is
+   "unnamed". Referenced; null without memory, nothing leaked. */
 struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name);
 
 /* Tears down every region and translation. The object lives until its last reference. Harmless twice. */
@@ -61,10 +61,10 @@ zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace);
 struct page_table *vm_aspace_page_table(struct vm_aspace *aspace);
 
 /*
- * The hardware's page fault at va (any address). flags: VM_PF_FLAG_*. OK: try the access again. Errors in order: NOT_FOUND in
- * a gap or outside; ACCESS_DENIED where the permission in force lacks USER, WRITE, READ or EXECUTE as asked; OUT_OF_RANGE
- * past the end of the VMO; NO_MEMORY, nothing changed. Locks: aspace, VMO, page table. Cost: last-fault cache, else a
- * search per level of VMARs; one walk of the tables.
+ * The hardware's page fault at va (any address). flags: VM_PF_FLAG_*. OK: try the access again. Errors in
+ * order: NOT_FOUND in a gap or outside; ACCESS_DENIED where the permission in force lacks USER, WRITE, READ
+ * or EXECUTE as asked; OUT_OF_RANGE past the end of the VMO; NO_MEMORY, nothing changed. Locks: aspace, VMO,
+ * page table. Cost: last-fault cache, else a search per level of VMARs; one walk of the tables.
  */
 zx_status_t vm_aspace_page_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags);
 

@@ -11,8 +11,8 @@
 struct vm_aspace;
 struct vm_sink;
 
-/* The whole selected machine: pages, heap, handles, VMOs, every space. False, with one line a broken invariant, when not.
-   Allocates nothing. O(pages + objects + translations). */
+/* The whole selected machine: pages, heap, handles, VMOs, every space. False, with one line a broken
+   invariant, when not. Allocates nothing. O(pages + objects + translations). */
 bool vm_check(struct vm_sink *report);
 
 /* One space: its tree, its translations against mappings and VMOs. */

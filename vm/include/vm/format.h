@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text output without libc: a sink that takes bytes, and a small printf over it.
- * Conversions: %s %c %d %i %u %x %X %p %% with - 0 and width (also *), precision for %s (also *), and the lengths l, ll, z.
+ * Text output without libc: a sink that takes bytes, and a small printf over it. Conversions: %s %c %d %i %u
+ * %x %X %p %% with - 0 and width (also *), precision for %s (also *), and the lengths l, ll, z.
  */
 #ifndef VM_FORMAT_H_
 #define VM_FORMAT_H_

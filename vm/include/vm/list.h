@@ -63,6 +63,7 @@ static inline struct list_node *list_pop_head(struct list_node *head)
     return node;
 }
 
-#define list_for_each(node, head) for (struct list_node *node = (head)->next; node != (head); node = node->next)
+#define list_for_each(node, head)                                                                            \
+    for (struct list_node *node = (head)->next; node != (head); node = node->next)
 
 #endif /* VM_LIST_H_ */

@@ -2,8 +2,9 @@
 /*
  * machine.h: one instance of the core: physical memory, the kernel's address space, objects, handles.
  *
- * All state of the core hangs off one struct vm_machine, which lives in WIRED pages of its own first arena. One machine is
- * selected at a time; the booted kernel has its own and makes another for each trace that it replays.
+ * All state of the core hangs off one struct vm_machine, which lives in WIRED pages of its own first arena.
+ * One machine is selected at a time; the booted kernel has its own and makes another for each trace that it
+ * replays.
  */
 #ifndef VM_MACHINE_H_
 #define VM_MACHINE_H_
@@ -25,12 +26,13 @@ struct vm_machine_config {
     uint8_t entropy_bits, compact_entropy_bits; /* 0: 30 and 8; at most 36 */
 };
 
-/* Builds a machine in the given memory and selects it. Null, nothing kept, when the memory is too small. Single-threaded. */
+/* Builds a machine in the given memory and selects it. Null, nothing kept, when the memory is too small.
+   Single-threaded. */
 struct vm_machine *vm_machine_start(const struct vm_machine_config *config);
 
-/* Destroys every process, space and object of the selected machine, then proves that nothing is left: BAD_STATE, with a
-   report to `report`, where a page or an object leaked. The memory is the caller's again in both cases; no machine is
-   selected then. Single-threaded. */
+/* Destroys every process, space and object of the selected machine, then proves that nothing is left:
+   BAD_STATE, with a report to `report`, where a page or an object leaked. The memory is the caller's again in
+   both cases; no machine is selected then. Single-threaded. */
 zx_status_t vm_machine_stop(struct vm_sink *report);
 
 /* The selected machine, and selecting another (may be null); returns the one before. Single-threaded. */
@@ -39,25 +41,28 @@ struct vm_machine *vm_machine_select(struct vm_machine *machine);
 
 /* ---- Processes, as the host of the core sees them (programs use zx_process_create) ---- */
 
-/* A process with an empty handle table but for "self" and its root VMAR. One reference, the caller's. Null: no memory. */
+/* A process with an empty handle table but for "self" and its root VMAR. One reference, the caller's. Null:
+   no memory. */
 struct vm_process *vm_process_create(const char *name);
 /* Closes its handles, destroys its address space. Harmless twice. */
 void vm_process_kill(struct vm_process *process);
-/* Gives up a reference. A process that the host made is ended by vm_process_kill or vm_machine_stop, not by this. */
+/* Gives up a reference. A process that the host made is ended by vm_process_kill or vm_machine_stop, not by
+   this. */
 void vm_process_release(struct vm_process *process);
-struct vm_aspace *vm_process_aspace(struct vm_process *process);   /* not referenced; lives as long as the process */
-zx_handle_t vm_process_self_handle(struct vm_process *process);    /* what zx_process_self answers in it */
-zx_handle_t vm_process_root_handle(struct vm_process *process);    /* what zx_vmar_root_self answers in it */
+/* not referenced; lives as long as the process */
+struct vm_aspace *vm_process_aspace(struct vm_process *process);
+zx_handle_t vm_process_self_handle(struct vm_process *process); /* what zx_process_self answers in it */
+zx_handle_t vm_process_root_handle(struct vm_process *process); /* what zx_vmar_root_self answers in it */
 
 /* The process behind a handle of the current process, referenced. BAD_HANDLE, WRONG_TYPE. */
 zx_status_t vm_process_from_handle(zx_handle_t handle, struct vm_process **out);
 
 struct vm_stats {
-    uint64_t regions;     /* VMARs alive, roots included, and mappings */
+    uint64_t regions; /* VMARs alive, roots included, and mappings */
     uint64_t mappings;
     uint64_t page_tables; /* pages in state MMU */
     uint64_t pages_free, pages_total;
-    uint64_t heap_bytes;  /* in objects alive */
+    uint64_t heap_bytes; /* in objects alive */
     uint64_t vmos, handles, processes;
 };
 void vm_machine_stats(struct vm_stats *out); /* of the selected machine. O(spaces + regions) */

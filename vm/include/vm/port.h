@@ -2,9 +2,9 @@
 /*
  * port.h: everything the core asks of the machine that hosts it.
  *
- * The kernel answers with hardware (kernel/port.c), the host library with a memory arena and a software processor
- * (harness/port.c); the linker decides. Only the core's own files and the two port.c include this header.
- * Beside these functions the core needs memcpy, memmove, memset, memcmp.
+ * The kernel answers with hardware (kernel/port.c), the host library with a memory arena and a software
+ * processor (harness/port.c); the linker decides. Only the core's own files and the two port.c include this
+ * header. Beside these functions the core needs memcpy, memmove, memset, memcmp.
  */
 #ifndef VM_PORT_H_
 #define VM_PORT_H_
@@ -21,8 +21,8 @@ void *port_phys_to_virt(zx_paddr_t pa);
 
 /* ---- Translations ---- */
 
-/* An address space got its top-level table at `root` (zeroed). The port fills in what every space needs of the
-   host itself (the kernel's half, for user spaces). `user`: the space is for user addresses. */
+/* An address space got its top-level table at `root` (zeroed). The port fills in what every space needs of
+   the host itself (the kernel's half, for user spaces). `user`: the space is for user addresses. */
 void port_root_table_created(zx_paddr_t root, bool user);
 
 #define PORT_INVALIDATION_MAX 32
@@ -73,9 +73,9 @@ bool port_mutex_is_held(const struct port_mutex *mutex);
 
 /* ---- Objects ---- */
 
-/* The slab allocator hands each slot of `size` bytes to the port as it leaves, and each object as it returns. The kernel
-   returns the pointer unchanged; a sanitizer build swaps in an allocation of its own, so that use after free and
-   overflow are seen. enter() may not fail. leave() gives the slot back. */
+/* The slab allocator hands each slot of `size` bytes to the port as it leaves, and each object as it returns.
+   The kernel returns the pointer unchanged; a sanitizer build swaps in an allocation of its own, so that use
+   after free and overflow are seen. enter() may not fail. leave() gives the slot back. */
 void *port_object_enter(void *slot, size_t size);
 void *port_object_leave(void *object, size_t size);
 
@@ -84,8 +84,8 @@ bool port_allocation_allowed(void);
 
 /* ---- User memory ---- */
 
-/* Copies between the core and the caller of a zx_ call. INVALID_ARGS where a byte cannot be reached (null and the first
-   page never can); part may then have been copied. No lock of the core is held. */
+/* Copies between the core and the caller of a zx_ call. INVALID_ARGS where a byte cannot be reached (null and
+   the first page never can); part may then have been copied. No lock of the core is held. */
 zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size);
 zx_status_t port_copy_from_user(void *to, const void *user_from, size_t size);
 

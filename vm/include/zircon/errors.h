@@ -33,7 +33,8 @@ typedef int32_t zx_status_t;
 extern "C" {
 #endif
 
-/* The name of a status ("ZX_ERR_NO_MEMORY"), "(UNKNOWN)" for a number that is none. Never null; static storage. */
+/* The name of a status ("ZX_ERR_NO_MEMORY"), "(UNKNOWN)" for a number that is none. Never null; static
+   storage. */
 const char *zx_status_get_string(zx_status_t status);
 
 #ifdef __cplusplus

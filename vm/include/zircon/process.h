@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Handles that every process has from its start. The returned handles stay the process's own: do not close them. */
+/* Handles that every process has from its start. The returned handles stay the process's own: do not close
+   them. */
 #ifndef ZIRCON_PROCESS_H_
 #define ZIRCON_PROCESS_H_
 

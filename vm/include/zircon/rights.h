@@ -39,7 +39,8 @@ typedef uint32_t zx_rights_t;
 /* What a new handle carries. A VMAR's handle adds READ, WRITE and EXECUTE for each CAN_MAP_* of the VMAR;
    a resizable VMO's adds RESIZE. */
 #define ZX_DEFAULT_VMAR_RIGHTS ((ZX_RIGHTS_BASIC & ~ZX_RIGHT_WAIT) | ZX_RIGHT_OP_CHILDREN)
-#define ZX_DEFAULT_VMO_RIGHTS  (ZX_RIGHTS_BASIC | ZX_RIGHTS_IO | ZX_RIGHTS_PROPERTY | ZX_RIGHT_MAP | ZX_RIGHT_SIGNAL)
+#define ZX_DEFAULT_VMO_RIGHTS                                                                                \
+    (ZX_RIGHTS_BASIC | ZX_RIGHTS_IO | ZX_RIGHTS_PROPERTY | ZX_RIGHT_MAP | ZX_RIGHT_SIGNAL)
 #define ZX_DEFAULT_PROCESS_RIGHTS                                                                            \
     (ZX_RIGHTS_BASIC | ZX_RIGHTS_IO | ZX_RIGHTS_PROPERTY | ZX_RIGHT_ENUMERATE | ZX_RIGHT_DESTROY |           \
      ZX_RIGHT_SIGNAL | ZX_RIGHT_MANAGE_PROCESS | ZX_RIGHT_MANAGE_THREAD)

@@ -21,13 +21,15 @@ extern "C" {
 
 /*
  * Makes a child region of `size` bytes in `parent`, and a handle to it.
- * options: CAN_MAP_READ/WRITE/EXECUTE/SPECIFIC, COMPACT, SPECIFIC (at `offset`), OFFSET_IS_UPPER_LIMIT (ends at
- * or below `offset`), an alignment. With neither of SPECIFIC and OFFSET_IS_UPPER_LIMIT the offset must be 0.
+ * options: CAN_MAP_READ/WRITE/EXECUTE/SPECIFIC, COMPACT, SPECIFIC (at `offset`), OFFSET_IS_UPPER_LIMIT (ends
+ * at or below `offset`), an alignment. With neither of SPECIFIC and OFFSET_IS_UPPER_LIMIT the offset must be
+ * 0.
  * Errors in order: BAD_HANDLE, WRONG_TYPE; ACCESS_DENIED the handle lacks a right that a CAN_MAP_* asks for;
- * INVALID_ARGS options that are not for this call, size unaligned; BAD_STATE parent dead; INVALID_ARGS size 0;
- * ACCESS_DENIED the parent lacks a CAN_MAP_*; INVALID_ARGS placement options, offset unaligned; ACCESS_DENIED
- * placing without CAN_MAP_SPECIFIC; INVALID_ARGS out of bounds; SPECIFIC: INVALID_ARGS unaligned,
- * ALREADY_EXISTS occupied; NO_MEMORY no place, no memory, no handle; INVALID_ARGS a result pointer is bad.
+ * INVALID_ARGS options that are not for this call, size unaligned; BAD_STATE parent dead; INVALID_ARGS size
+ * 0; ACCESS_DENIED the parent lacks a CAN_MAP_*; INVALID_ARGS placement options, offset unaligned;
+ * ACCESS_DENIED placing without CAN_MAP_SPECIFIC; INVALID_ARGS out of bounds; SPECIFIC: INVALID_ARGS
+ * unaligned, ALREADY_EXISTS occupied; NO_MEMORY no place, no memory, no handle; INVALID_ARGS a result pointer
+ * is bad.
  * Cost: logarithmic in the number of the parent's children.
  */
 zx_status_t zx_vmar_allocate(zx_handle_t parent, zx_vm_option_t options, size_t offset, size_t size,
@@ -36,12 +38,13 @@ zx_status_t zx_vmar_allocate(zx_handle_t parent, zx_vm_option_t options, size_t 
 /*
  * Maps `len` bytes (rounded up) of `vmo` from `vmo_offset` into `vmar`.
  * Errors in order: vmar BAD_HANDLE, WRONG_TYPE; vmo likewise; ACCESS_DENIED the VMO's handle lacks MAP;
- * INVALID_ARGS WRITE or EXECUTE without READ, MAP_RANGE with SPECIFIC_OVERWRITE, any CAN_MAP_READ/WRITE/EXECUTE;
- * ACCESS_DENIED a PERM_* that is not in both handles' rights; INVALID_ARGS undefined bits, alignment byte,
- * COMPACT, CAN_MAP_SPECIFIC; NOT_SUPPORTED REQUIRE_NON_RESIZABLE of a resizable VMO; ACCESS_DENIED a PERM_* that
- * the VMAR excludes; INVALID_ARGS vmo_offset unaligned; OUT_OF_RANGE len or vmo_offset + len overflows; then
- * placement as in zx_vmar_allocate with ALREADY_EXISTS when occupied and NO_RESOURCES where no place exists;
- * under SPECIFIC_OVERWRITE INVALID_ARGS where a child VMAR is touched; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * INVALID_ARGS WRITE or EXECUTE without READ, MAP_RANGE with SPECIFIC_OVERWRITE, any
+ * CAN_MAP_READ/WRITE/EXECUTE; ACCESS_DENIED a PERM_* that is not in both handles' rights; INVALID_ARGS
+ * undefined bits, alignment byte, COMPACT, CAN_MAP_SPECIFIC; NOT_SUPPORTED REQUIRE_NON_RESIZABLE of a
+ * resizable VMO; ACCESS_DENIED a PERM_* that the VMAR excludes; INVALID_ARGS vmo_offset unaligned;
+ * OUT_OF_RANGE len or vmo_offset + len overflows; then placement as in zx_vmar_allocate with ALREADY_EXISTS
+ * when occupied and NO_RESOURCES where no place exists; under SPECIFIC_OVERWRITE INVALID_ARGS where a child
+ * VMAR is touched; NO_MEMORY; INVALID_ARGS bad result pointer.
  * Cost: logarithmic in the number of the VMAR's children (plus the mappings replaced).
  */
 zx_status_t zx_vmar_map(zx_handle_t vmar, zx_vm_option_t options, size_t vmar_offset, zx_handle_t vmo,
@@ -49,40 +52,57 @@ zx_status_t zx_vmar_map(zx_handle_t vmar, zx_vm_option_t options, size_t vmar_of
 
 /*
  * Removes the mappings of [addr, addr + len) and destroys the child VMARs wholly in it. len is rounded up.
- * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS addr unaligned, len 0; BAD_STATE dead; INVALID_ARGS not
- * within the VMAR, a child VMAR partly in the range, or any in it without OP_CHILDREN; NO_MEMORY.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS addr unaligned, len 0; BAD_STATE dead; INVALID_ARGS
+ * not within the VMAR, a child VMAR partly in the range, or any in it without OP_CHILDREN; NO_MEMORY.
  */
 zx_status_t zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t addr, size_t len);
 
 /*
  * Changes the permissions of the mappings of [addr, addr + len), all or none. len is rounded up.
- * Errors in order: BAD_HANDLE, WRONG_TYPE; ACCESS_DENIED the handle lacks a right for a PERM_*; INVALID_ARGS WRITE
- * or EXECUTE without READ, addr unaligned, other option bits, len 0; BAD_STATE dead; INVALID_ARGS not within the
- * VMAR; then in ascending order NOT_FOUND at a gap, ACCESS_DENIED more than the mapping was created with,
- * INVALID_ARGS a child's mapping without OP_CHILDREN, ACCESS_DENIED a child's mapping would gain a permission;
- * NO_MEMORY.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE; ACCESS_DENIED the handle lacks a right for a PERM_*; INVALID_ARGS
+ * WRITE or EXECUTE without READ, addr unaligned, other option bits, len 0; BAD_STATE dead; INVALID_ARGS not
+ * within the VMAR; then in ascending order NOT_FOUND at a gap, ACCESS_DENIED more than the mapping was
+ * created with, INVALID_ARGS a child's mapping without OP_CHILDREN, ACCESS_DENIED a child's mapping would
+ * gain a permission; NO_MEMORY.
  */
 zx_status_t zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t addr, size_t len);
 
 /*
  * Destroys the VMAR and all below it. Handles to destroyed VMARs stay valid and answer BAD_STATE.
- * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without OP_CHILDREN; NOT_SUPPORTED for a root; BAD_STATE.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without OP_CHILDREN; NOT_SUPPORTED for a root;
+ * BAD_STATE.
  */
 zx_status_t zx_vmar_destroy(zx_handle_t vmar);
+
+/*
+ * Does something to the memory behind [address, address + size) (size is rounded up), which mappings must
+ * cover without a gap. ZX_VMAR_OP_COMMIT gives every page memory, all or none; DECOMMIT makes the range
+ * read as zero; MAP_RANGE enters the pages that have memory into the page tables, as far as there is
+ * memory for those, and leaves entries that are there; DONT_NEED and ALWAYS_NEED change no byte; after
+ * ALWAYS_NEED the whole address space is of high memory priority.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero, size
+ * 0, address unaligned; OUT_OF_RANGE not within the VMAR; BAD_STATE dead, or a gap in the range; then by
+ * mapping, ascending: COMMIT and DECOMMIT: ACCESS_DENIED one that can never be writable, INVALID_ARGS one
+ * in a child VMAR, OUT_OF_RANGE one that reaches past the end of its VMO in the range; the other
+ * operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN; NO_MEMORY (COMMIT).
+ * Cost: logarithmic in the regions for each mapping, and the pages.
+ */
+zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address, size_t size, void *buffer,
+                             size_t buffer_size);
 
 /* ---- VMOs: memory that can be mapped ---- */
 
 /*
  * Makes a VMO of `size` bytes (rounded up) of zeroes; memory is taken page by page when written.
- * options: ZX_VMO_RESIZABLE. Errors in order: INVALID_ARGS unknown option; OUT_OF_RANGE size too large; NO_MEMORY;
- * INVALID_ARGS bad result pointer.
+ * options: ZX_VMO_RESIZABLE. Errors in order: INVALID_ARGS unknown option; OUT_OF_RANGE size too large;
+ * NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_vmo_create(uint64_t size, uint32_t options, zx_handle_t *out);
 
 /*
- * Copies bytes out of or into a VMO. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without READ (WRITE);
- * OUT_OF_RANGE past the end; INVALID_ARGS bad buffer; NO_MEMORY (zx_vmo_write; nothing is then written). A size of 0 is
- * fine within the VMO.
+ * Copies bytes out of or into a VMO. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without READ
+ * (WRITE); OUT_OF_RANGE past the end; INVALID_ARGS bad buffer; NO_MEMORY (zx_vmo_write; nothing is then
+ * written). A size of 0 is fine within the VMO.
  */
 zx_status_t zx_vmo_read(zx_handle_t handle, void *buffer, uint64_t offset, size_t buffer_size);
 zx_status_t zx_vmo_write(zx_handle_t handle, const void *buffer, uint64_t offset, size_t buffer_size);
@@ -92,20 +112,30 @@ zx_status_t zx_vmo_get_size(zx_handle_t handle, uint64_t *size);
 
 /*
  * Sets the size (rounded up). Shrinking unmaps what is gone from every mapping and frees it.
- * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; UNAVAILABLE not resizable (whatever the handle's
- * rights: such a VMO's handles never have RESIZE); ACCESS_DENIED without RESIZE; OUT_OF_RANGE too large.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; UNAVAILABLE not resizable (whatever
+ * the handle's rights: such a VMO's handles never have RESIZE); ACCESS_DENIED without RESIZE; OUT_OF_RANGE
+ * too large.
  */
 zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
 
 /*
- * ZX_VMO_OP_COMMIT (needs WRITE) gives every page of the range memory, all or none; DECOMMIT (WRITE) and ZERO (WRITE) make
- * the range read as zero: DECOMMIT demands page alignment, ZERO takes any bytes. DONT_NEED, ALWAYS_NEED and the CACHE_
- * operations change no byte.
- * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero; ACCESS_DENIED;
- * OUT_OF_RANGE not within the VMO; INVALID_ARGS DECOMMIT unaligned, a CACHE_ operation of size 0; NO_MEMORY.
+ * ZX_VMO_OP_COMMIT (needs WRITE) gives every page of the range memory, all or none; DECOMMIT (WRITE) and ZERO
+ * (WRITE) make the range read as zero: DECOMMIT demands page alignment, ZERO takes any bytes. DONT_NEED,
+ * ALWAYS_NEED and the CACHE_ operations change no byte.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero;
+ * ACCESS_DENIED; OUT_OF_RANGE not within the VMO; INVALID_ARGS DECOMMIT unaligned, a CACHE_ operation of size
+ * 0; NO_MEMORY.
  */
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
                             size_t buffer_size);
+
+/*
+ * Replaces a VMO's handle by one that has EXECUTE beside its rights; the old handle is closed where the
+ * call succeeds. vmex is ZX_HANDLE_INVALID: marking memory executable is everybody's to do here.
+ * Errors in order: BAD_HANDLE handle or vmex, or handle leads to no VMO; NO_MEMORY; INVALID_ARGS bad
+ * result pointer.
+ */
+zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out);
 
 /* ---- Handles ---- */
 
@@ -116,8 +146,8 @@ zx_status_t zx_handle_close(zx_handle_t handle);
 zx_status_t zx_handle_close_many(const zx_handle_t *handles, size_t num_handles);
 
 /*
- * Makes a second handle with `rights` (or ZX_RIGHT_SAME_RIGHTS). Errors in order: BAD_HANDLE; ACCESS_DENIED without
- * DUPLICATE; INVALID_ARGS rights that the handle has not; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * Makes a second handle with `rights` (or ZX_RIGHT_SAME_RIGHTS). Errors in order: BAD_HANDLE; ACCESS_DENIED
+ * without DUPLICATE; INVALID_ARGS rights that the handle has not; NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out);
 
@@ -125,8 +155,8 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handl
 zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out);
 
 /*
- * Tells something of the object behind a handle: HANDLE_VALID, HANDLE_BASIC, VMAR (needs INSPECT).
- * actual and avail may be null. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BUFFER_TOO_SMALL; INVALID_ARGS
+ * Tells something of the object behind a handle: HANDLE_VALID, HANDLE_BASIC, VMAR (needs INSPECT). actual and
+ * avail may be null. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BUFFER_TOO_SMALL; INVALID_ARGS
  * bad pointer; NOT_SUPPORTED unknown topic.
  */
 zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer, size_t buffer_size,
@@ -135,9 +165,11 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
 /* ---- Processes ---- */
 
 /*
- * Makes a process: an address space and a table of handles. `job` is ZX_HANDLE_INVALID (the machine has one job, the default
- * one). The name is name_size bytes, cut at 31. Gives a handle to the process and one to its root VMAR.
- * Errors in order: INVALID_ARGS options not 0, bad name pointer; BAD_HANDLE job; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * Makes a process: an address space and a table of handles. `job` is ZX_HANDLE_INVALID (the machine has one
+ * job, the default one). The name is name_size bytes, cut at 31. Gives a handle to the process and one to its
+ * root VMAR.
+ * Errors in order: INVALID_ARGS options not 0, bad name pointer; BAD_HANDLE job; NO_MEMORY; INVALID_ARGS bad
+ * result pointer.
  */
 zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
                               zx_handle_t *proc_handle, zx_handle_t *vmar_handle);

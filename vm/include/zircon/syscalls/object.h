@@ -17,8 +17,8 @@
 #define ZX_PROP_NAME ((uint32_t)3u)
 
 typedef struct zx_info_handle_basic {
-    zx_koid_t koid;         /* the object, for as long as the machine runs */
-    zx_rights_t rights;     /* of the handle asked about */
+    zx_koid_t koid;     /* the object, for as long as the machine runs */
+    zx_rights_t rights; /* of the handle asked about */
     zx_obj_type_t type;
     zx_koid_t related_koid; /* 0 where the type has no related object */
     uint32_t reserved;
