@@ -111,10 +111,10 @@ struct vm_aspace {
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
-    struct vm_mapping *last_fault;              /* (a) the mapping of the latest fault; never a dead one */
-    struct page_table table;                    /* locks for itself */
-    struct list_node node;                      /* (m) on machine->aspaces */
-    uint32_t check_refs;                        /* check.c's own: references that it found so far */
+    struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
+    struct page_table table;       /* locks for itself */
+    struct list_node node;         /* (m) on machine->aspaces */
+    uint32_t check_refs;           /* check.c's own: references that it found so far */
 };
 
 /* ---- VMOs ---- */
@@ -281,7 +281,8 @@ struct mapping_walk {
 };
 /* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a
    gap. Each VMAR is entered and left once. */
-zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base, zx_vaddr_t *end);
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
+                              zx_vaddr_t *end);
 /* Whether [base, base + size) is within the region. */
 static inline bool region_holds(const struct vm_region *region, zx_vaddr_t base, size_t size)
 {
@@ -318,6 +319,9 @@ void mapping_detach(struct vm_mapping *mapping);
 /* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
    there; best effort. */
 void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
+/* Makes one of the mappings that meet at va, where one could stand for both. It may be either that goes. Cannot
+   fail. O(log siblings). */
+void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how
