@@ -322,6 +322,9 @@ void mapping_detach(struct vm_mapping *mapping);
 /* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
    there; best effort. */
 void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
+/* Makes one of the mappings that meet at va, where one could stand for both. It may be either that goes. Cannot
+   fail. O(log siblings). */
+void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how

@@ -215,17 +215,19 @@ static void op_map(struct worker *worker)
 {
     zx_vaddr_t at;
     zx_vm_option_t options = some_perms(worker);
-    size_t offset = 0;
+    size_t offset = 0, vmo_offset = below(worker, 4) * PAGE;
 
     if (one_in(worker, 4))
         options |= ZX_VM_MAP_RANGE;
     if (one_in(worker, 3)) {
         offset = some_pages(worker, 64);
         options |= one_in(worker, 2) ? ZX_VM_SPECIFIC : ZX_VM_SPECIFIC_OVERWRITE;
+        if (one_in(worker, 2))
+            vmo_offset = offset; /* neighbours of one VMO merge */
     }
     if (CALL(S(ZX_ERR_BAD_STATE) | S(ZX_ERR_ALREADY_EXISTS) | S(ZX_ERR_NO_RESOURCES), zx_vmar_map,
-             some_vmar(worker), options, offset, some_vmo(worker), below(worker, 4) * PAGE,
-             some_pages(worker, VMO_PAGES), &at))
+             some_vmar(worker), options, offset, some_vmo(worker), vmo_offset, some_pages(worker, VMO_PAGES),
+             &at))
         atomic_store(&pool_of(worker)->addresses[below(worker, SLOTS)], at);
 }
 
