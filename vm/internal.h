@@ -216,6 +216,8 @@ size_t pmm_wired_bytes(size_t pages, size_t extra);
    Null: no more. */
 struct vm_aspace *machine_next_aspace(struct vm_aspace *before);
 
+uint64_t machine_heap_bytes(void); /* in objects alive */
+
 /* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
 void region_tree_start(void);
 void page_list_start(void);
@@ -244,6 +246,9 @@ zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
 /* Processes that die of it join `doomed`. No lock is held. */
 void handle_close_all(struct vm_process *process, struct list_node *doomed);
+/* How many handles lead to the object, a process's own to itself included. O(handles of the object, where it
+   is a process). */
+uint32_t handle_count(struct vm_object *object);
 bool handle_check(struct vm_sink *report); /* tables, counts, references of objects by handles */
 
 /* process.c */
@@ -261,6 +266,26 @@ zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void 
                                 size_t *actual);
 zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, const void *user_from,
                                  size_t size, size_t *actual);
+
+/* info.c: what can be learned of objects */
+void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out);
+zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out); /* BAD_STATE destroyed */
+void machine_kmem_stats(zx_info_kmem_stats_t *out);
+/* A place in the walk over a space that the records of PROCESS_MAPS make, between two records. */
+struct maps_walk {
+    struct vm_aspace *aspace;
+    bool started;       /* the record of the space itself is out */
+    struct vm_vmar *at; /* referenced; whose children come next; null: to be found by va and depth */
+    size_t at_depth;    /* of `at`; the root's is 1 */
+    zx_vaddr_t va;      /* what begins below is out, but for the rest of a mapping */
+    size_t depth;       /* and so is what begins at va with a lower depth */
+};
+void maps_walk_start(struct maps_walk *walk, struct vm_aspace *aspace);
+/* The next records, at most `most`; *count of them, 0 at the end. BAD_STATE the space is destroyed. Takes the
+   locks for itself: between two calls none is held, and the space may change; what was there all the time is
+   told once. */
+zx_status_t maps_walk_next(struct maps_walk *walk, zx_info_maps_t *records, size_t most, size_t *count);
+void maps_walk_end(struct maps_walk *walk);
 
 /* aspace.c */
 zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
@@ -386,6 +411,8 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
+/* How many pages of [first, limit) (page numbers) the VMO has. O(those). */
+uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
 #define VM_COPY_CHUNK 512 /* bytes moved at a time between a program and a page */
 /* How many of `size` bytes from offset one step moves: within a page and the chunk. */
 size_t vm_copy_step(uint64_t offset, size_t size);

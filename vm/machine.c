@@ -267,15 +267,22 @@ static uint64_t cache_objects(struct slab_cache *cache)
     return objects;
 }
 
+uint64_t machine_heap_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < CACHE_COUNT; i++)
+        bytes += cache_objects(cache_at(i)) * cache_at(i)->object_size;
+    return bytes;
+}
+
 void vm_machine_stats(struct vm_stats *out)
 {
     *out = (struct vm_stats){.page_tables = pmm_count(VM_PAGE_MMU),
                              .pages_free = pmm_count(VM_PAGE_FREE),
                              .pages_total = pmm_total(),
+                             .heap_bytes = machine_heap_bytes(),
                              .vmos = cache_objects(&vm_machine->vmo_cache),
                              .processes = cache_objects(&vm_machine->process_cache)};
-    for (unsigned i = 0; i < CACHE_COUNT; i++)
-        out->heap_bytes += cache_objects(cache_at(i)) * cache_at(i)->object_size;
     port_mutex_lock(&vm_machine->handle_lock);
     out->handles = vm_machine->handles.count;
     port_mutex_unlock(&vm_machine->handle_lock);

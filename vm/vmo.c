@@ -149,8 +149,7 @@ static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t 
     return offset <= vmo->size && size <= vmo->size - offset;
 }
 
-/* How many pages of [first, limit) the VMO has. O(those). */
-static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     uint64_t count = 0, index;
     while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
@@ -164,7 +163,7 @@ static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uin
    is taken. */
 static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
-    if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+    if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         return ZX_ERR_NO_MEMORY;
     zx_status_t status = ZX_OK;
     struct list_node made;
@@ -228,7 +227,7 @@ zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
     uint64_t first = offset >> PAGE_SHIFT, limit = round_up_page(end) >> PAGE_SHIFT;
     if (offset >= vmo->size || size == 0)
         limit = first;
-    else if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+    else if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         status = ZX_ERR_NO_MEMORY;
     for (uint64_t index = first; index < limit && status == ZX_OK; index++)
         if (vmo_page_locked(vmo, index << PAGE_SHIFT) == NULL)

@@ -155,9 +155,18 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handl
 zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out);
 
 /*
- * Tells something of the object behind a handle: HANDLE_VALID, HANDLE_BASIC, VMAR (needs INSPECT). actual and
- * avail may be null. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BUFFER_TOO_SMALL; INVALID_ARGS
- * bad pointer; NOT_SUPPORTED unknown topic.
+ * Tells something of the object behind a handle. Records are those of zircon/syscalls/object.h.
+ * HANDLE_VALID (none), HANDLE_BASIC: any handle. HANDLE_COUNT, KMEM_STATS (of the machine): any handle
+ * with INSPECT. VMAR: a VMAR's, with INSPECT. VMO: a VMO's. TASK_STATS, PROCESS_MAPS: a process's, with
+ * INSPECT. PROCESS_MAPS fills an array: the address space, its root VMAR, and what is in it, by address
+ * and parents first; parts of a mapping with different permissions have a record each. It copies what
+ * fits; other processes go on meanwhile, and what they change may be told or not. actual (records copied)
+ * and avail (records there are) may be null.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BAD_STATE the process is dead; BUFFER_TOO_SMALL
+ * one record does not fit (actual and avail are told); INVALID_ARGS bad pointer; NOT_SUPPORTED unknown
+ * topic.
+ * Cost: O(1); TASK_STATS: the pages that the process maps; PROCESS_MAPS: the regions, and those pages;
+ * VMO: its mappings.
  */
 zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer, size_t buffer_size,
                                size_t *actual, size_t *avail);
