@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <vm/port.h>
@@ -296,6 +297,16 @@ struct vm_process *port_current_process(void)
 struct vm_process *host_set_process(struct vm_process *process)
 {
     return atomic_exchange(&current_process, process);
+}
+
+/* ---- Time ---- */
+
+int64_t port_ticks(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* ---- Words to people ---- */

@@ -63,7 +63,7 @@ bool user_is_writable(void *user, size_t size);
 
 struct vm_object {
     zx_koid_t koid;        /* (c) */
-    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
+    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR, JOB */
     atomic_uint refs;      /* (x) */
     uint32_t handles;      /* (h) handles that lead here; a process's own handles to itself do not count */
     struct list_node node; /* (m) on machine->objects */
@@ -156,7 +156,17 @@ struct vm_process {
     struct list_node handles;    /* (h) */
     struct list_node dying;      /* (h) on the list of those that die with another */
     zx_handle_t self, root_vmar; /* (c) its own first handles */
+    zx_handle_t job;             /* (h) what zx_job_default answers in it; invalid until asked */
 };
+
+/* The one job of the machine: an object for handles to lead to. */
+struct vm_job {
+    struct vm_object object;
+    char name[ZX_MAX_NAME_LEN]; /* (h) */
+};
+
+/* Below the numbers that are given out. */
+#define VM_JOB_KOID (ZX_KOID_KERNEL + 1)
 
 #define VM_HANDLES_MAX (1u << 18)
 
@@ -190,6 +200,8 @@ struct vm_machine {
     struct list_node objects;        /* (m) */
     zx_koid_t next_koid;             /* (m) */
     uint64_t next_stream;            /* (m) of the next address space's or process's random numbers */
+    struct prng prng; /* (m) what zx_cprng_draw gives out */
+    struct vm_job job;
     struct page_list handles;        /* (h) by slot: struct vm_handle * */
     uint32_t next_serial;            /* (h) */
     struct vm_page *zero_page;       /* (c) */

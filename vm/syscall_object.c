@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * syscall_object.c: the calls on handles as such, whatever they lead to, and what can be learned of an object
- * or the system.
+ * and set of it.
  *
  * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then
  * the value is handed out, then the handle is published.
@@ -318,6 +318,8 @@ static char *name_of(struct vm_object *object, struct port_mutex **lock)
         return container_of(object, struct vm_vmo, object)->name;
     case ZX_OBJ_TYPE_PROCESS:
         return container_of(object, struct vm_process, object)->name;
+    case ZX_OBJ_TYPE_JOB:
+        return container_of(object, struct vm_job, object)->name;
     default:
         return NULL;
     }
@@ -378,16 +380,4 @@ zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const 
     }
     vm_object_release(object);
     return status;
-}
-
-/* ---- The system ---- */
-
-uint32_t zx_system_get_page_size(void)
-{
-    return PAGE_SIZE;
-}
-
-uint64_t zx_system_get_physmem(void)
-{
-    return pmm_total() << PAGE_SHIFT;
 }

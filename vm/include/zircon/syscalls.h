@@ -172,7 +172,7 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
                                size_t *actual, size_t *avail);
 
 /*
- * Tells or sets a property: ZX_PROP_NAME, of VMOs and processes. Telling gives all of
+ * Tells or sets a property: ZX_PROP_NAME, of VMOs, processes and the job. Telling gives all of
  * char[ZX_MAX_NAME_LEN], padded with zeroes; setting takes value_size bytes, up to the first NUL, cut at
  * 31.
  * Errors in order: BAD_HANDLE; ACCESS_DENIED without GET_PROPERTY (SET_PROPERTY); NOT_SUPPORTED unknown
@@ -186,11 +186,11 @@ zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const 
 /* ---- Processes ---- */
 
 /*
- * Makes a process: an address space and a table of handles. `job` is ZX_HANDLE_INVALID (the machine has one
- * job, the default one). The name is name_size bytes, cut at 31. Gives a handle to the process and one to its
+ * Makes a process: an address space and a table of handles. `job` is zx_job_default(), the machine's one
+ * job, or ZX_HANDLE_INVALID, which means the same. The name is name_size bytes, cut at 31. Gives a handle to the process and one to its
  * root VMAR.
- * Errors in order: INVALID_ARGS options not 0, bad name pointer; BAD_HANDLE job; NO_MEMORY; INVALID_ARGS bad
- * result pointer.
+ * Errors in order: INVALID_ARGS options not 0, bad name pointer; job BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
+ * without MANAGE_PROCESS; NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
                               zx_handle_t *proc_handle, zx_handle_t *vmar_handle);
@@ -214,6 +214,18 @@ zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const 
 
 uint32_t zx_system_get_page_size(void);
 uint64_t zx_system_get_physmem(void);
+
+/* Fills the buffer with random bytes from the machine's ChaCha20 stream. A buffer that cannot be written is
+   filled as far as it can be. */
+void zx_cprng_draw(void *buffer, size_t buffer_size);
+
+/* Time since some moment, in the machine's own units; never less than what was told before. The one call
+   whose answer differs from run to run. */
+zx_ticks_t zx_ticks_get(void);
+
+/* Writes text, at most 256 bytes of it, to the machine's log. Errors: INVALID_ARGS bad pointer, nothing is
+   written. */
+zx_status_t zx_debug_write(const char *buffer, size_t buffer_size);
 
 #ifdef __cplusplus
 }
