@@ -118,10 +118,10 @@ struct vm_aspace {
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
-    struct vm_mapping *last_fault;              /* (a) the mapping of the latest fault; never a dead one */
-    struct page_table table;                    /* locks for itself */
-    struct list_node node;                      /* (m) on machine->aspaces */
-    uint32_t check_refs;                        /* check.c's own: references that it found so far */
+    struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
+    struct page_table table;       /* locks for itself */
+    struct list_node node;         /* (m) on machine->aspaces */
+    uint32_t check_refs;           /* check.c's own: references that it found so far */
 };
 
 /* ---- VMOs ---- */
@@ -200,7 +200,7 @@ struct vm_machine {
     struct list_node objects;        /* (m) */
     zx_koid_t next_koid;             /* (m) */
     uint64_t next_stream;            /* (m) of the next address space's or process's random numbers */
-    struct prng prng; /* (m) what zx_cprng_draw gives out */
+    struct prng prng;                /* (m) what zx_cprng_draw gives out */
     struct vm_job job;
     struct page_list handles;        /* (h) by slot: struct vm_handle * */
     uint32_t next_serial;            /* (h) */
@@ -332,7 +332,8 @@ struct mapping_walk {
 };
 /* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a
    gap. Each VMAR is entered and left once. */
-zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base, zx_vaddr_t *end);
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
+                              zx_vaddr_t *end);
 /* Whether [base, base + size) is within the region. */
 static inline bool region_holds(const struct vm_region *region, zx_vaddr_t base, size_t size)
 {

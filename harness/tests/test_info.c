@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_info.c: the topics of zx_object_get_info that tell of memory: VMO, TASK_STATS, PROCESS_MAPS, KMEM_STATS, HANDLE_COUNT. Every
- * refusal in order, the rules of the buffer, and the figures.
+ * test_info.c: the topics of zx_object_get_info that tell of memory: VMO, TASK_STATS, PROCESS_MAPS,
+ * KMEM_STATS, HANDLE_COUNT. Every refusal in order, the rules of the buffer, and the figures.
  */
 #include "calls.h"
 

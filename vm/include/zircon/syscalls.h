@@ -187,8 +187,8 @@ zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const 
 
 /*
  * Makes a process: an address space and a table of handles. `job` is zx_job_default(), the machine's one
- * job, or ZX_HANDLE_INVALID, which means the same. The name is name_size bytes, cut at 31. Gives a handle to the process and one to its
- * root VMAR.
+ * job, or ZX_HANDLE_INVALID, which means the same. The name is name_size bytes, cut at 31. Gives a handle
+ * to the process and one to its root VMAR.
  * Errors in order: INVALID_ARGS options not 0, bad name pointer; job BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
  * without MANAGE_PROCESS; NO_MEMORY; INVALID_ARGS bad result pointer.
  */
