@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * generate_op.c: draws the operands of one operation to suit the generator's shadow of the trace (generate.c). The chances are chosen
- * so that about two in three operations succeed and the rest are spread over the refusals.
+ * so that more than half of the operations succeed and the rest are spread over the refusals.
  */
 #include <vm/aspace.h>
 #include <zircon/syscalls/object.h>

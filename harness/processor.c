@@ -42,9 +42,10 @@
 #define SETS          128
 #define SLOTS         (SETS * WAYS)
 #define TABLES        64 /* slots of the paging-structure cache */
+#define FEW_PAGES     16 /* up to which an invalidation looks up each page rather than at every slot */
 #define WORD          64
 #define PHYSICAL_BITS 48
-#define TRIES         4 /* faults on one byte that may be resolved without progress */
+#define TRIES         4 /* faults on one byte that may be resolved without progress or invalidation */
 #define PAGE          ((uint64_t)ZX_PAGE_SIZE)
 #define LEVEL_LARGEST 2 /* of a page */
 
@@ -88,6 +89,7 @@ static struct processor {
 } processors[PROCESSORS_MAX];
 
 static unsigned processor_count = 1;
+static atomic_uint_least64_t invalidations; /* how many there were */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local unsigned moved_to; /* one more than the processor; 0: by the thread's number */
 
@@ -406,7 +408,8 @@ static bool overlaps(const struct port_invalidation *invalidation, zx_vaddr_t va
     return invalidation->everything;
 }
 
-static void invalidate_locked(struct processor *processor, const struct port_invalidation *invalidation)
+/* Forgets every cached translation that the invalidation names, looking at all of them. */
+static void forget_by_scan_locked(struct processor *processor, const struct port_invalidation *invalidation)
 {
     for (unsigned slot = next_used(processor, 0); slot < SLOTS; slot = next_used(processor, slot + 1)) {
         const struct slot *candidate = &processor->slots[slot];
@@ -414,6 +417,35 @@ static void invalidate_locked(struct processor *processor, const struct port_inv
             overlaps(invalidation, candidate->va, level_size(candidate->to.level)))
             drop_locked(processor, slot);
     }
+}
+
+/* The same for a few pages of one space, looking only where they would be. */
+static void forget_by_page_locked(struct processor *processor, const struct port_invalidation *invalidation)
+{
+    for (unsigned i = 0; i < invalidation->count; i++) {
+        for (size_t at = 0; at < invalidation->ranges[i].size; at += level_size(0)) {
+            unsigned slot;
+            while ((slot = lookup(processor, invalidation->root, invalidation->ranges[i].va + at)) != SLOTS)
+                drop_locked(processor, slot);
+        }
+    }
+}
+
+static bool names_few_pages(const struct port_invalidation *invalidation)
+{
+    uint64_t size = 0;
+
+    for (unsigned i = 0; i < invalidation->count && size <= FEW_PAGES * level_size(0); i++)
+        size += invalidation->ranges[i].size;
+    return !invalidation->everything && !invalidation->global && size <= FEW_PAGES * level_size(0);
+}
+
+static void invalidate_locked(struct processor *processor, const struct port_invalidation *invalidation)
+{
+    if (names_few_pages(invalidation))
+        forget_by_page_locked(processor, invalidation);
+    else
+        forget_by_scan_locked(processor, invalidation);
     for (uint64_t left = processor->tables_used; left != 0; left &= left - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(left);
         if (processor->tables[slot].root == invalidation->root || invalidation->global)
@@ -423,11 +455,13 @@ static void invalidate_locked(struct processor *processor, const struct port_inv
 
 void processor_invalidate(const struct port_invalidation *invalidation)
 {
+    host_schedule_step();
     for (unsigned i = 0; i < processor_count; i++) {
         lock(&processors[i]);
         invalidate_locked(&processors[i], invalidation);
         unlock(&processors[i]);
     }
+    atomic_fetch_add_explicit(&invalidations, 1, memory_order_relaxed);
 }
 
 /* ---- Judging what is cached ---- */
@@ -695,6 +729,22 @@ static void judge(unsigned number, const struct access *access, zx_vaddr_t va)
         port_panic();
 }
 
+/* Counts faults that were resolved and had no effect. Where something was invalidated meanwhile, another thread may have
+   taken away what the fault had given: the count begins again. */
+struct patience {
+    uint64_t invalidations;
+    unsigned tries;
+};
+
+static bool is_exhausted(struct patience *patience)
+{
+    uint64_t now = atomic_load_explicit(&invalidations, memory_order_relaxed);
+
+    if (patience->invalidations != now)
+        *patience = (struct patience){.invalidations = now};
+    return ++patience->tries > TRIES;
+}
+
 static bool is_canonical(zx_vaddr_t va)
 {
     return va + (1ull << 47) < (1ull << 48);
@@ -704,7 +754,8 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
                              uint32_t kind, size_t *done)
 {
     struct access access = {.aspace = aspace, .kind = kind};
-    unsigned number = processor_current(), tries = 0;
+    struct patience patience = {0};
+    unsigned number = processor_current();
 
     *done = 0;
     while (*done < size) {
@@ -718,7 +769,7 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
         switch (access_page(&processors[number], &access, at, bytes, step)) {
         case OUTCOME_DONE:
             *done += step;
-            tries = 0;
+            patience.tries = 0;
             break;
         case OUTCOME_SUSPECT:
             judge(number, &access, at);
@@ -727,10 +778,10 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
             zx_status_t status = vm_aspace_page_fault(aspace, at, access.fault_flags);
             if (status != ZX_OK)
                 return status;
-            if (++tries > TRIES) {
+            if (is_exhausted(&patience)) {
                 vm_print(&vm_log_sink,
                          "processor %u: %u faults at 0x%llx (flags 0x%x) were resolved without effect\n",
-                         number, tries, (unsigned long long)at, access.fault_flags);
+                         number, patience.tries, (unsigned long long)at, access.fault_flags);
                 port_panic();
             }
             break;

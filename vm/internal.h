@@ -251,6 +251,9 @@ void handle_publish(struct vm_handle *handle, struct vm_object *object, zx_right
 /* Publishes `fresh` in the place of the handle `value`, which is closed. BAD_HANDLE: there is none any more,
    nothing done. */
 zx_status_t handle_replace(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
+/* Publishes `fresh` beside the handle `value`, to the same object. BAD_HANDLE: as above. So a handle that is
+   closed meanwhile is not duplicated: what dies of its closing stays dead for all. */
+zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
 /* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE,
    WRONG_TYPE, ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
@@ -370,6 +373,9 @@ void mapping_detach(struct vm_mapping *mapping);
 /* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
    there; best effort. */
 void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
+/* Makes one of the mappings that meet at va, where one could stand for both. It may be either that goes. Cannot
+   fail. O(log siblings). */
+void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how

@@ -82,10 +82,12 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handl
     status = narrow_rights(held, &rights);
     if (status == ZX_OK)
         status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK)
-        handle_publish(fresh, object, rights);
-    else
-        vm_object_release(object);
+    if (status == ZX_OK) {
+        status = handle_duplicate(handle, rights, fresh);
+        if (status != ZX_OK)
+            handle_unreserve(fresh);
+    }
+    vm_object_release(object);
     return status;
 }
 
