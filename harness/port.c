@@ -355,6 +355,16 @@ void host_enter_process(struct vm_process *process)
     entered_process = process;
 }
 
+/* ---- Time ---- */
+
+int64_t port_ticks(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* ---- Words to people ---- */
 
 void port_write(const char *text, size_t size)

@@ -205,6 +205,21 @@ zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed
     return status;
 }
 
+uint32_t handle_count(struct vm_object *object)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    uint32_t count = object->handles;
+    if (object->type == ZX_OBJ_TYPE_PROCESS) {
+        list_for_each(node, &container_of(object, struct vm_process, object)->handles)
+        {
+            if (container_of(node, struct vm_handle, node)->object == object)
+                count++;
+        }
+    }
+    port_mutex_unlock(&vm_machine->handle_lock);
+    return count;
+}
+
 /* ---- Closing, replacing, duplicating ---- */
 
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value)

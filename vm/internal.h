@@ -52,11 +52,18 @@ static inline uint64_t round_up_page(uint64_t value)
     return round_down_page(value + PAGE_SIZE - 1);
 }
 
+/* ---- The caller's memory; no lock is held ---- */
+
+/* Reads a byte of every page of a buffer. INVALID_ARGS where one cannot be reached. */
+zx_status_t user_probe(const void *user_from, size_t size);
+/* Whether a result of `size` bytes, at most 8, can be put there. What is there stays. */
+bool user_is_writable(void *user, size_t size);
+
 /* ---- Kernel objects: what handles lead to ---- */
 
 struct vm_object {
     zx_koid_t koid;        /* (c) */
-    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
+    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR, JOB */
     atomic_uint refs;      /* (x) */
     uint32_t handles;      /* (h) handles that lead here; a process's own handles to itself do not count */
     struct list_node node; /* (m) on machine->objects */
@@ -124,6 +131,7 @@ struct vm_vmo {
     struct port_mutex lock;
     uint64_t size;                /* (v) bytes, page-aligned */
     bool resizable;               /* (c) */
+    char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT */
     struct mapping_tree mappings; /* (v) by the part that they show */
 };
@@ -148,7 +156,17 @@ struct vm_process {
     struct list_node handles;    /* (h) */
     struct list_node dying;      /* (h) on the list of those that die with another */
     zx_handle_t self, root_vmar; /* (c) its own first handles */
+    zx_handle_t job;             /* (h) what zx_job_default answers in it; invalid until asked */
 };
+
+/* The one job of the machine: an object for handles to lead to. */
+struct vm_job {
+    struct vm_object object;
+    char name[ZX_MAX_NAME_LEN]; /* (h) */
+};
+
+/* Below the numbers that are given out. */
+#define VM_JOB_KOID (ZX_KOID_KERNEL + 1)
 
 #define VM_HANDLES_MAX (1u << 18)
 
@@ -182,6 +200,8 @@ struct vm_machine {
     struct list_node objects;        /* (m) */
     zx_koid_t next_koid;             /* (m) */
     uint64_t next_stream;            /* (m) of the next address space's or process's random numbers */
+    struct prng prng;                /* (m) what zx_cprng_draw gives out */
+    struct vm_job job;
     struct page_list handles;        /* (h) by slot: struct vm_handle * */
     uint32_t next_serial;            /* (h) */
     struct vm_page *zero_page;       /* (c) */
@@ -207,6 +227,8 @@ size_t pmm_wired_bytes(size_t pages, size_t extra);
 /* machine.c: the space after `before` (null: the first), referenced; the reference to `before` is given up.
    Null: no more. */
 struct vm_aspace *machine_next_aspace(struct vm_aspace *before);
+
+uint64_t machine_heap_bytes(void); /* in objects alive */
 
 /* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
 void region_tree_start(void);
@@ -239,6 +261,9 @@ zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
 /* Processes that die of it join `doomed`. No lock is held. */
 void handle_close_all(struct vm_process *process, struct list_node *doomed);
+/* How many handles lead to the object, a process's own to itself included. O(handles of the object, where it
+   is a process). */
+uint32_t handle_count(struct vm_object *object);
 bool handle_check(struct vm_sink *report); /* tables, counts, references of objects by handles */
 
 /* process.c */
@@ -250,6 +275,32 @@ bool process_doom_locked(struct vm_process *process, struct list_node *doomed);
 /* Tears down the doomed and all that die with them. No lock is held. */
 void process_end_doomed(struct list_node *doomed);
 void process_free(struct vm_process *process);
+
+/* process_memory.c: what zx_process_read_memory and _write_memory do; errors as there from BAD_STATE on */
+zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void *user_to, size_t size,
+                                size_t *actual);
+zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, const void *user_from,
+                                 size_t size, size_t *actual);
+
+/* info.c: what can be learned of objects */
+void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out);
+zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out); /* BAD_STATE destroyed */
+void machine_kmem_stats(zx_info_kmem_stats_t *out);
+/* A place in the walk over a space that the records of PROCESS_MAPS make, between two records. */
+struct maps_walk {
+    struct vm_aspace *aspace;
+    bool started;       /* the record of the space itself is out */
+    struct vm_vmar *at; /* referenced; whose children come next; null: to be found by va and depth */
+    size_t at_depth;    /* of `at`; the root's is 1 */
+    zx_vaddr_t va;      /* what begins below is out, but for the rest of a mapping */
+    size_t depth;       /* and so is what begins at va with a lower depth */
+};
+void maps_walk_start(struct maps_walk *walk, struct vm_aspace *aspace);
+/* The next records, at most `most`; *count of them, 0 at the end. BAD_STATE the space is destroyed. Takes the
+   locks for itself: between two calls none is held, and the space may change; what was there all the time is
+   told once. */
+zx_status_t maps_walk_next(struct maps_walk *walk, zx_info_maps_t *records, size_t most, size_t *count);
+void maps_walk_end(struct maps_walk *walk);
 
 /* aspace.c */
 zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
@@ -379,6 +430,14 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
+/* How many pages of [first, limit) (page numbers) the VMO has. O(those). */
+uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
+#define VM_COPY_CHUNK 512 /* bytes moved at a time between a program and a page */
+/* How many of `size` bytes from offset one step moves: within a page and the chunk. */
+size_t vm_copy_step(uint64_t offset, size_t size);
+/* Copies bytes of one page out or in. Errors in order: OUT_OF_RANGE past the end; NO_MEMORY (poke). */
+zx_status_t vmo_peek_locked(const struct vm_vmo *vmo, uint64_t offset, char *bytes, size_t size);
+zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *bytes, size_t size);
 /* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the
    radix tree). */
 struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);

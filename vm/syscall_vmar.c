@@ -69,7 +69,7 @@ static zx_vm_option_t can_map_of_rights(zx_rights_t rights)
 }
 
 /* Whether a result of `size` bytes can be put there. What is there stays. */
-static bool is_writable(void *user, size_t size)
+bool user_is_writable(void *user, size_t size)
 {
     char bytes[sizeof(uint64_t)];
     VM_ASSERT(size <= sizeof(bytes));
@@ -86,8 +86,8 @@ static zx_status_t allocate_child(struct vm_vmar *parent, zx_vm_option_t options
     struct vm_handle *handle;
     zx_status_t status = handle_reserve(port_current_process(), &handle);
     zx_status_t room = status;
-    bool writable =
-        is_writable(child_vmar, sizeof(*child_vmar)) && is_writable(child_addr, sizeof(*child_addr));
+    bool writable = user_is_writable(child_vmar, sizeof(*child_vmar)) &&
+                    user_is_writable(child_addr, sizeof(*child_addr));
     status = vmar_allocate(parent, options, offset, size, room == ZX_OK && writable ? &child : NULL);
     if (status == ZX_OK)
         status = room != ZX_OK ? room : writable ? ZX_OK : ZX_ERR_INVALID_ARGS;
@@ -178,7 +178,7 @@ static zx_status_t map_overwriting(const struct map_request *request, zx_vaddr_t
 static zx_status_t map_into_free(const struct map_request *request, zx_vaddr_t *mapped_addr)
 {
     zx_vaddr_t base;
-    bool writable = is_writable(mapped_addr, sizeof(*mapped_addr));
+    bool writable = user_is_writable(mapped_addr, sizeof(*mapped_addr));
     zx_status_t status = core_map(request, writable ? &base : NULL);
     if (status != ZX_OK)
         return status;

@@ -25,9 +25,6 @@
 
 #include "internal.h"
 
-/* Bytes moved at a time between a program and a page. */
-#define COPY_CHUNK 512
-
 zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
 {
     uint64_t rounded = round_up_page(size);
@@ -152,8 +149,7 @@ static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t 
     return offset <= vmo->size && size <= vmo->size - offset;
 }
 
-/* How many pages of [first, limit) the VMO has. O(those). */
-static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     uint64_t count = 0, index;
     while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
@@ -167,7 +163,7 @@ static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uin
    is taken. */
 static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
-    if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+    if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         return ZX_ERR_NO_MEMORY;
     zx_status_t status = ZX_OK;
     struct list_node made;
@@ -231,7 +227,7 @@ zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
     uint64_t first = offset >> PAGE_SHIFT, limit = round_up_page(end) >> PAGE_SHIFT;
     if (offset >= vmo->size || size == 0)
         limit = first;
-    else if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+    else if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         status = ZX_ERR_NO_MEMORY;
     for (uint64_t index = first; index < limit && status == ZX_OK; index++)
         if (vmo_page_locked(vmo, index << PAGE_SHIFT) == NULL)
@@ -384,32 +380,39 @@ zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 
 /* ---- Reading and writing ---- */
 
-/* The bytes from offset that one step may move: within a page, the buffer and what is asked. */
-static size_t chunk(uint64_t offset, size_t size)
+size_t vm_copy_step(uint64_t offset, size_t size)
 {
     size_t most = PAGE_SIZE - offset % PAGE_SIZE;
-    if (most > COPY_CHUNK)
-        most = COPY_CHUNK;
+    if (most > VM_COPY_CHUNK)
+        most = VM_COPY_CHUNK;
     return size < most ? size : most;
+}
+
+zx_status_t vmo_peek_locked(const struct vm_vmo *vmo, uint64_t offset, char *bytes, size_t size)
+{
+    if (!in_range_locked(vmo, offset, size))
+        return ZX_ERR_OUT_OF_RANGE;
+    const struct vm_page *page = size == 0 ? NULL : vmo_page_locked(vmo, offset);
+    if (page != NULL)
+        copy_from_page(bytes, (char *)pmm_page_bytes(page) + offset % PAGE_SIZE, size);
+    else
+        memset(bytes, 0, size);
+    return ZX_OK;
 }
 
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size)
 {
     uintptr_t to = (uintptr_t)user_to; /* a program's pointer may be anything: arithmetic on numbers */
-    char bytes[COPY_CHUNK];
+    char bytes[VM_COPY_CHUNK];
     do {
-        size_t step = chunk(offset, size);
+        size_t step = vm_copy_step(offset, size);
         port_mutex_lock(&vmo->lock);
-        if (!in_range_locked(vmo, offset, size)) {
-            port_mutex_unlock(&vmo->lock);
-            return ZX_ERR_OUT_OF_RANGE;
-        }
-        struct vm_page *page = step == 0 ? NULL : vmo_page_locked(vmo, offset);
-        if (page != NULL)
-            copy_from_page(bytes, (char *)pmm_page_bytes(page) + offset % PAGE_SIZE, step);
-        else
-            memset(bytes, 0, step);
+        bool inside = in_range_locked(vmo, offset, size);
+        if (inside)
+            (void)vmo_peek_locked(vmo, offset, bytes, step);
         port_mutex_unlock(&vmo->lock);
+        if (!inside)
+            return ZX_ERR_OUT_OF_RANGE;
         if (step != 0 && port_copy_to_user((void *)to, bytes, step) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
         to += step;
@@ -421,8 +424,9 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
 
 /* Touches a byte of every page of a program's buffer, so that a bad one is refused before anything is
    written. */
-static zx_status_t probe_user(uintptr_t from, size_t size)
+zx_status_t user_probe(const void *user_from, size_t size)
 {
+    uintptr_t from = (uintptr_t)user_from;
     char byte;
     for (size_t at = 0; at < size; at += PAGE_SIZE)
         if (port_copy_from_user(&byte, (const void *)(from + at), 1) != ZX_OK)
@@ -430,7 +434,7 @@ static zx_status_t probe_user(uintptr_t from, size_t size)
     return size == 0 ? ZX_OK : port_copy_from_user(&byte, (const void *)(from + size - 1), 1);
 }
 
-static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const char *bytes, size_t size)
+zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *bytes, size_t size)
 {
     if (!in_range_locked(vmo, offset, size))
         return ZX_ERR_OUT_OF_RANGE;
@@ -449,21 +453,21 @@ static zx_status_t write_chunk_locked(struct vm_vmo *vmo, uint64_t offset, const
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size)
 {
     uintptr_t from = (uintptr_t)user_from;
-    char bytes[COPY_CHUNK];
+    char bytes[VM_COPY_CHUNK];
     port_mutex_lock(&vmo->lock);
     bool inside = in_range_locked(vmo, offset, size);
     port_mutex_unlock(&vmo->lock);
     if (!inside)
         return ZX_ERR_OUT_OF_RANGE;
-    if (probe_user(from, size) != ZX_OK)
+    if (user_probe(user_from, size) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
     zx_status_t status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
     while (size != 0 && status == ZX_OK) {
-        size_t step = chunk(offset, size);
+        size_t step = vm_copy_step(offset, size);
         if (port_copy_from_user(bytes, (const void *)from, step) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
         port_mutex_lock(&vmo->lock);
-        status = write_chunk_locked(vmo, offset, bytes, step);
+        status = vmo_poke_locked(vmo, offset, bytes, step);
         port_mutex_unlock(&vmo->lock);
         from += step;
         offset += step;
