@@ -36,6 +36,15 @@ void host_switches_reset(void);
 
 /* The process that every calling thread runs for; returns the one before. */
 struct vm_process *host_set_process(struct vm_process *process);
+/* The process that this one thread runs for from now on, instead; null: again that of every thread. The caller keeps a
+   reference while it is set. */
+void host_enter_process(struct vm_process *process);
+
+/* From now on one in so many steps (a lock taken or given up, a copy, an invalidation that is due) lets other threads go
+   first, so that rare interleavings show. Which ones do is drawn from the seed and the thread's number. 0: none. */
+void host_perturb_schedule(uint64_t seed, unsigned one_in);
+/* A step of this thread. */
+void host_schedule_step(void);
 
 /* A number for the calling thread, from 1. */
 uint32_t host_thread_number(void);

@@ -5,16 +5,19 @@
  *
  * Locks are checked as they are taken: each thread keeps the set of classes that it holds, and taking a class
  * at or below one of them is reported at once, whether or not it would have deadlocked this time. Copies from
- * and to callers demand an empty set.
+ * and to callers demand an empty set. Stress tests have threads step back at random where they take or give up
+ * locks: a few processors then show interleavings that would take many.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <vm/port.h>
@@ -115,13 +118,10 @@ unsigned port_current_processor(void)
     return processor_current();
 }
 
-/* ---- Locks ---- */
-
-_Static_assert(sizeof(pthread_mutex_t) <= sizeof(((struct port_mutex *)0)->storage), "storage too small");
+/* ---- Threads ---- */
 
 static atomic_uint threads;
 static _Thread_local uint32_t thread_number;
-static _Thread_local uint32_t classes_held;
 
 uint32_t host_thread_number(void)
 {
@@ -129,6 +129,52 @@ uint32_t host_thread_number(void)
         thread_number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
     return thread_number;
 }
+
+/* Perturbing the schedule. */
+static atomic_uint_least64_t perturbation_seed;
+static atomic_uint perturbation_one_in;
+
+void host_perturb_schedule(uint64_t seed, unsigned one_in)
+{
+    atomic_store(&perturbation_seed, seed);
+    atomic_store(&perturbation_one_in, one_in);
+}
+
+static uint64_t draw_step(void)
+{
+    static _Thread_local uint64_t seed, state;
+    uint64_t wanted = atomic_load_explicit(&perturbation_seed, memory_order_relaxed);
+
+    if (state == 0 || seed != wanted) {
+        seed = wanted;
+        state = (wanted + host_thread_number()) * 0x9e3779b97f4a7c15ull | 1;
+    }
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state >> 16;
+}
+
+void host_schedule_step(void)
+{
+    unsigned one_in = atomic_load_explicit(&perturbation_one_in, memory_order_relaxed);
+
+    if (one_in == 0)
+        return;
+    uint64_t drawn = draw_step();
+    if (drawn % one_in != 0)
+        return;
+    if (drawn / one_in % 8 == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL); /* some fifty times as long in fact */
+    else
+        sched_yield();
+}
+
+/* ---- Locks ---- */
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(((struct port_mutex *)0)->storage), "storage too small");
+
+static _Thread_local uint32_t classes_held;
 
 static pthread_mutex_t *pthread_of(struct port_mutex *mutex)
 {
@@ -178,6 +224,7 @@ void port_mutex_lock(struct port_mutex *mutex)
         lock_error(mutex, "locking twice");
     if (classes_held >> mutex->lock_class != 0)
         lock_error(mutex, "locking against the order");
+    host_schedule_step();
     pthread_mutex_lock(pthread_of(mutex));
     __atomic_store_n(&mutex->holder, host_thread_number(), __ATOMIC_RELAXED);
     classes_held |= 1u << mutex->lock_class;
@@ -190,6 +237,7 @@ void port_mutex_unlock(struct port_mutex *mutex)
     classes_held &= ~(1u << mutex->lock_class);
     __atomic_store_n(&mutex->holder, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(pthread_of(mutex));
+    host_schedule_step();
 }
 
 /* ---- Switches that make things fail ---- */
@@ -259,6 +307,7 @@ static zx_status_t check_user_range(const void *user, size_t size)
         say("zvm: copying from or to a caller's memory with locks held (classes %#x)\n", classes_held);
         port_panic();
     }
+    host_schedule_step();
     if (size == 0)
         return ZX_OK;
     if (address < ZX_PAGE_SIZE || size > UINTPTR_MAX - address || !switch_allows(&user_copies))
@@ -287,15 +336,33 @@ zx_status_t port_copy_from_user(void *to, const void *user_from, size_t size)
 /* ---- The running program ---- */
 
 static _Atomic(struct vm_process *) current_process;
+static _Thread_local struct vm_process *entered_process;
 
 struct vm_process *port_current_process(void)
 {
+    if (entered_process != NULL)
+        return entered_process;
     return atomic_load_explicit(&current_process, memory_order_acquire);
 }
 
 struct vm_process *host_set_process(struct vm_process *process)
 {
     return atomic_exchange(&current_process, process);
+}
+
+void host_enter_process(struct vm_process *process)
+{
+    entered_process = process;
+}
+
+/* ---- Time ---- */
+
+int64_t port_ticks(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* ---- Words to people ---- */

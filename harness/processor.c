@@ -45,7 +45,7 @@
 #define FEW_PAGES     16 /* up to which an invalidation looks up each page rather than at every slot */
 #define WORD          64
 #define PHYSICAL_BITS 48
-#define TRIES         4 /* faults on one byte that may be resolved without progress */
+#define TRIES         4 /* faults on one byte that may be resolved without progress or invalidation */
 #define PAGE          ((uint64_t)ZX_PAGE_SIZE)
 #define LEVEL_LARGEST 2 /* of a page */
 
@@ -89,6 +89,7 @@ static struct processor {
 } processors[PROCESSORS_MAX];
 
 static unsigned processor_count = 1;
+static atomic_uint_least64_t invalidations; /* how many there were */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local unsigned moved_to; /* one more than the processor; 0: by the thread's number */
 
@@ -454,11 +455,13 @@ static void invalidate_locked(struct processor *processor, const struct port_inv
 
 void processor_invalidate(const struct port_invalidation *invalidation)
 {
+    host_schedule_step();
     for (unsigned i = 0; i < processor_count; i++) {
         lock(&processors[i]);
         invalidate_locked(&processors[i], invalidation);
         unlock(&processors[i]);
     }
+    atomic_fetch_add_explicit(&invalidations, 1, memory_order_relaxed);
 }
 
 /* ---- Judging what is cached ---- */
@@ -726,6 +729,22 @@ static void judge(unsigned number, const struct access *access, zx_vaddr_t va)
         port_panic();
 }
 
+/* Counts faults that were resolved and had no effect. Where something was invalidated meanwhile, another thread may have
+   taken away what the fault had given: the count begins again. */
+struct patience {
+    uint64_t invalidations;
+    unsigned tries;
+};
+
+static bool is_exhausted(struct patience *patience)
+{
+    uint64_t now = atomic_load_explicit(&invalidations, memory_order_relaxed);
+
+    if (patience->invalidations != now)
+        *patience = (struct patience){.invalidations = now};
+    return ++patience->tries > TRIES;
+}
+
 static bool is_canonical(zx_vaddr_t va)
 {
     return va + (1ull << 47) < (1ull << 48);
@@ -735,7 +754,8 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
                              uint32_t kind, size_t *done)
 {
     struct access access = {.aspace = aspace, .kind = kind};
-    unsigned number = processor_current(), tries = 0;
+    struct patience patience = {0};
+    unsigned number = processor_current();
 
     *done = 0;
     while (*done < size) {
@@ -749,7 +769,7 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
         switch (access_page(&processors[number], &access, at, bytes, step)) {
         case OUTCOME_DONE:
             *done += step;
-            tries = 0;
+            patience.tries = 0;
             break;
         case OUTCOME_SUSPECT:
             judge(number, &access, at);
@@ -758,10 +778,10 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
             zx_status_t status = vm_aspace_page_fault(aspace, at, access.fault_flags);
             if (status != ZX_OK)
                 return status;
-            if (++tries > TRIES) {
+            if (is_exhausted(&patience)) {
                 vm_print(&vm_log_sink,
                          "processor %u: %u faults at 0x%llx (flags 0x%x) were resolved without effect\n",
-                         number, tries, (unsigned long long)at, access.fault_flags);
+                         number, patience.tries, (unsigned long long)at, access.fault_flags);
                 port_panic();
             }
             break;

@@ -22,6 +22,13 @@ static inline uint8_t inb(uint16_t port)
     return value;
 }
 
+static inline uint64_t read_tsc(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
 static inline uint64_t read_cr0(void)
 {
     uint64_t value;

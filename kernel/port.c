@@ -197,6 +197,13 @@ zx_status_t port_copy_from_user(void *to, const void *user_from, size_t size)
     return ZX_OK;
 }
 
+/* ---- Time ---- */
+
+int64_t port_ticks(void)
+{
+    return (int64_t)read_tsc();
+}
+
 /* ---- The running program ---- */
 
 static struct vm_process *current_process;

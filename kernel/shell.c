@@ -154,16 +154,23 @@ static bool run_help(char *arguments)
     return true;
 }
 
-bool shell_run(char *line)
+enum outcome { DONE, FAILED, UNKNOWN };
+
+static enum outcome run_line(char *line)
 {
     const char *name = text_next_word(&line);
     if (name == NULL)
-        return true;
+        return DONE;
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (text_equal(name, commands[i].name))
-            return commands[i].run(line);
+            return commands[i].run(line) ? DONE : FAILED;
     vm_print(&vm_log_sink, "no command named %s; `help` lists them\n", name);
-    return false;
+    return UNKNOWN;
+}
+
+bool shell_run(char *line)
+{
+    return run_line(line) == DONE;
 }
 
 /* ---- The serial line ---- */
@@ -207,7 +214,7 @@ void shell_loop(int status)
     for (;;) {
         echo("zvm> ");
         read_line(line);
-        if (!shell_run(line))
+        if (run_line(line) == FAILED) /* a slip of the fingers is none */
             exit_status = 1;
     }
 }

@@ -339,6 +339,7 @@ static void broken_object(struct checker *checker, const struct vm_object *objec
     broken(checker, "%s %llu (%u references, %u handles): %s",
            object->type == ZX_OBJ_TYPE_VMO    ? "vmo"
            : object->type == ZX_OBJ_TYPE_VMAR ? "vmar"
+           : object->type == ZX_OBJ_TYPE_JOB  ? "job"
                                               : "process",
            (unsigned long long)object->koid, atomic_load(&object->refs), object->handles, how);
 }
@@ -442,6 +443,10 @@ static void check_objects(struct checker *checker)
             break;
         case ZX_OBJ_TYPE_PROCESS:
             check_process(checker, container_of(object, struct vm_process, object));
+            break;
+        case ZX_OBJ_TYPE_JOB:
+            if (object != &vm_machine->job.object || atomic_load(&object->refs) != object->handles + 1)
+                broken_object(checker, object, "not the machine's, or its references are not its handles");
             break;
         default:
             broken(checker, "object %llu: unknown type %u", (unsigned long long)object->koid, object->type);

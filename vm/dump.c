@@ -86,6 +86,17 @@ static bool lock_unless_held(struct port_mutex *mutex)
     return true;
 }
 
+/* How many pages the tables of the space take. */
+static uint64_t count_tables(struct vm_aspace *aspace)
+{
+    bool locked = lock_unless_held(&aspace->table.lock);
+    uint64_t tables = aspace->table.table_pages;
+
+    if (locked)
+        port_mutex_unlock(&aspace->table.lock);
+    return tables;
+}
+
 /* How many pages of what the mapping shows the VMO has. */
 static uint64_t count_committed(const struct vm_mapping *mapping)
 {
@@ -145,12 +156,14 @@ static void print_region(struct vm_region *region, unsigned depth, struct vm_sin
     print_mapping(mapping, committed, depth, sink);
 }
 
-static void print_aspace(const struct vm_aspace *aspace, struct vm_sink *sink)
+static void print_aspace(struct vm_aspace *aspace, struct vm_sink *sink)
 {
+    uint64_t tables = count_tables(aspace);
+
     vm_print(sink, "space '%s' %s [0x%llx, 0x%llx) %s, %llu pages of tables%s\n", aspace->name,
              aspace->type == VM_ASPACE_USER ? "user" : "kernel", (unsigned long long)aspace->base,
              (unsigned long long)(aspace->base + aspace->size), size_text(aspace->size).bytes,
-             (unsigned long long)aspace->table.table_pages, aspace->destroyed ? ", destroyed" : "");
+             (unsigned long long)tables, aspace->destroyed ? ", destroyed" : "");
 }
 
 void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
@@ -668,8 +681,9 @@ static void draw_legend(struct vm_sink *sink)
 
 static void draw_head(const struct picture *picture, int width, int height)
 {
-    const struct vm_aspace *aspace = picture->aspace;
+    struct vm_aspace *aspace = picture->aspace;
     struct vm_sink *sink = picture->sink;
+    uint64_t tables = count_tables(aspace);
 
     vm_print(sink,
              "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n",
@@ -688,7 +702,7 @@ static void draw_head(const struct picture *picture, int width, int height)
              (unsigned long long)picture->vmars, picture->vmars == 1 ? "" : "s",
              (unsigned long long)picture->mappings, picture->mappings == 1 ? "" : "s",
              (unsigned long long)picture->committed, picture->committed == 1 ? "" : "s",
-             (unsigned long long)aspace->table.table_pages, aspace->table.table_pages == 1 ? "" : "s");
+             (unsigned long long)tables, tables == 1 ? "" : "s");
     draw_legend(sink);
     if (aspace->root != NULL)
         vm_print(sink, "<path class=\"x\" d=\"M%d %dV%d\"/>\n", AXIS_X, TOP, height - MARGIN);

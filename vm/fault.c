@@ -10,7 +10,8 @@
  *
  * Invariants. Nothing is entered that the mapping does not allow now; the zero page is never entered
  * writable. A fault that is refused changes nothing: a page made for it goes again where the tables find no
- * memory.
+ * memory. Memory is coherent: nobody can write to a page while a processor may still read the zero page in
+ * its place.
  *
  * Spurious faults are fine: the processor may have cached less than the tables give; the translation is
  * entered again, unchanged.
@@ -79,6 +80,31 @@ static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vad
     return status;
 }
 
+/* Makes the absent page at va and enters it. Where the zero page may have stood for it, here or elsewhere, it
+   is entered without write permission until no processor can see the zero page any more: what a program
+   writes through one translation must not be missing behind another. The second entering finds its tables
+   there, so it cannot fail. */
+static zx_status_t make_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
+                                        uint32_t perms)
+{
+    struct vm_vmo *vmo = mapping->vmo;
+    struct vm_page *made;
+    uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    bool shown = mapping_tree_first(&vmo->mappings, offset, offset + PAGE_SIZE, true) != NULL;
+    zx_status_t status = vmo_make_page_locked(vmo, offset, &made);
+    if (status != ZX_OK)
+        return status;
+    if (shown)
+        status = enter_pages_vmo_locked(mapping, va, va + PAGE_SIZE, perms & ~ARCH_MMU_WRITE);
+    if (shown && status == ZX_OK)
+        vmo_page_made_locked(vmo, offset, mapping); /* here the zero page has been replaced already */
+    if (status == ZX_OK)
+        status = enter_pages_vmo_locked(mapping, va, end, perms);
+    if (status != ZX_OK)
+        vmo_drop_page_locked(vmo, offset);
+    return status;
+}
+
 static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
                                       uint32_t perms, bool write)
 {
@@ -90,16 +116,7 @@ static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va,
         return enter_pages_vmo_locked(mapping, va, end, perms);
     if (!write)
         return enter_zero_page_vmo_locked(mapping, va, perms);
-    struct vm_page *made;
-    zx_status_t status = vmo_make_page_locked(vmo, offset, &made);
-    if (status != ZX_OK)
-        return status;
-    status = enter_pages_vmo_locked(mapping, va, end, perms);
-    if (status == ZX_OK)
-        vmo_page_made_locked(vmo, offset, mapping); /* here the zero page has been replaced already */
-    else
-        vmo_drop_page_locked(vmo, offset);
-    return status;
+    return make_page_vmo_locked(mapping, va, end, perms);
 }
 
 static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags)

@@ -205,7 +205,22 @@ zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed
     return status;
 }
 
-/* ---- Closing and replacing ---- */
+uint32_t handle_count(struct vm_object *object)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    uint32_t count = object->handles;
+    if (object->type == ZX_OBJ_TYPE_PROCESS) {
+        list_for_each(node, &container_of(object, struct vm_process, object)->handles)
+        {
+            if (container_of(node, struct vm_handle, node)->object == object)
+                count++;
+        }
+    }
+    port_mutex_unlock(&vm_machine->handle_lock);
+    return count;
+}
+
+/* ---- Closing, replacing, duplicating ---- */
 
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value)
 {
@@ -247,6 +262,18 @@ zx_status_t handle_replace(zx_handle_t value, zx_rights_t rights, struct vm_hand
         /* The count never passes through 0, so nothing can die of this. */
         publish_locked(fresh, old->object, rights);
         take_locked(old, NULL);
+    }
+    port_mutex_unlock(&vm_machine->handle_lock);
+    return old != NULL ? ZX_OK : ZX_ERR_BAD_HANDLE;
+}
+
+zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    struct vm_handle *old = find_locked(fresh->process, value);
+    if (old != NULL) {
+        vm_object_acquire(old->object);
+        publish_locked(fresh, old->object, rights);
     }
     port_mutex_unlock(&vm_machine->handle_lock);
     return old != NULL ? ZX_OK : ZX_ERR_BAD_HANDLE;

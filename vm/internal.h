@@ -63,7 +63,7 @@ bool user_is_writable(void *user, size_t size);
 
 struct vm_object {
     zx_koid_t koid;        /* (c) */
-    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR */
+    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR, JOB */
     atomic_uint refs;      /* (x) */
     uint32_t handles;      /* (h) handles that lead here; a process's own handles to itself do not count */
     struct list_node node; /* (m) on machine->objects */
@@ -118,10 +118,10 @@ struct vm_aspace {
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
-    struct vm_mapping *last_fault;              /* (a) the mapping of the latest fault; never a dead one */
-    struct page_table table;                    /* locks for itself */
-    struct list_node node;                      /* (m) on machine->aspaces */
-    uint32_t check_refs;                        /* check.c's own: references that it found so far */
+    struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
+    struct page_table table;       /* locks for itself */
+    struct list_node node;         /* (m) on machine->aspaces */
+    uint32_t check_refs;           /* check.c's own: references that it found so far */
 };
 
 /* ---- VMOs ---- */
@@ -156,7 +156,17 @@ struct vm_process {
     struct list_node handles;    /* (h) */
     struct list_node dying;      /* (h) on the list of those that die with another */
     zx_handle_t self, root_vmar; /* (c) its own first handles */
+    zx_handle_t job;             /* (h) what zx_job_default answers in it; invalid until asked */
 };
+
+/* The one job of the machine: an object for handles to lead to. */
+struct vm_job {
+    struct vm_object object;
+    char name[ZX_MAX_NAME_LEN]; /* (h) */
+};
+
+/* Below the numbers that are given out. */
+#define VM_JOB_KOID (ZX_KOID_KERNEL + 1)
 
 #define VM_HANDLES_MAX (1u << 18)
 
@@ -190,6 +200,8 @@ struct vm_machine {
     struct list_node objects;        /* (m) */
     zx_koid_t next_koid;             /* (m) */
     uint64_t next_stream;            /* (m) of the next address space's or process's random numbers */
+    struct prng prng;                /* (m) what zx_cprng_draw gives out */
+    struct vm_job job;
     struct page_list handles;        /* (h) by slot: struct vm_handle * */
     uint32_t next_serial;            /* (h) */
     struct vm_page *zero_page;       /* (c) */
@@ -216,6 +228,8 @@ size_t pmm_wired_bytes(size_t pages, size_t extra);
    Null: no more. */
 struct vm_aspace *machine_next_aspace(struct vm_aspace *before);
 
+uint64_t machine_heap_bytes(void); /* in objects alive */
+
 /* Sets up the caches of region_tree.c and page_list.c in *vm_machine. */
 void region_tree_start(void);
 void page_list_start(void);
@@ -237,6 +251,9 @@ void handle_publish(struct vm_handle *handle, struct vm_object *object, zx_right
 /* Publishes `fresh` in the place of the handle `value`, which is closed. BAD_HANDLE: there is none any more,
    nothing done. */
 zx_status_t handle_replace(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
+/* Publishes `fresh` beside the handle `value`, to the same object. BAD_HANDLE: as above. So a handle that is
+   closed meanwhile is not duplicated: what dies of its closing stays dead for all. */
+zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
 /* The object behind a handle of the current process, referenced. type NONE: any. Errors in order: BAD_HANDLE,
    WRONG_TYPE, ACCESS_DENIED where a right of `needed` is missing. rights may be null. */
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
@@ -244,6 +261,9 @@ zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
 /* Processes that die of it join `doomed`. No lock is held. */
 void handle_close_all(struct vm_process *process, struct list_node *doomed);
+/* How many handles lead to the object, a process's own to itself included. O(handles of the object, where it
+   is a process). */
+uint32_t handle_count(struct vm_object *object);
 bool handle_check(struct vm_sink *report); /* tables, counts, references of objects by handles */
 
 /* process.c */
@@ -261,6 +281,26 @@ zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void 
                                 size_t *actual);
 zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, const void *user_from,
                                  size_t size, size_t *actual);
+
+/* info.c: what can be learned of objects */
+void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out);
+zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out); /* BAD_STATE destroyed */
+void machine_kmem_stats(zx_info_kmem_stats_t *out);
+/* A place in the walk over a space that the records of PROCESS_MAPS make, between two records. */
+struct maps_walk {
+    struct vm_aspace *aspace;
+    bool started;       /* the record of the space itself is out */
+    struct vm_vmar *at; /* referenced; whose children come next; null: to be found by va and depth */
+    size_t at_depth;    /* of `at`; the root's is 1 */
+    zx_vaddr_t va;      /* what begins below is out, but for the rest of a mapping */
+    size_t depth;       /* and so is what begins at va with a lower depth */
+};
+void maps_walk_start(struct maps_walk *walk, struct vm_aspace *aspace);
+/* The next records, at most `most`; *count of them, 0 at the end. BAD_STATE the space is destroyed. Takes the
+   locks for itself: between two calls none is held, and the space may change; what was there all the time is
+   told once. */
+zx_status_t maps_walk_next(struct maps_walk *walk, zx_info_maps_t *records, size_t most, size_t *count);
+void maps_walk_end(struct maps_walk *walk);
 
 /* aspace.c */
 zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
@@ -295,7 +335,8 @@ struct mapping_walk {
 };
 /* The next mapping, and which part of it is in the range. OK; STOP at the end of the range; NOT_FOUND at a
    gap. Each VMAR is entered and left once. */
-zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base, zx_vaddr_t *end);
+zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
+                              zx_vaddr_t *end);
 /* Whether [base, base + size) is within the region. */
 static inline bool region_holds(const struct vm_region *region, zx_vaddr_t base, size_t size)
 {
@@ -332,6 +373,9 @@ void mapping_detach(struct vm_mapping *mapping);
 /* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
    there; best effort. */
 void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);
+/* Makes one of the mappings that meet at va, where one could stand for both. It may be either that goes. Cannot
+   fail. O(log siblings). */
+void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how
@@ -386,6 +430,8 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
+/* How many pages of [first, limit) (page numbers) the VMO has. O(those). */
+uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
 #define VM_COPY_CHUNK 512 /* bytes moved at a time between a program and a page */
 /* How many of `size` bytes from offset one step moves: within a page and the chunk. */
 size_t vm_copy_step(uint64_t offset, size_t size);

@@ -28,6 +28,9 @@ struct vm_machine *vm_machine;
 #define ENTROPY_COMPACT_DEFAULT 8
 #define ENTROPY_MAX             36
 
+/* Of the machine's own random numbers; spaces and processes count theirs from 0. */
+#define MACHINE_STREAM UINT64_MAX
+
 /* ---- Start ---- */
 
 static void configure(struct vm_machine *machine, const struct vm_machine_config *config)
@@ -66,6 +69,16 @@ static bool start_residents(struct vm_machine *machine)
     return vm_aspace_init(machine->kernel_aspace, VM_ASPACE_KERNEL, "kernel") == ZX_OK;
 }
 
+/* Part of the machine, with a number of its own; the machine's reference goes in tear_down. */
+static void start_job(struct vm_job *job)
+{
+    static const char name[] = "root";
+    job->object = (struct vm_object){.koid = VM_JOB_KOID, .type = ZX_OBJ_TYPE_JOB};
+    atomic_init(&job->object.refs, 1);
+    memcpy(job->name, name, sizeof(name));
+    list_add_tail(&vm_machine->objects, &job->object.node);
+}
+
 struct vm_machine *vm_machine_start(const struct vm_machine_config *config)
 {
     VM_ASSERT(config->memory_count >= 1 && config->memory_count <= PMM_ARENAS_MAX);
@@ -81,6 +94,8 @@ struct vm_machine *vm_machine_start(const struct vm_machine_config *config)
     list_init(&machine->objects);
     machine->next_koid = ZX_KOID_FIRST;
     page_list_init(&machine->handles);
+    prng_seed(&machine->prng, machine->config.seed, MACHINE_STREAM);
+    start_job(&machine->job);
     start_caches(machine);
     if (start_residents(machine))
         return machine;
@@ -122,6 +137,7 @@ static void tear_down(void)
         vm_process_kill(process);
     list_for_each(node, &vm_machine->aspaces) vm_aspace_destroy(container_of(node, struct vm_aspace, node));
     vm_aspace_release(vm_machine->kernel_aspace);
+    vm_object_release(&vm_machine->job.object);
     pmm_free_page(vm_machine->zero_page);
     vm_machine->zero_page = NULL;
 }
@@ -135,6 +151,8 @@ static const char *type_name(zx_obj_type_t type)
         return "vmo";
     case ZX_OBJ_TYPE_VMAR:
         return "vmar";
+    case ZX_OBJ_TYPE_JOB:
+        return "job";
     default:
         return "object of unknown type";
     }
@@ -267,15 +285,22 @@ static uint64_t cache_objects(struct slab_cache *cache)
     return objects;
 }
 
+uint64_t machine_heap_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < CACHE_COUNT; i++)
+        bytes += cache_objects(cache_at(i)) * cache_at(i)->object_size;
+    return bytes;
+}
+
 void vm_machine_stats(struct vm_stats *out)
 {
     *out = (struct vm_stats){.page_tables = pmm_count(VM_PAGE_MMU),
                              .pages_free = pmm_count(VM_PAGE_FREE),
                              .pages_total = pmm_total(),
+                             .heap_bytes = machine_heap_bytes(),
                              .vmos = cache_objects(&vm_machine->vmo_cache),
                              .processes = cache_objects(&vm_machine->process_cache)};
-    for (unsigned i = 0; i < CACHE_COUNT; i++)
-        out->heap_bytes += cache_objects(cache_at(i)) * cache_at(i)->object_size;
     port_mutex_lock(&vm_machine->handle_lock);
     out->handles = vm_machine->handles.count;
     port_mutex_unlock(&vm_machine->handle_lock);

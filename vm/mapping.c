@@ -18,7 +18,10 @@
  * mapping for what lies behind a hole, nodes for its protection ranges) is made by mapping_cut_prepare;
  * mapping_cut_commit cannot fail.
  *
- * Cost. Creating, cutting and destroying are logarithmic in the number of siblings, beside the page tables
+ * Merging. Neighbours that one mapping could stand for become one: same VMO and contiguous in it, same parent,
+ * same permissions throughout. Nobody can tell from outside; the tree stays as small as it can be.
+ *
+ * Cost. Creating, cutting, merging and destroying are logarithmic in the number of siblings, beside the page tables
  * that are there.
  */
 #include "internal.h"
@@ -74,13 +77,10 @@ static void unmap_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t base, size_t
     page_table_unmap(&mapping->region.aspace->table, base, size);
 }
 
-void mapping_detach(struct vm_mapping *mapping)
+/* What is left of a mapping that is in no tree any more. */
+static void discard(struct vm_mapping *mapping)
 {
     struct vm_aspace *aspace = mapping->region.aspace;
-    VM_ASSERT(port_mutex_is_held(&aspace->lock));
-    port_mutex_lock(&mapping->vmo->lock);
-    mapping_tree_remove(&mapping->vmo->mappings, mapping);
-    port_mutex_unlock(&mapping->vmo->lock);
     if (aspace->last_fault == mapping)
         aspace->last_fault = NULL;
     mapping->region.alive = false;
@@ -88,6 +88,15 @@ void mapping_detach(struct vm_mapping *mapping)
     region_tree_clear(&mapping->protections);
     vm_object_release(&mapping->vmo->object);
     slab_free(&vm_machine->mapping_cache, mapping);
+}
+
+void mapping_detach(struct vm_mapping *mapping)
+{
+    VM_ASSERT(port_mutex_is_held(&mapping->region.aspace->lock));
+    port_mutex_lock(&mapping->vmo->lock);
+    mapping_tree_remove(&mapping->vmo->mappings, mapping);
+    port_mutex_unlock(&mapping->vmo->lock);
+    discard(mapping);
 }
 
 void mapping_destroy(struct vm_mapping *mapping)
@@ -173,6 +182,55 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     mapping_tree_insert(&mapping->vmo->mappings, mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     mapping_cut_release(cut);
+}
+
+/* ---- Merging ---- */
+
+static struct vm_mapping *mapping_at(struct vm_vmar *parent, zx_vaddr_t va)
+{
+    struct region_entry entry;
+    if (!region_tree_find(&parent->children, va, &entry))
+        return NULL;
+    struct vm_region *region = entry.value;
+    return region->kind == VM_REGION_MAPPING ? mapping_of(region) : NULL;
+}
+
+/* Whether one mapping could stand for the two, of which `right` begins where `left` ends. */
+static bool are_alike(const struct vm_mapping *left, const struct vm_mapping *right)
+{
+    return left != NULL && right != NULL && left->vmo == right->vmo &&
+           left->vmo_offset + left->region.size == right->vmo_offset &&
+           left->region.flags == right->region.flags && left->perms == right->perms &&
+           left->protections.count == 0 && right->protections.count == 0;
+}
+
+/* `left` takes over what `right` shows. No translation changes: each address shows the page that it did. */
+static void join(struct vm_mapping *left, struct vm_mapping *right)
+{
+    struct vm_region *region = &left->region;
+    struct region_tree *siblings = &region->parent->children;
+    struct vm_vmo *vmo = left->vmo;
+    zx_vaddr_t end = right->region.base + right->region.size;
+    port_mutex_lock(&vmo->lock);
+    mapping_tree_remove(&vmo->mappings, right);
+    mapping_tree_remove(&vmo->mappings, left);
+    region_tree_remove(siblings, right->region.base);
+    region_tree_resize(siblings, region->base, region->base, end);
+    region->size = end - region->base;
+    left->link.zero = left->link.zero || right->link.zero;
+    mapping_tree_insert(&vmo->mappings, left);
+    port_mutex_unlock(&vmo->lock);
+    discard(right);
+}
+
+void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va)
+{
+    VM_ASSERT(port_mutex_is_held(&parent->region.aspace->lock));
+    if (va <= parent->region.base || va >= parent->region.base + parent->region.size)
+        return;
+    struct vm_mapping *left = mapping_at(parent, va - 1), *right = mapping_at(parent, va);
+    if (left != right && are_alike(left, right))
+        join(left, right);
 }
 
 /* ---- Entering pages ---- */

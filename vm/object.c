@@ -53,6 +53,8 @@ void vm_object_release(struct vm_object *object)
     case ZX_OBJ_TYPE_VMO:
         vmo_free(container_of(object, struct vm_vmo, object));
         break;
+    case ZX_OBJ_TYPE_JOB:
+        break; /* part of the machine */
     default:
         VM_ASSERT(object->type == ZX_OBJ_TYPE_PROCESS);
         process_free(container_of(object, struct vm_process, object));

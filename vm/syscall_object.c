@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * syscall_object.c: the calls on handles as such, whatever they lead to, and what can be learned of an object
- * or the system.
+ * and set of it.
  *
  * The order of refusals is that of zircon/syscalls.h. Duplicates and replacements get their slot first, then
  * the value is handed out, then the handle is published.
@@ -82,10 +82,12 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handl
     status = narrow_rights(held, &rights);
     if (status == ZX_OK)
         status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK)
-        handle_publish(fresh, object, rights);
-    else
-        vm_object_release(object);
+    if (status == ZX_OK) {
+        status = handle_duplicate(handle, rights, fresh);
+        if (status != ZX_OK)
+            handle_unreserve(fresh);
+    }
+    vm_object_release(object);
     return status;
 }
 
@@ -191,6 +193,92 @@ static zx_status_t info_vmar(zx_handle_t handle, const struct answer *answer)
     return tell_record(answer, &info, sizeof(info));
 }
 
+static zx_status_t info_vmo(zx_handle_t handle, const struct answer *answer)
+{
+    struct vm_object *object;
+    zx_rights_t rights;
+    zx_info_vmo_t info;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_VMO, 0, &object, &rights);
+    if (status != ZX_OK)
+        return status;
+    vmo_info(container_of(object, struct vm_vmo, object), rights, &info);
+    vm_object_release(object);
+    return tell_record(answer, &info, sizeof(info));
+}
+
+static zx_status_t info_handle_count(zx_handle_t handle, const struct answer *answer)
+{
+    struct vm_object *object;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, ZX_RIGHT_INSPECT, &object, NULL);
+    if (status != ZX_OK)
+        return status;
+    zx_info_handle_count_t info = {.handle_count = handle_count(object)};
+    vm_object_release(object);
+    return tell_record(answer, &info, sizeof(info));
+}
+
+/* The machine has no object of its own to ask: any handle that may be inspected will do. */
+static zx_status_t info_kmem_stats(zx_handle_t handle, const struct answer *answer)
+{
+    struct vm_object *object;
+    zx_info_kmem_stats_t info;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, ZX_RIGHT_INSPECT, &object, NULL);
+    if (status != ZX_OK)
+        return status;
+    vm_object_release(object);
+    machine_kmem_stats(&info);
+    return tell_record(answer, &info, sizeof(info));
+}
+
+static zx_status_t info_task_stats(zx_handle_t handle, const struct answer *answer)
+{
+    struct vm_object *object;
+    zx_info_task_stats_t info;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, &object, NULL);
+    if (status != ZX_OK)
+        return status;
+    status = aspace_task_stats(container_of(object, struct vm_process, object)->aspace, &info);
+    vm_object_release(object);
+    return status == ZX_OK ? tell_record(answer, &info, sizeof(info)) : status;
+}
+
+#define MAPS_BATCH 8
+
+/* Copies what fits, a few records at a time; counts them all. */
+static zx_status_t tell_maps(struct maps_walk *walk, const struct answer *answer)
+{
+    zx_info_maps_t records[MAPS_BATCH];
+    size_t room = answer->buffer_size / sizeof(*records), actual = 0, avail = 0, count;
+    for (;;) {
+        zx_status_t status = maps_walk_next(walk, records, MAPS_BATCH, &count);
+        if (status != ZX_OK)
+            return status;
+        if (count == 0)
+            return tell_counts(answer, actual, avail);
+        size_t fit = count < room - actual ? count : room - actual;
+        void *to = (void *)((uintptr_t)answer->buffer + actual * sizeof(*records));
+        status = port_copy_to_user(to, records, fit * sizeof(*records));
+        if (status != ZX_OK)
+            return status;
+        actual += fit;
+        avail += count;
+    }
+}
+
+static zx_status_t info_process_maps(zx_handle_t handle, const struct answer *answer)
+{
+    struct vm_object *object;
+    struct maps_walk walk;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, &object, NULL);
+    if (status != ZX_OK)
+        return status;
+    maps_walk_start(&walk, container_of(object, struct vm_process, object)->aspace);
+    status = tell_maps(&walk, answer);
+    maps_walk_end(&walk);
+    vm_object_release(object);
+    return status;
+}
+
 zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer, size_t buffer_size,
                                size_t *actual, size_t *avail)
 {
@@ -204,6 +292,16 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
         return info_basic(handle, &answer);
     case ZX_INFO_VMAR:
         return info_vmar(handle, &answer);
+    case ZX_INFO_TASK_STATS:
+        return info_task_stats(handle, &answer);
+    case ZX_INFO_PROCESS_MAPS:
+        return info_process_maps(handle, &answer);
+    case ZX_INFO_KMEM_STATS:
+        return info_kmem_stats(handle, &answer);
+    case ZX_INFO_HANDLE_COUNT:
+        return info_handle_count(handle, &answer);
+    case ZX_INFO_VMO:
+        return info_vmo(handle, &answer);
     default:
         status = info_valid(handle, &silent);
         return status == ZX_OK ? ZX_ERR_NOT_SUPPORTED : status;
@@ -222,6 +320,8 @@ static char *name_of(struct vm_object *object, struct port_mutex **lock)
         return container_of(object, struct vm_vmo, object)->name;
     case ZX_OBJ_TYPE_PROCESS:
         return container_of(object, struct vm_process, object)->name;
+    case ZX_OBJ_TYPE_JOB:
+        return container_of(object, struct vm_job, object)->name;
     default:
         return NULL;
     }
@@ -282,16 +382,4 @@ zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const 
     }
     vm_object_release(object);
     return status;
-}
-
-/* ---- The system ---- */
-
-uint32_t zx_system_get_page_size(void)
-{
-    return PAGE_SIZE;
-}
-
-uint64_t zx_system_get_physmem(void)
-{
-    return pmm_total() << PAGE_SHIFT;
 }

@@ -17,6 +17,43 @@ zx_handle_t zx_vmar_root_self(void)
     return vm_process_root_handle(port_current_process());
 }
 
+/* Two threads may ask for the first time at once: then one handle is closed again. */
+zx_handle_t zx_job_default(void)
+{
+    struct vm_process *process = port_current_process();
+    struct vm_object *job = &vm_machine->job.object;
+    struct vm_handle *handle;
+    port_mutex_lock(&vm_machine->handle_lock);
+    zx_handle_t known = process->job;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    if (known != ZX_HANDLE_INVALID || handle_reserve(process, &handle) != ZX_OK)
+        return known;
+    zx_handle_t value = handle_value(handle);
+    vm_object_acquire(job);
+    handle_publish(handle, job, ZX_DEFAULT_JOB_RIGHTS);
+    port_mutex_lock(&vm_machine->handle_lock);
+    known = process->job;
+    if (known == ZX_HANDLE_INVALID)
+        process->job = value;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    if (known == ZX_HANDLE_INVALID)
+        return value;
+    (void)handle_close(process, value);
+    return known;
+}
+
+/* The job of a new process is the machine's, whether the caller names it or none. */
+static zx_status_t check_job(zx_handle_t job)
+{
+    struct vm_object *object;
+    if (job == ZX_HANDLE_INVALID)
+        return ZX_OK;
+    zx_status_t status = handle_get(job, ZX_OBJ_TYPE_JOB, ZX_RIGHT_MANAGE_PROCESS, &object, NULL);
+    if (status == ZX_OK)
+        vm_object_release(object);
+    return status;
+}
+
 /* Two slots of the caller, their values told. */
 static zx_status_t reserve_and_tell(struct vm_handle *handles[2], zx_handle_t *outs[2])
 {
@@ -47,9 +84,9 @@ zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_siz
         return ZX_ERR_INVALID_ARGS;
     if (length > 0 && port_copy_from_user(copy, name, length) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
-    if (job != ZX_HANDLE_INVALID)
-        return ZX_ERR_BAD_HANDLE;
-    zx_status_t status = process_create(copy, false, &process);
+    zx_status_t status = check_job(job);
+    if (status == ZX_OK)
+        status = process_create(copy, false, &process);
     if (status != ZX_OK)
         return status;
     status = reserve_and_tell(handles, outs);

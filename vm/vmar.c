@@ -265,6 +265,8 @@ static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t off
                        may & vmar->region.flags);
         if ((options & ZX_VM_MAP_RANGE) != 0)
             mapping_map_present(mapping, base, base + size);
+        mapping_merge(vmar, base);
+        mapping_merge(vmar, base + size);
         *out = base;
     }
     mapping_cut_release(&removal.cut);
@@ -430,6 +432,11 @@ static void protect_commit_locked(struct vm_vmar *vmar, zx_vaddr_t base, zx_vadd
         narrow_translations(mapping, part_base, part_end, perms);
         protection_set(mapping, &reserve->edges[part_base == base ? 0 : 1], part_base, part_end, perms);
         port_mutex_unlock(&mapping->vmo->lock);
+        struct vm_vmar *parent = mapping->region.parent;
+        zx_vaddr_t mapping_base = mapping->region.base, mapping_end = region_end(&mapping->region);
+        mapping_merge(parent, mapping_base);
+        if (part_end == end)
+            mapping_merge(parent, mapping_end);
     }
 }
 

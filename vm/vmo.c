@@ -149,8 +149,7 @@ static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t 
     return offset <= vmo->size && size <= vmo->size - offset;
 }
 
-/* How many pages of [first, limit) the VMO has. O(those). */
-static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     uint64_t count = 0, index;
     while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
@@ -164,7 +163,7 @@ static uint64_t count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uin
    is taken. */
 static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
-    if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+    if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         return ZX_ERR_NO_MEMORY;
     zx_status_t status = ZX_OK;
     struct list_node made;
@@ -228,7 +227,7 @@ zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
     uint64_t first = offset >> PAGE_SHIFT, limit = round_up_page(end) >> PAGE_SHIFT;
     if (offset >= vmo->size || size == 0)
         limit = first;
-    else if (limit - first - count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+    else if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         status = ZX_ERR_NO_MEMORY;
     for (uint64_t index = first; index < limit && status == ZX_OK; index++)
         if (vmo_page_locked(vmo, index << PAGE_SHIFT) == NULL)
@@ -307,12 +306,53 @@ zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     return status;
 }
 
+/* ---- Bytes of pages that programs may be writing at this moment ---- */
+
+/* Words and bytes are loaded and stored each at once: what a program finds there in a race is its business,
+   but it is no undefined behaviour of ours. `loose`: wherever it lies, whatever is there. */
+typedef uint64_t __attribute__((may_alias, aligned(1))) loose_word;
+typedef uint64_t __attribute__((may_alias)) shared_word;
+
+static bool is_word(const char *at, size_t left)
+{
+    return left >= sizeof(shared_word) && (uintptr_t)at % sizeof(shared_word) == 0;
+}
+
+static void copy_from_page(char *to, const char *page, size_t size)
+{
+    for (const char *end = page + size; page < end;) {
+        size_t step = is_word(page, (size_t)(end - page)) ? sizeof(shared_word) : 1;
+        if (step != 1)
+            *(loose_word *)(void *)to =
+                __atomic_load_n((const shared_word *)(const void *)page, __ATOMIC_RELAXED);
+        else
+            *to = __atomic_load_n(page, __ATOMIC_RELAXED);
+        to += step;
+        page += step;
+    }
+}
+
+/* `from` null: zeroes. */
+static void copy_to_page(char *page, const char *from, size_t size)
+{
+    for (char *end = page + size; page < end;) {
+        size_t step = is_word(page, (size_t)(end - page)) ? sizeof(shared_word) : 1;
+        if (step != 1)
+            __atomic_store_n((shared_word *)(void *)page,
+                             from != NULL ? *(const loose_word *)(const void *)from : 0, __ATOMIC_RELAXED);
+        else
+            __atomic_store_n(page, (char)(from != NULL ? *from : 0), __ATOMIC_RELAXED);
+        from = from != NULL ? from + step : NULL;
+        page += step;
+    }
+}
+
 /* Zeroes bytes of one page in place; an absent page is zero already. */
 static void zero_part_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
     struct vm_page *page = vmo_page_locked(vmo, offset);
     if (page != NULL)
-        memset((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, 0, size);
+        copy_to_page((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, NULL, size);
 }
 
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
@@ -338,6 +378,8 @@ zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     return ZX_OK;
 }
 
+/* ---- Reading and writing ---- */
+
 size_t vm_copy_step(uint64_t offset, size_t size)
 {
     size_t most = PAGE_SIZE - offset % PAGE_SIZE;
@@ -352,7 +394,7 @@ zx_status_t vmo_peek_locked(const struct vm_vmo *vmo, uint64_t offset, char *byt
         return ZX_ERR_OUT_OF_RANGE;
     const struct vm_page *page = size == 0 ? NULL : vmo_page_locked(vmo, offset);
     if (page != NULL)
-        memcpy(bytes, (char *)pmm_page_bytes(page) + offset % PAGE_SIZE, size);
+        copy_from_page(bytes, (char *)pmm_page_bytes(page) + offset % PAGE_SIZE, size);
     else
         memset(bytes, 0, size);
     return ZX_OK;
@@ -402,7 +444,7 @@ zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *byt
             return ZX_ERR_NO_MEMORY;
         vmo_page_made_locked(vmo, offset, NULL);
     }
-    memcpy((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, bytes, size);
+    copy_to_page((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, bytes, size);
     return ZX_OK;
 }
 

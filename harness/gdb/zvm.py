@@ -24,11 +24,15 @@ def value(expression):
 class Command(gdb.Command):
     """Base: tells errors in a line rather than as a stack of Python calls."""
 
+    needs_machine = True
+
     def __init__(self):
         super().__init__(self.name, gdb.COMMAND_DATA)
 
     def invoke(self, argument, from_tty):
         try:
+            if self.needs_machine and not int(value("(unsigned long)vm_machine")):
+                raise gdb.error("no machine is selected yet")
             self.run(gdb.string_to_argv(argument))
         except (gdb.error, IndexError, ValueError) as error:
             raise gdb.GdbError("%s: %s\n%s" % (self.name, error, self.__doc__))
@@ -86,6 +90,7 @@ class Region(Command):
     """zvm-region POINTER: the fields of a region, and its chain of parents."""
 
     name = "zvm-region"
+    needs_machine = False
 
     def run(self, words):
         region = value("(struct vm_region *)(%s)" % words[0])
@@ -104,6 +109,7 @@ class StopBefore(Command):
     """zvm-stop-before N: stops before operation N of the trace that is run next (kernel)."""
 
     name = "zvm-stop-before"
+    needs_machine = False
 
     def run(self, words):
         number = int(words[0])

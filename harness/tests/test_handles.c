@@ -17,6 +17,13 @@ static zx_info_handle_basic_t basic(zx_handle_t handle)
     return info;
 }
 
+static struct vm_process *process_of(zx_handle_t handle)
+{
+    struct vm_process *process = NULL;
+    assert_ok(vm_process_from_handle(handle, &process));
+    return process;
+}
+
 /* ---- Closing ---- */
 
 static void test_close(void **state)
@@ -300,14 +307,93 @@ static void test_system(void **state)
     assert_int_equal(zx_system_get_physmem(), 64u << 20);
 }
 
-/* ---- Processes ---- */
-
-static struct vm_process *process_of(zx_handle_t handle)
+static void test_job(void **state)
 {
-    struct vm_process *process = NULL;
-    assert_ok(vm_process_from_handle(handle, &process));
-    return process;
+    (void)state;
+    uint64_t handles = stats_now().handles;
+    zvm_fail_allocation(1, true);
+    assert_int_equal(zx_job_default(), ZX_HANDLE_INVALID);
+    zvm_fail_allocation(0, false);
+    zx_handle_t job = zx_job_default(), process, root, out;
+    assert_int_equal(stats_now().handles, handles + 1);
+    assert_int_equal(zx_job_default(), job);
+    assert_int_equal(stats_now().handles, handles + 1);
+    assert_int_equal(basic(job).type, ZX_OBJ_TYPE_JOB);
+    assert_int_equal(basic(job).rights, ZX_DEFAULT_JOB_RIGHTS);
+    assert_true(basic(job).koid > ZX_KOID_KERNEL && basic(job).koid < ZX_KOID_FIRST);
+    name_is(job, "root");
+    assert_ok(zx_object_set_property(job, ZX_PROP_NAME, "job", 3));
+    name_is(job, "job");
+    assert_refused(zx_vmar_destroy(job), ZX_ERR_WRONG_TYPE);
+    assert_refused(zx_vmo_read(job, NULL, 0, 0), ZX_ERR_WRONG_TYPE);
+    /* Processes are made in it. */
+    zx_handle_t weak = without(job, ZX_RIGHT_MANAGE_PROCESS), self = zx_process_self();
+    assert_refused(zx_process_create(weak, NULL, 1, 0, NULL, NULL), ZX_ERR_INVALID_ARGS);
+    assert_refused(zx_process_create(make_closed_handle(), "p", 1, 0, NULL, NULL), ZX_ERR_BAD_HANDLE);
+    assert_refused(zx_process_create(self, "p", 1, 0, NULL, NULL), ZX_ERR_WRONG_TYPE);
+    assert_refused(zx_process_create(weak, "p", 1, 0, NULL, NULL), ZX_ERR_ACCESS_DENIED);
+    assert_survives_failed_copies(zx_process_create(job, "p", 1, 0, &process, &root));
+    struct vm_process *made = process_of(process), *before = host_set_process(made);
+    assert_refused(zx_handle_close(job), ZX_ERR_BAD_HANDLE);
+    out = zx_job_default();
+    assert_int_equal(basic(out).type, ZX_OBJ_TYPE_JOB);
+    assert_int_equal(basic(out).koid, VM_JOB_KOID);
+    host_set_process(before);
+    vm_process_release(made);
+    assert_ok(zx_handle_close(process));
+    /* Its handles are like others; the number stays what it was. */
+    assert_ok(zx_handle_close(job));
+    assert_int_equal(zx_job_default(), job);
+    assert_refused(zx_handle_close(job), ZX_ERR_BAD_HANDLE);
+    name_is(weak, "job");
 }
+
+/* The machine's stream, whatever the size of the pieces; another machine of the same seed gives the same. */
+static void test_cprng(void **state)
+{
+    (void)state;
+    static const struct zvm_config config = {.memory_bytes = 64u << 20};
+    unsigned char first[300], second[300], guard[8];
+    memset(guard, '?', sizeof(guard));
+    zx_cprng_draw(first, sizeof(first));
+    zx_cprng_draw(second, sizeof(second));
+    assert_memory_not_equal(first, second, 32);
+    zx_cprng_draw(guard, 3);
+    assert_int_equal(guard[3], '?');
+    zx_cprng_draw(NULL, 0);
+    zx_cprng_draw(NULL, 64);
+    zvm_fail_user_copy(2);
+    memset(second, 0, sizeof(second));
+    zx_cprng_draw(second, sizeof(second));
+    zvm_fail_user_copy(0);
+    for (unsigned i = 64; i < sizeof(second); i++)
+        assert_int_equal(second[i], 0);
+    unsigned ones = 0;
+    for (unsigned i = 0; i < sizeof(first); i++)
+        ones += (unsigned)__builtin_popcount(first[i]);
+    assert_in_range(ones, 1050, 1350); /* of 2,400 bits; six deviations off are 147 */
+    assert_int_equal(zvm_stop(), ZX_OK);
+    assert_int_equal(zvm_start(&config), ZX_OK);
+    zx_cprng_draw(second, sizeof(second));
+    assert_memory_equal(first, second, sizeof(first));
+}
+
+static void test_ticks_and_log(void **state)
+{
+    (void)state;
+    zx_ticks_t before = zx_ticks_get();
+    for (unsigned i = 0; i < 1000; i++) {
+        zx_ticks_t now = zx_ticks_get();
+        assert_true(now >= before);
+        before = now;
+    }
+    assert_refused(zx_debug_write(NULL, 1), ZX_ERR_INVALID_ARGS);
+    assert_refused(zx_debug_write(BAD_POINTER, SIZE_MAX), ZX_ERR_INVALID_ARGS);
+    assert_ok(zx_debug_write(NULL, 0));
+    assert_survives_failed_copies(zx_debug_write("zx_debug_write\n", 15));
+}
+
+/* ---- Processes ---- */
 
 static void test_process_create(void **state)
 {
@@ -560,6 +646,9 @@ int main(void)
         TEST(test_get_info),
         TEST(test_properties),
         TEST(test_system),
+        TEST(test_job),
+        TEST(test_cprng),
+        TEST(test_ticks_and_log),
         TEST(test_process_create),
         TEST(test_process_name),
         TEST(test_process_tables_are_apart),

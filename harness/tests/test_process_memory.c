@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_process_memory.c: zx_process_read_memory and zx_process_write_memory as programs see them: every refusal, in order, with
- * nothing changed; where memory ends; that it goes through the VMO.
+ * test_process_memory.c: zx_process_read_memory and zx_process_write_memory as programs see them: every
+ * refusal, in order, with nothing changed; where memory ends; that it goes through the VMO.
  */
 #include "calls.h"
 
@@ -52,7 +52,8 @@ static size_t write_bytes(zx_vaddr_t va, const void *bytes, size_t size)
     return actual;
 }
 
-/* Three mappings with a gap of a page: [0, 2) and [2, 4) of two VMOs, then [5, 9), whose VMO ends after two pages. */
+/* Three mappings with a gap of a page: [0, 2) and [2, 4) of two VMOs, then [5, 9), whose VMO ends after two
+   pages. */
 static zx_vaddr_t layout(zx_handle_t vmos[3])
 {
     zx_vaddr_t base, addr;
@@ -166,7 +167,8 @@ static void test_end_of_space(void **state)
     assert_int_equal(buffer[0], 'a');
 }
 
-/* What a reader of the mapping sees, zero page and all, follows; permissions do not matter; another process is reached alike. */
+/* What a reader of the mapping sees, zero page and all, follows; permissions do not matter; another process
+   is reached alike. */
 static void test_through_the_vmo(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_vmar_op.c: zx_vmar_op_range as programs see it: every refusal, in the specified order, with nothing changed; what each
- * operation does to memory and page tables.
+ * test_vmar_op.c: zx_vmar_op_range as programs see it: every refusal, in the specified order, with nothing
+ * changed; what each operation does to memory and page tables.
  */
 #include "calls.h"
 

@@ -96,6 +96,11 @@ struct vm_process;
 /* The process on whose behalf the calling thread runs; never null once the machine has started. */
 struct vm_process *port_current_process(void);
 
+/* ---- Time ---- */
+
+/* A clock that never goes back, in units of the host's. */
+int64_t port_ticks(void);
+
 /* ---- Words to people ---- */
 
 /* Writes text to the log. Any context. */

@@ -16,6 +16,12 @@ zx_handle_t zx_process_self(void);
 /* The root VMAR of the calling process's address space. */
 zx_handle_t zx_vmar_root_self(void);
 
+/*
+ * The job that processes belong to: the machine has this one. A process gets its handle the first time
+ * that it asks; ZX_HANDLE_INVALID where there is no memory or no handle for that.
+ */
+zx_handle_t zx_job_default(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -35,6 +35,7 @@ typedef uint32_t zx_rights_t;
 #define ZX_RIGHTS_BASIC    (ZX_RIGHT_TRANSFER | ZX_RIGHT_DUPLICATE | ZX_RIGHT_WAIT | ZX_RIGHT_INSPECT)
 #define ZX_RIGHTS_IO       (ZX_RIGHT_READ | ZX_RIGHT_WRITE)
 #define ZX_RIGHTS_PROPERTY (ZX_RIGHT_GET_PROPERTY | ZX_RIGHT_SET_PROPERTY)
+#define ZX_RIGHTS_POLICY   (ZX_RIGHT_GET_POLICY | ZX_RIGHT_SET_POLICY)
 
 /* What a new handle carries. A VMAR's handle adds READ, WRITE and EXECUTE for each CAN_MAP_* of the VMAR;
    a resizable VMO's adds RESIZE. */
@@ -44,5 +45,9 @@ typedef uint32_t zx_rights_t;
 #define ZX_DEFAULT_PROCESS_RIGHTS                                                                            \
     (ZX_RIGHTS_BASIC | ZX_RIGHTS_IO | ZX_RIGHTS_PROPERTY | ZX_RIGHT_ENUMERATE | ZX_RIGHT_DESTROY |           \
      ZX_RIGHT_SIGNAL | ZX_RIGHT_MANAGE_PROCESS | ZX_RIGHT_MANAGE_THREAD)
+#define ZX_DEFAULT_JOB_RIGHTS                                                                                \
+    (ZX_RIGHTS_BASIC | ZX_RIGHTS_IO | ZX_RIGHTS_PROPERTY | ZX_RIGHTS_POLICY | ZX_RIGHT_ENUMERATE |           \
+     ZX_RIGHT_DESTROY | ZX_RIGHT_SIGNAL | ZX_RIGHT_MANAGE_JOB | ZX_RIGHT_MANAGE_PROCESS |                    \
+     ZX_RIGHT_MANAGE_THREAD)
 
 #endif /* ZIRCON_RIGHTS_H_ */

@@ -155,15 +155,24 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handl
 zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out);
 
 /*
- * Tells something of the object behind a handle: HANDLE_VALID, HANDLE_BASIC, VMAR (needs INSPECT). actual and
- * avail may be null. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BUFFER_TOO_SMALL; INVALID_ARGS
- * bad pointer; NOT_SUPPORTED unknown topic.
+ * Tells something of the object behind a handle. Records are those of zircon/syscalls/object.h.
+ * HANDLE_VALID (none), HANDLE_BASIC: any handle. HANDLE_COUNT, KMEM_STATS (of the machine): any handle
+ * with INSPECT. VMAR: a VMAR's, with INSPECT. VMO: a VMO's. TASK_STATS, PROCESS_MAPS: a process's, with
+ * INSPECT. PROCESS_MAPS fills an array: the address space, its root VMAR, and what is in it, by address
+ * and parents first; parts of a mapping with different permissions have a record each. It copies what
+ * fits; other processes go on meanwhile, and what they change may be told or not. actual (records copied)
+ * and avail (records there are) may be null.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BAD_STATE the process is dead; BUFFER_TOO_SMALL
+ * one record does not fit (actual and avail are told); INVALID_ARGS bad pointer; NOT_SUPPORTED unknown
+ * topic.
+ * Cost: O(1); TASK_STATS: the pages that the process maps; PROCESS_MAPS: the regions, and those pages;
+ * VMO: its mappings.
  */
 zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer, size_t buffer_size,
                                size_t *actual, size_t *avail);
 
 /*
- * Tells or sets a property: ZX_PROP_NAME, of VMOs and processes. Telling gives all of
+ * Tells or sets a property: ZX_PROP_NAME, of VMOs, processes and the job. Telling gives all of
  * char[ZX_MAX_NAME_LEN], padded with zeroes; setting takes value_size bytes, up to the first NUL, cut at
  * 31.
  * Errors in order: BAD_HANDLE; ACCESS_DENIED without GET_PROPERTY (SET_PROPERTY); NOT_SUPPORTED unknown
@@ -177,11 +186,11 @@ zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const 
 /* ---- Processes ---- */
 
 /*
- * Makes a process: an address space and a table of handles. `job` is ZX_HANDLE_INVALID (the machine has one
- * job, the default one). The name is name_size bytes, cut at 31. Gives a handle to the process and one to its
- * root VMAR.
- * Errors in order: INVALID_ARGS options not 0, bad name pointer; BAD_HANDLE job; NO_MEMORY; INVALID_ARGS bad
- * result pointer.
+ * Makes a process: an address space and a table of handles. `job` is zx_job_default(), the machine's one
+ * job, or ZX_HANDLE_INVALID, which means the same. The name is name_size bytes, cut at 31. Gives a handle
+ * to the process and one to its root VMAR.
+ * Errors in order: INVALID_ARGS options not 0, bad name pointer; job BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
+ * without MANAGE_PROCESS; NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
                               zx_handle_t *proc_handle, zx_handle_t *vmar_handle);
@@ -205,6 +214,18 @@ zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const 
 
 uint32_t zx_system_get_page_size(void);
 uint64_t zx_system_get_physmem(void);
+
+/* Fills the buffer with random bytes from the machine's ChaCha20 stream. A buffer that cannot be written is
+   filled as far as it can be. */
+void zx_cprng_draw(void *buffer, size_t buffer_size);
+
+/* Time since some moment, in the machine's own units; never less than what was told before. The one call
+   whose answer differs from run to run. */
+zx_ticks_t zx_ticks_get(void);
+
+/* Writes text, at most 256 bytes of it, to the machine's log. Errors: INVALID_ARGS bad pointer, nothing is
+   written. */
+zx_status_t zx_debug_write(const char *buffer, size_t buffer_size);
 
 #ifdef __cplusplus
 }

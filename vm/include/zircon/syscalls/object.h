@@ -30,4 +30,78 @@ typedef struct zx_info_vmar {
     size_t len;
 } zx_info_vmar_t;
 
+typedef struct zx_info_task_stats {
+    size_t mem_mapped_bytes;  /* in mappings, with memory or not */
+    size_t mem_private_bytes; /* with memory, and mapped into this process alone; mapped twice counts twice */
+    size_t mem_shared_bytes;  /* with memory, and mapped into other processes too */
+    size_t mem_scaled_shared_bytes; /* the same, each page divided by the address spaces that map it */
+} zx_info_task_stats_t;
+
+typedef uint32_t zx_info_maps_type_t;
+#define ZX_INFO_MAPS_TYPE_NONE    ((zx_info_maps_type_t)0u)
+#define ZX_INFO_MAPS_TYPE_ASPACE  ((zx_info_maps_type_t)1u)
+#define ZX_INFO_MAPS_TYPE_VMAR    ((zx_info_maps_type_t)2u)
+#define ZX_INFO_MAPS_TYPE_MAPPING ((zx_info_maps_type_t)3u)
+
+typedef struct zx_info_maps_mapping {
+    zx_vm_option_t mmu_flags; /* ZX_VM_PERM_* in force */
+    uint8_t padding1[4];
+    zx_koid_t vmo_koid;
+    uint64_t vmo_offset;
+    size_t committed_pages; /* of the part mapped here, those that have memory */
+} zx_info_maps_mapping_t;
+
+typedef struct zx_info_maps {
+    char name[ZX_MAX_NAME_LEN]; /* of the address space or VMO; empty for VMARs */
+    zx_vaddr_t base;
+    size_t size;
+    size_t depth; /* 0 the address space, 1 the root VMAR, 2 what is in that, … */
+    zx_info_maps_type_t type;
+    uint8_t padding1[4];
+    union {
+        zx_info_maps_mapping_t mapping; /* ZX_INFO_MAPS_TYPE_MAPPING; zeroes otherwise */
+    } u;
+} zx_info_maps_t;
+
+typedef struct zx_info_kmem_stats {
+    uint64_t total_bytes;
+    uint64_t free_bytes;
+    uint64_t wired_bytes; /* never free */
+    uint64_t total_heap_bytes;
+    uint64_t free_heap_bytes; /* of these, the bytes in no object */
+    uint64_t vmo_bytes;
+    uint64_t mmu_overhead_bytes; /* page tables */
+    uint64_t ipc_bytes;          /* 0: there is no such memory */
+    uint64_t other_bytes;        /* so that all but total_bytes and free_heap_bytes add up to total_bytes */
+} zx_info_kmem_stats_t;
+
+typedef struct zx_info_handle_count {
+    uint32_t handle_count; /* handles to the object, of all processes */
+} zx_info_handle_count_t;
+
+#define ZX_INFO_VMO_TYPE_PAGED    ((uint32_t)(1u << 0))
+#define ZX_INFO_VMO_TYPE_PHYSICAL ((uint32_t)(0u << 0))
+#define ZX_INFO_VMO_TYPE(flags)   ((flags) & (uint32_t)(1u << 0))
+#define ZX_INFO_VMO_RESIZABLE     ((uint32_t)(1u << 1))
+#define ZX_INFO_VMO_IS_COW_CLONE  ((uint32_t)(1u << 2))
+#define ZX_INFO_VMO_VIA_HANDLE    ((uint32_t)(1u << 3))
+#define ZX_INFO_VMO_VIA_MAPPING   ((uint32_t)(1u << 4))
+#define ZX_INFO_VMO_PAGER_BACKED  ((uint32_t)(1u << 5))
+#define ZX_INFO_VMO_CONTIGUOUS    ((uint32_t)(1u << 6))
+
+typedef struct zx_info_vmo {
+    zx_koid_t koid;
+    char name[ZX_MAX_NAME_LEN];
+    uint64_t size_bytes;
+    zx_koid_t parent_koid; /* 0 where the VMO is nobody's child */
+    size_t num_children;
+    size_t num_mappings;
+    size_t share_count; /* address spaces that map it; exact up to 64, above an estimate */
+    uint32_t flags;     /* ZX_INFO_VMO_* */
+    uint8_t padding1[4];
+    uint64_t committed_bytes;
+    zx_rights_t handle_rights; /* of the handle asked about */
+    uint32_t cache_policy;     /* 0: cached */
+} zx_info_vmo_t;
+
 #endif /* ZIRCON_SYSCALLS_OBJECT_H_ */

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_threads.c: races that were found and what they broke, each made likely. The port perturbs the schedule, so that two
+ * processors are enough; still, a test that passes proves little, one that fails proves a defect. stress_threads.c looks
+ * for more of them.
+ */
+#define _DEFAULT_SOURCE
+#include "calls.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <vm/aspace.h>
+
+#include "../host_port.h"
+
+#define RW (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
+
+static int start_perturbed(void **state)
+{
+    static const struct zvm_config config = {.memory_bytes = 64u << 20, .processors = 4};
+    (void)state;
+    host_perturb_schedule(1, 2);
+    return zvm_start(&config) == ZX_OK ? 0 : -1;
+}
+
+static int stop_perturbed(void **state)
+{
+    host_perturb_schedule(0, 0);
+    return machine_stop(state);
+}
+
+/* Runs both at once; each returns how often it failed. */
+static void run_both(void *(*first)(void *), void *(*second)(void *))
+{
+    pthread_t threads[2];
+    void *failures;
+    assert_int_equal(pthread_create(&threads[0], NULL, first, NULL), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, second, NULL), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], &failures), 0);
+        assert_null(failures);
+    }
+}
+
+static zx_handle_t vmo;
+static zx_vaddr_t here, there; /* two mappings of it */
+static pthread_barrier_t barrier;
+static atomic_bool ended;
+
+static zx_status_t touch(zx_vaddr_t va, uint64_t *value, uint32_t kind)
+{
+    return zvm_access(zx_process_self(), va, value, sizeof(*value), kind);
+}
+
+static void map_twice(void)
+{
+    vmo = make_vmo(PAGE, 0);
+    assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, vmo, 0, PAGE, &here));
+    assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, vmo, 0, PAGE, &there));
+}
+
+/* ---- The first write to an absent page, which another mapping still shows as the zero page ---- */
+
+#define ROUNDS 1500
+
+static void *write_first(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t value = 1;
+        failures += zx_vmo_op_range(vmo, ZX_VMO_OP_DECOMMIT, 0, PAGE, NULL, 0) != ZX_OK;
+        failures += touch(here, &value, ZVM_READ) != ZX_OK || touch(there, &value, ZVM_READ) != ZX_OK;
+        pthread_barrier_wait(&barrier);
+        failures += touch(here, &value, ZVM_WRITE) != ZX_OK;
+        pthread_barrier_wait(&barrier);
+    }
+    return (void *)failures;
+}
+
+/* What one has written here is what one reads there. */
+static void *write_and_compare(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t value = round + 1, back = 0;
+        pthread_barrier_wait(&barrier);
+        for (unsigned i = round % 8; i > 0; i--)
+            sched_yield();
+        failures += touch(here + 8, &value, ZVM_WRITE) != ZX_OK;
+        failures += touch(there + 8, &back, ZVM_READ) != ZX_OK || back != value;
+        pthread_barrier_wait(&barrier);
+    }
+    return (void *)failures;
+}
+
+static void test_first_write_is_coherent(void **state)
+{
+    (void)state;
+    map_twice();
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    run_both(write_first, write_and_compare);
+    pthread_barrier_destroy(&barrier);
+    assert_ok(zvm_check());
+}
+
+/* ---- A page that is taken away again and again between a fault and the access that it was for ---- */
+
+static void *write_stubbornly(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (unsigned i = 0; i < 3000; i++) {
+        uint64_t value = i;
+        failures += touch(here, &value, ZVM_WRITE) != ZX_OK;
+    }
+    atomic_store(&ended, true);
+    return (void *)failures;
+}
+
+static void *decommit_meanwhile(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    while (!atomic_load(&ended))
+        failures += zx_vmo_op_range(vmo, ZX_VMO_OP_DECOMMIT, 0, PAGE, NULL, 0) != ZX_OK;
+    return (void *)failures;
+}
+
+static void test_fault_against_decommit(void **state)
+{
+    (void)state;
+    map_twice();
+    atomic_store(&ended, false);
+    run_both(write_stubbornly, decommit_meanwhile);
+    assert_ok(zvm_check());
+}
+
+/* ---- A handle that is closed while it is being duplicated ---- */
+
+static _Atomic(zx_handle_t) offered;
+
+static void *offer_and_close(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (unsigned i = 0; i < 2000; i++) {
+        zx_handle_t process, root;
+        failures += zx_process_create(ZX_HANDLE_INVALID, "brief", 5, 0, &process, &root) != ZX_OK;
+        atomic_store(&offered, process);
+        sched_yield();
+        failures += zx_handle_close(process) != ZX_OK;
+        failures += zx_handle_close(root) != ZX_OK;
+    }
+    atomic_store(&ended, true);
+    return (void *)failures;
+}
+
+/* The process lives as long as the duplicate does. */
+static void *duplicate_and_look(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    while (!atomic_load(&ended)) {
+        zx_handle_t copy;
+        struct vm_process *process;
+        if (zx_handle_duplicate(atomic_load(&offered), ZX_RIGHT_SAME_RIGHTS, &copy) != ZX_OK)
+            continue;
+        failures += vm_process_from_handle(copy, &process) != ZX_OK;
+        for (unsigned i = 0; i < 3; i++)
+            sched_yield();
+        failures += vm_aspace_is_destroyed(vm_process_aspace(process));
+        vm_process_release(process);
+        failures += zx_handle_close(copy) != ZX_OK;
+    }
+    return (void *)failures;
+}
+
+static void test_duplicate_against_close(void **state)
+{
+    (void)state;
+    atomic_store(&ended, false);
+    run_both(offer_and_close, duplicate_and_look);
+    assert_ok(zvm_check());
+}
+
+/* ---- Bytes that a program writes while a call reads and writes them; views of a space that changes (for ThreadSanitizer) ---- */
+
+static void *write_by_access(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t value = i;
+        failures += touch(here + i % 64, &value, ZVM_WRITE) != ZX_OK;
+        failures += i % 8 == 0 && zx_vmo_op_range(vmo, ZX_VMO_OP_DECOMMIT, 0, PAGE, NULL, 0) != ZX_OK;
+    }
+    atomic_store(&ended, true);
+    return (void *)failures;
+}
+
+static void *copy_and_view(void *unused)
+{
+    uintptr_t failures = 0;
+    char bytes[100] = {0};
+    FILE *nowhere = fopen("/dev/null", "w");
+    (void)unused;
+    while (!atomic_load(&ended)) {
+        failures += zx_vmo_read(vmo, bytes, 3, sizeof(bytes)) != ZX_OK;
+        failures += zx_vmo_write(vmo, bytes, 5, sizeof(bytes)) != ZX_OK;
+        failures += zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 9, 30, NULL, 0) != ZX_OK;
+        failures += zvm_dump(zx_process_self(), nowhere) != ZX_OK;
+        failures += zvm_svg(zx_process_self(), nowhere) != ZX_OK;
+    }
+    fclose(nowhere);
+    return (void *)failures;
+}
+
+static void test_shared_bytes(void **state)
+{
+    (void)state;
+    map_twice();
+    atomic_store(&ended, false);
+    run_both(write_by_access, copy_and_view);
+    assert_ok(zvm_check());
+}
+
+#define PERTURBED(function) cmocka_unit_test_setup_teardown(function, start_perturbed, stop_perturbed)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PERTURBED(test_first_write_is_coherent),
+        PERTURBED(test_fault_against_decommit),
+        PERTURBED(test_duplicate_against_close),
+        PERTURBED(test_shared_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * info.c: what can be learned of VMOs, address spaces and the machine: the substance of zx_object_get_info.
+ *
+ * Sharing. How many address spaces map a page is found by looking at the mappings that show it, or at all
+ * mappings of a VMO, and counting the different spaces among them. The spaces seen are kept in a small
+ * table; when it is full, each mapping of a space that is not in it counts as one more.
+ *
+ * The walk over a space, for PROCESS_MAPS, stops after every few records, so that they can be copied to a
+ * caller with no lock held. It goes down and, by the parents, up: no recursion. Between two steps it holds
+ * a reference to the VMAR that it is in, so that going on costs nothing; where that VMAR died meanwhile,
+ * the place is found again from the root. The order of the records is by address, then by depth, and a
+ * place is such a pair: everything before it has been told.
+ *
+ * A mapping whose parts differ in permission is told part by part.
+ *
+ * Locking. The aspace's lock, the VMO's within. Cost. Records: O(log siblings) each, and the pages of the
+ * mapping. Statistics of a space: its pages, for each a search among the mappings of its VMO.
+ */
+#include <vm/mem.h>
+
+#include "internal.h"
+#include "region_walk.h"
+
+/* ---- Sharing ---- */
+
+#define SPACES_MAX 64
+
+struct space_count {
+    size_t count, known;
+    const struct vm_aspace *spaces[SPACES_MAX];
+};
+
+static void count_space(struct space_count *counter, const struct vm_aspace *aspace)
+{
+    for (size_t i = 0; i < counter->known; i++)
+        if (counter->spaces[i] == aspace)
+            return;
+    counter->count++;
+    if (counter->known < SPACES_MAX)
+        counter->spaces[counter->known++] = aspace;
+}
+
+/* How many spaces, and mappings, show some of [offset, end). */
+static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t end, size_t *mappings)
+{
+    struct space_count counter;
+    counter.count = counter.known = 0;
+    *mappings = 0;
+    for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, false);
+         mapping != NULL; mapping = mapping_tree_next(mapping, offset, end, false)) {
+        count_space(&counter, mapping->region.aspace);
+        ++*mappings;
+    }
+    return counter.count;
+}
+
+/* ---- VMOs ---- */
+
+void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->koid = vmo->object.koid;
+    out->handle_rights = rights;
+    out->flags = ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE;
+    if (vmo->resizable)
+        out->flags |= ZX_INFO_VMO_RESIZABLE;
+    port_mutex_lock(&vmo->lock);
+    memcpy(out->name, vmo->name, sizeof(out->name));
+    out->size_bytes = vmo->size;
+    out->committed_bytes = vmo->pages.count << PAGE_SHIFT;
+    out->share_count = count_spaces_locked(vmo, 0, UINT64_MAX, &out->num_mappings);
+    port_mutex_unlock(&vmo->lock);
+}
+
+/* ---- Address spaces ---- */
+
+/* Adds the pages that the mapping shows. */
+static void add_mapping(const struct vm_mapping *mapping, zx_info_task_stats_t *stats)
+{
+    struct vm_vmo *vmo = mapping->vmo;
+    uint64_t limit = (mapping->vmo_offset + mapping->region.size) >> PAGE_SHIFT;
+    size_t mappings;
+    stats->mem_mapped_bytes += mapping->region.size;
+    port_mutex_lock(&vmo->lock);
+    uint64_t index = mapping->vmo_offset >> PAGE_SHIFT;
+    for (; page_list_next(&vmo->pages, index, &index) != NULL && index < limit; index++) {
+        uint64_t offset = index << PAGE_SHIFT;
+        size_t spaces = count_spaces_locked(vmo, offset, offset + PAGE_SIZE, &mappings);
+        if (spaces == 1) {
+            stats->mem_private_bytes += PAGE_SIZE;
+        } else {
+            stats->mem_shared_bytes += PAGE_SIZE;
+            stats->mem_scaled_shared_bytes += PAGE_SIZE / spaces;
+        }
+    }
+    port_mutex_unlock(&vmo->lock);
+}
+
+zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out)
+{
+    struct region_walk walk;
+    struct vm_region *region;
+    memset(out, 0, sizeof(*out));
+    port_mutex_lock(&aspace->lock);
+    zx_status_t status = aspace->root != NULL ? ZX_OK : ZX_ERR_BAD_STATE;
+    region_walk_start(&walk, aspace->root);
+    while ((region = region_walk_next(&walk)) != NULL)
+        if (region->kind == VM_REGION_MAPPING)
+            add_mapping(mapping_of(region), out);
+    port_mutex_unlock(&aspace->lock);
+    return status;
+}
+
+/* ---- The records of PROCESS_MAPS ---- */
+
+static void record_region(zx_info_maps_t *record, zx_info_maps_type_t type, zx_vaddr_t base, size_t size,
+                          size_t depth)
+{
+    memset(record, 0, sizeof(*record));
+    record->type = type;
+    record->base = base;
+    record->size = size;
+    record->depth = depth;
+}
+
+static void record_part(zx_info_maps_t *record, const struct vm_mapping *mapping, zx_vaddr_t va,
+                        zx_vaddr_t end, uint32_t perms, size_t depth)
+{
+    struct vm_vmo *vmo = mapping->vmo;
+    zx_info_maps_mapping_t *out = &record->u.mapping;
+    record_region(record, ZX_INFO_MAPS_TYPE_MAPPING, va, end - va, depth);
+    out->mmu_flags = perms;
+    out->vmo_koid = vmo->object.koid;
+    out->vmo_offset = mapping->vmo_offset + (va - mapping->region.base);
+    port_mutex_lock(&vmo->lock);
+    memcpy(record->name, vmo->name, sizeof(record->name));
+    out->committed_pages = vmo_count_pages_locked(vmo, out->vmo_offset >> PAGE_SHIFT,
+                                                  (out->vmo_offset + (end - va)) >> PAGE_SHIFT);
+    port_mutex_unlock(&vmo->lock);
+}
+
+/* The VMAR whose children come next, found from the root: the deepest one told so far that holds the place.
+   */
+static void find_place_locked(struct maps_walk *walk)
+{
+    struct region_entry entry;
+    walk->at = walk->aspace->root;
+    for (walk->at_depth = 1; region_tree_find(&walk->at->children, walk->va, &entry); walk->at_depth++) {
+        struct vm_region *region = entry.value;
+        bool told = entry.base < walk->va || walk->at_depth + 1 < walk->depth;
+        if (region->kind != VM_REGION_VMAR || !told)
+            break;
+        walk->at = vmar_of(region);
+    }
+}
+
+/* Tells the region that holds walk->va or follows it in walk->at, and moves on. False: there is none. */
+static bool step_locked(struct maps_walk *walk, zx_info_maps_t *record)
+{
+    struct region_entry entry;
+    if (!region_tree_find_from(&walk->at->children, walk->va, &entry))
+        return false;
+    struct vm_region *region = entry.value;
+    size_t depth = walk->at_depth + 1;
+    if (region->kind == VM_REGION_VMAR) {
+        record_region(record, ZX_INFO_MAPS_TYPE_VMAR, entry.base, entry.end - entry.base, depth);
+        walk->at = vmar_of(region);
+        walk->at_depth = depth;
+        walk->va = entry.base;
+        walk->depth = depth + 1;
+        return true;
+    }
+    zx_vaddr_t va = walk->va > entry.base ? walk->va : entry.base, base, end;
+    uint32_t perms = protection_range(mapping_of(region), va, &base, &end);
+    record_part(record, mapping_of(region), va, end, perms, depth);
+    walk->va = end;
+    walk->depth = 0;
+    return true;
+}
+
+static size_t walk_locked(struct maps_walk *walk, zx_info_maps_t *records, size_t most)
+{
+    size_t count = 0;
+    while (count < most && walk->at != NULL) {
+        if (step_locked(walk, &records[count])) {
+            count++;
+            continue;
+        }
+        walk->va = walk->at->region.base + walk->at->region.size;
+        walk->depth = 0;
+        walk->at = walk->at->region.parent;
+        walk->at_depth--;
+    }
+    return count;
+}
+
+/* The space itself and its root. */
+static size_t first_records_locked(struct maps_walk *walk, zx_info_maps_t *records)
+{
+    const struct vm_aspace *aspace = walk->aspace;
+    const struct vm_region *root = &aspace->root->region;
+    record_region(&records[0], ZX_INFO_MAPS_TYPE_ASPACE, aspace->base, aspace->size, 0);
+    memcpy(records[0].name, aspace->name, sizeof(records[0].name));
+    record_region(&records[1], ZX_INFO_MAPS_TYPE_VMAR, root->base, root->size, 1);
+    walk->started = true;
+    walk->va = root->base;
+    walk->depth = 2;
+    return 2;
+}
+
+void maps_walk_start(struct maps_walk *walk, struct vm_aspace *aspace)
+{
+    *walk = (struct maps_walk){.aspace = aspace};
+}
+
+void maps_walk_end(struct maps_walk *walk)
+{
+    if (walk->at != NULL)
+        vm_object_release(&walk->at->object);
+    walk->at = NULL;
+}
+
+zx_status_t maps_walk_next(struct maps_walk *walk, zx_info_maps_t *records, size_t most, size_t *count)
+{
+    struct vm_aspace *aspace = walk->aspace;
+    struct vm_vmar *held = walk->at;
+    zx_status_t status = ZX_ERR_BAD_STATE;
+    VM_ASSERT(most >= 2);
+    port_mutex_lock(&aspace->lock);
+    *count = 0;
+    if (aspace->root != NULL) {
+        status = ZX_OK;
+        if (!walk->started)
+            *count = first_records_locked(walk, records);
+        if (held == NULL || !held->region.alive)
+            find_place_locked(walk);
+        *count += walk_locked(walk, records + *count, most - *count);
+    } else {
+        walk->at = NULL;
+    }
+    if (walk->at != NULL)
+        vm_object_acquire(&walk->at->object);
+    port_mutex_unlock(&aspace->lock);
+    if (held != NULL)
+        vm_object_release(&held->object);
+    return status;
+}
+
+/* ---- The machine ---- */
+
+void machine_kmem_stats(zx_info_kmem_stats_t *out)
+{
+    uint64_t heap_bytes = machine_heap_bytes();
+    memset(out, 0, sizeof(*out));
+    out->total_bytes = pmm_total() << PAGE_SHIFT;
+    out->free_bytes = pmm_count(VM_PAGE_FREE) << PAGE_SHIFT;
+    out->wired_bytes = pmm_count(VM_PAGE_WIRED) << PAGE_SHIFT;
+    out->total_heap_bytes = pmm_count(VM_PAGE_HEAP) << PAGE_SHIFT;
+    out->vmo_bytes = pmm_count(VM_PAGE_OBJECT) << PAGE_SHIFT;
+    out->mmu_overhead_bytes = pmm_count(VM_PAGE_MMU) << PAGE_SHIFT;
+    if (heap_bytes < out->total_heap_bytes)
+        out->free_heap_bytes = out->total_heap_bytes - heap_bytes;
+    uint64_t known =
+        out->free_bytes + out->wired_bytes + out->total_heap_bytes + out->vmo_bytes + out->mmu_overhead_bytes;
+    if (known < out->total_bytes)
+        out->other_bytes = out->total_bytes - known;
+}
