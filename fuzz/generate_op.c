@@ -628,6 +628,19 @@ static void draw_replace_as_executable(struct generator *g, struct trace_op *op)
         op->options = PICK(g, TRACE_VMEX_GARBAGE, TRACE_VMEX_SAME);
 }
 
+static void draw_memory_topic(struct generator *g, struct trace_op *op)
+{
+    op->options = PICK(g, ZX_INFO_HANDLE_COUNT, ZX_INFO_VMO, ZX_INFO_VMO, ZX_INFO_TASK_STATS,
+                       ZX_INFO_PROCESS_MAPS, ZX_INFO_PROCESS_MAPS);
+    if (op->options == ZX_INFO_HANDLE_COUNT || percent(g, 5))
+        return;
+    op->b = op->options == ZX_INFO_VMO ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
+    if (op->b == TRACE_TYPE_VMO)
+        op->a = draw_vmo(g);
+    else
+        op->a = percent(g, 70) ? TRACE_SLOT_OWN : g->process_slot[below(g, g->processes + 1u)];
+}
+
 static void draw_process_operation(struct generator *g, struct trace_op *op)
 {
     switch (op->code) {
@@ -701,6 +714,8 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
             PICK(g, ZX_INFO_HANDLE_VALID, ZX_INFO_HANDLE_BASIC, ZX_INFO_HANDLE_BASIC, ZX_INFO_VMAR, 255);
         if (op->options == ZX_INFO_VMAR && op->b != TRACE_TYPE_VMAR && !percent(g, 20))
             op->b = TRACE_TYPE_VMAR;
+        if (percent(g, 55))
+            draw_memory_topic(g, op);
         break;
     case TRACE_PROCESS_CREATE:
     case TRACE_SELECT_PROCESS:

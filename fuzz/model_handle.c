@@ -183,13 +183,34 @@ struct model_answer model_get_info(const struct model *model, int32_t handle, ui
         return answer(ZX_ERR_BAD_HANDLE);
     if (topic == ZX_INFO_HANDLE_VALID)
         return answer(ZX_OK);
-    if (topic != ZX_INFO_HANDLE_BASIC && topic != ZX_INFO_VMAR)
-        return answer(ZX_ERR_NOT_SUPPORTED);
-    if (topic == ZX_INFO_VMAR) {
-        const zx_status_t status = model_check_handle(model, handle, TRACE_TYPE_VMAR, ZX_RIGHT_INSPECT);
-        if (status != ZX_OK)
-            return answer(status);
+    zx_status_t status = ZX_OK;
+    switch (topic) {
+    case ZX_INFO_HANDLE_BASIC:
+        break;
+    case ZX_INFO_VMAR:
+        status = model_check_handle(model, handle, TRACE_TYPE_VMAR, ZX_RIGHT_INSPECT);
+        break;
+    case ZX_INFO_VMO:
+        status = model_check_handle(model, handle, TRACE_TYPE_VMO, 0);
+        break;
+    case ZX_INFO_HANDLE_COUNT:
+        status = model_check_handle(model, handle, model->handles[handle].type, ZX_RIGHT_INSPECT);
+        break;
+    case ZX_INFO_TASK_STATS:
+    case ZX_INFO_PROCESS_MAPS:
+        status = model_check_handle(model, handle, TRACE_TYPE_PROCESS, ZX_RIGHT_INSPECT);
+        if (status == ZX_OK && !model->processes[model_object(model, handle)].alive)
+            status = ZX_ERR_BAD_STATE;
+        break;
+    default:
+        status = ZX_ERR_NOT_SUPPORTED;
+        break;
     }
+    if (status != ZX_OK)
+        return answer(status);
+    /* Of an array as many are told as there is room for, be it none. */
+    if (short_buffer && topic == ZX_INFO_PROCESS_MAPS)
+        return answer(ZX_OK);
     if (short_buffer)
         return answer(ZX_ERR_BUFFER_TOO_SMALL);
     return answer(null_buffer ? ZX_ERR_INVALID_ARGS : ZX_OK);

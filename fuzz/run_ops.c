@@ -491,10 +491,39 @@ static void check_vmar_info(struct run *run, int32_t handle, const zx_info_vmar_
     result(run, info->len);
 }
 
+/* Topics that tell of memory. */
+static void do_get_memory_info(struct run *run, struct run_target target, uint32_t topic, size_t size)
+{
+    const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
+               short_buffer = run->op.to == TRACE_TO_NULL_SECOND;
+    const struct model_answer want =
+        model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
+    size_t actual = 0, avail = 0;
+
+    memset(run->buffer, 0xa5, RUN_TRANSFER_MAX);
+    if (!agree(run,
+               zx_object_get_info(target.value, topic, null_buffer ? NULL : run->buffer,
+                                  short_buffer ? 3 : size, &actual, &avail),
+               want))
+        return;
+    const size_t fit = short_buffer || avail == 0      ? 0
+                       : topic == ZX_INFO_PROCESS_MAPS ? size / sizeof(zx_info_maps_t)
+                                                       : 1;
+    if (actual != (avail < fit ? avail : fit))
+        run_broken(run, "%zu records of %zu, where there is room for %zu", actual, avail, fit);
+    else if (!short_buffer)
+        run_check_info(run, target.handle, topic, actual, avail);
+}
+
 static void do_get_info(struct run *run)
 {
     const struct run_target target = run_resolve(run, run->op.b, run->op.a);
     const uint32_t topic = run->op.options;
+    const size_t memory_size = topic == ZX_INFO_HANDLE_COUNT   ? sizeof(zx_info_handle_count_t)
+                               : topic == ZX_INFO_VMO          ? sizeof(zx_info_vmo_t)
+                               : topic == ZX_INFO_TASK_STATS   ? sizeof(zx_info_task_stats_t)
+                               : topic == ZX_INFO_PROCESS_MAPS ? RUN_TRANSFER_MAX
+                                                               : 0;
     const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
                short_buffer = run->op.to == TRACE_TO_NULL_SECOND;
     union {
@@ -504,6 +533,10 @@ static void do_get_info(struct run *run)
 
     memset(&info, 0, sizeof info);
     run_argument(run, topic);
+    if (memory_size != 0) {
+        do_get_memory_info(run, target, topic, memory_size);
+        return;
+    }
     const struct model_answer want =
         model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
     const zx_status_t status = zx_object_get_info(target.value, topic, null_buffer ? NULL : &info,

@@ -370,6 +370,11 @@ static uint16_t normal_options(const struct trace_op *op)
     static const uint16_t properties[] = {ZX_PROP_NAME, TRACE_PROPERTY_UNKNOWN};
     uint32_t options = op->options;
 
+    /* Topics that were added later: others are still read as one of the first ones. */
+    if (op->code == TRACE_OBJECT_GET_INFO &&
+        (options == ZX_INFO_TASK_STATS || options == ZX_INFO_PROCESS_MAPS ||
+         options == ZX_INFO_HANDLE_COUNT || options == ZX_INFO_VMO))
+        return op->options;
     switch (op->code) {
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         return op->options % TRACE_VMEX_COUNT;

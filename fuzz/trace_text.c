@@ -91,6 +91,10 @@ static const struct name properties[] = {
 static const struct name topics[] = {{ZX_INFO_HANDLE_VALID, "HANDLE_VALID"},
                                      {ZX_INFO_HANDLE_BASIC, "HANDLE_BASIC"},
                                      {ZX_INFO_VMAR, "VMAR"},
+                                     {ZX_INFO_TASK_STATS, "TASK_STATS"},
+                                     {ZX_INFO_PROCESS_MAPS, "PROCESS_MAPS"},
+                                     {ZX_INFO_HANDLE_COUNT, "HANDLE_COUNT"},
+                                     {ZX_INFO_VMO, "VMO"},
                                      {TRACE_TOPIC_UNKNOWN, "UNKNOWN"},
                                      {0, NULL}};
 
