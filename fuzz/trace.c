@@ -14,9 +14,10 @@
  *
  * Codes. Codes 0 to 127 are dealt out to the operations of version 1 by weight, in the order of trace_shapes,
  * first the sensible form, then the wild one; the first code of a form is its canonical one. Later operations
- * have one code a form, from 128 on (later_codes). Codes behind the last of these are read as the code less 128
- * until an operation is added that takes one of them. No writer writes them, so a written trace keeps its meaning. The same holds for the other fields (trace_normalize), for the
- * version (0 to 127 are version 1), and for the unused bits of the header.
+ * have one code a form, from 128 on (later_codes). Codes behind the last of these are read as the code less
+ * 128 until an operation is added that takes one of them. No writer writes them, so a written trace keeps its
+ * meaning. The same holds for the other fields (trace_normalize), for the version (0 to 127 are version 1),
+ * and for the unused bits of the header.
  *
  * Invariant: decode(encode(op)) = op for every canonical op, and encode(decode(bytes)) means what the bytes
  * mean.
