@@ -141,8 +141,8 @@ static void write_vmo(struct vm_sink *to, const struct vm_vmo *vmo)
                  (ull)hash_of_page(page));
     for (mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false); mapping != NULL;
          mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false))
-        vm_print(to, "  mapped at 0x%llx + 0x%llx in space 0x%llx\n", (ull)mapping->region.base,
-                 (ull)mapping->region.size, (ull)mapping->region.aspace->seed);
+        vm_print(to, "  mapped at 0x%llx + 0x%llx in the space of root %llu\n", (ull)mapping->region.base,
+                 (ull)mapping->region.size, (ull)mapping->region.aspace->root->object.koid);
 }
 
 static void write_object(struct vm_sink *to, struct vm_object *object)
@@ -168,7 +168,7 @@ static void write_handles(struct vm_sink *to)
     const struct vm_handle *handle;
 
     for (uint64_t slot = 0; (handle = page_list_next(&vm_machine->handles, slot, &slot)) != NULL; slot++)
-        vm_print(to, "handle %x %x %x of %x\n", handle->serial, handle->rights,
+        vm_print(to, "handle %x rights %x to %u of %u\n", handle->serial, handle->rights,
                  handle->object != NULL ? (unsigned)handle->object->koid : 0,
                  (unsigned)handle->process->object.koid);
 }
