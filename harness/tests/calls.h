@@ -19,6 +19,8 @@
 #include <zircon/syscalls.h>
 #include <zvm/host.h>
 
+#include "snapshot.h"
+
 #define PAGE ZX_PAGE_SIZE
 
 #define RIGHTS_RWX  (ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE)
@@ -49,18 +51,13 @@ static inline struct vm_stats stats_now(void)
     return stats;
 }
 
-static inline void check_unchanged(const struct vm_stats *before, const char *file, int line)
+/* Releases `before`. */
+static inline void check_unchanged(struct snapshot *before, const char *file, int line)
 {
-    struct vm_stats after = stats_now();
-    if (memcmp(before, &after, sizeof(after)) != 0) {
-        print_error(
-            "pages free %llu -> %llu, heap %llu -> %llu, regions %llu -> %llu, handles %llu -> %llu\n",
-            (unsigned long long)before->pages_free, (unsigned long long)after.pages_free,
-            (unsigned long long)before->heap_bytes, (unsigned long long)after.heap_bytes,
-            (unsigned long long)before->regions, (unsigned long long)after.regions,
-            (unsigned long long)before->handles, (unsigned long long)after.handles);
+    bool unchanged = snapshot_is_current(before);
+    snapshot_release(before);
+    if (!unchanged)
         _fail(file, line);
-    }
     _assert_int_equal((unsigned long long)(unsigned)zvm_check(), ZX_OK, file, line);
 }
 
@@ -75,7 +72,7 @@ static inline void check_status(zx_status_t status, zx_status_t expected, const 
 /* The call is refused with that status and changes nothing. */
 #define assert_refused(call, expected)                                                                       \
     do {                                                                                                     \
-        const struct vm_stats before_ = stats_now();                                                         \
+        struct snapshot before_ = snapshot_take();                                                           \
         check_status((call), (expected), __FILE__, __LINE__);                                                \
         check_unchanged(&before_, __FILE__, __LINE__);                                                       \
     } while (0)
@@ -91,13 +88,15 @@ static inline void check_status(zx_status_t status, zx_status_t expected, const 
     do {                                                                                                     \
         zx_status_t status_ = ZX_ERR_NO_MEMORY;                                                              \
         for (unsigned nth_ = 1; status_ != ZX_OK; nth_++) {                                                  \
-            const struct vm_stats before_ = stats_now();                                                     \
+            struct snapshot before_ = snapshot_take();                                                       \
             assert_true(nth_ < 1000);                                                                        \
             zvm_fail_allocation(nth_, nth_ % 2 == 0);                                                        \
             status_ = (call);                                                                                \
             zvm_fail_allocation(0, false);                                                                   \
-            if (status_ == ZX_OK)                                                                            \
+            if (status_ == ZX_OK) {                                                                          \
+                snapshot_release(&before_);                                                                  \
                 break;                                                                                       \
+            }                                                                                                \
             check_status(status_, ZX_ERR_NO_MEMORY, __FILE__, __LINE__);                                     \
             check_unchanged(&before_, __FILE__, __LINE__);                                                   \
         }                                                                                                    \
@@ -110,13 +109,15 @@ static inline void check_status(zx_status_t status, zx_status_t expected, const 
     do {                                                                                                     \
         zx_status_t status_ = ZX_ERR_INVALID_ARGS;                                                           \
         for (unsigned nth_ = 1; status_ != ZX_OK; nth_++) {                                                  \
-            const struct vm_stats before_ = stats_now();                                                     \
+            struct snapshot before_ = snapshot_take();                                                       \
             assert_true(nth_ < 1000);                                                                        \
             zvm_fail_user_copy(nth_);                                                                        \
             status_ = (call);                                                                                \
             zvm_fail_user_copy(0);                                                                           \
-            if (status_ == ZX_OK)                                                                            \
+            if (status_ == ZX_OK) {                                                                          \
+                snapshot_release(&before_);                                                                  \
                 break;                                                                                       \
+            }                                                                                                \
             check_status(status_, ZX_ERR_INVALID_ARGS, __FILE__, __LINE__);                                  \
             check_unchanged(&before_, __FILE__, __LINE__);                                                   \
         }                                                                                                    \
