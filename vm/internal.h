@@ -102,6 +102,7 @@ struct vm_mapping {
     uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
     struct region_tree protections;
+    uint64_t pending; /* (a) which zx_vmar_map is still handing out the address; 0: none, as nearly always */
 };
 
 struct vm_aspace {
@@ -117,6 +118,7 @@ struct vm_aspace {
     uint64_t seed;                              /* (c) recorded so that a run can be repeated */
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
+    uint64_t next_pending;                      /* (a) counts those that vmar_map has begun */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct page_table table;       /* locks for itself */
@@ -319,9 +321,18 @@ void vmar_free(struct vm_vmar *vmar); /* last reference */
    null: everything is checked and reserved, nothing done. */
 zx_status_t vmar_allocate(struct vm_vmar *parent, uint32_t options, size_t offset, size_t size,
                           struct vm_vmar **out);
-/* `may`: CAN_MAP_* bits that protect may later give. `out` null: as above. */
+struct vm_mapped {
+    zx_vaddr_t base;
+    size_t size;
+    uint64_t pending;
+};
+/* `may`: CAN_MAP_* bits that protect may later give. `out` null: as above. What has been mapped is pending
+   until vmar_map_end is called: others may do with it what they like, but it does not merge. */
 zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo,
-                     uint64_t vmo_offset, size_t len, uint32_t may, zx_vaddr_t *out);
+                     uint64_t vmo_offset, size_t len, uint32_t may, struct vm_mapped *out);
+/* Keeps what vmar_map made and merges it with its neighbours, or takes it away. What others have removed or
+   replaced meanwhile is left alone. Cannot fail. Cost: O(log siblings), for each part where others cut it. */
+void vmar_map_end(struct vm_vmar *vmar, const struct vm_mapped *mapped, bool keep);
 zx_status_t vmar_unmap(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, bool op_children);
 zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uint32_t perms,
                          bool op_children);

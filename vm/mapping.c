@@ -19,7 +19,8 @@
  * mapping_cut_commit cannot fail.
  *
  * Merging. Neighbours that one mapping could stand for become one: same VMO and contiguous in it, same parent,
- * same permissions throughout. Nobody can tell from outside; the tree stays as small as it can be.
+ * same permissions throughout. Nobody can tell from outside; the tree stays as small as it can be. What a call is
+ * still handing out waits (`pending`), so that it can be found and taken away again.
  *
  * Cost. Creating, cutting, merging and destroying are logarithmic in the number of siblings, beside the page tables
  * that are there.
@@ -149,6 +150,7 @@ static void split_vmo_locked(struct mapping_cut *cut, struct vm_mapping *mapping
     zx_vaddr_t end = region->base + region->size;
     tail->region.flags = region->flags;
     tail->link.zero = mapping->link.zero;
+    tail->pending = mapping->pending;
     protection_split(mapping, tail, at, &cut->tail_protections);
     region->size = at - region->base;
     region_tree_resize(&region->parent->children, region->base, region->base, at);
@@ -201,7 +203,8 @@ static bool are_alike(const struct vm_mapping *left, const struct vm_mapping *ri
     return left != NULL && right != NULL && left->vmo == right->vmo &&
            left->vmo_offset + left->region.size == right->vmo_offset &&
            left->region.flags == right->region.flags && left->perms == right->perms &&
-           left->protections.count == 0 && right->protections.count == 0;
+           left->protections.count == 0 && right->protections.count == 0 && left->pending == 0 &&
+           right->pending == 0;
 }
 
 /* `left` takes over what `right` shows. No translation changes: each address shows the page that it did. */

@@ -10,7 +10,8 @@
  * changes nothing. Making a region and taking it away again would not quite do: the tree may keep a node
  * more. So the pointers are tried first, by writing back what they hold; with a bad one the core goes through
  * all its checks and stops short of doing anything. Only where a pointer goes bad between trial and use is
- * the region made and taken away again.
+ * the region made and taken away again: that very region, since other threads may have replaced it, and
+ * before it merges with any other.
  *
  * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a
  * full check and the work.
@@ -158,7 +159,7 @@ static zx_status_t check_map(struct map_request *request)
     return ZX_OK;
 }
 
-static zx_status_t core_map(const struct map_request *request, zx_vaddr_t *out)
+static zx_status_t core_map(const struct map_request *request, struct vm_mapped *out)
 {
     return vmar_map(request->vmar, request->options, request->vmar_offset, request->vmo, request->vmo_offset,
                     request->len, can_map_of_rights(request->vmar_rights & request->vmo_rights), out);
@@ -172,23 +173,25 @@ static zx_status_t map_overwriting(const struct map_request *request, zx_vaddr_t
         return status;
     if (port_copy_to_user(mapped_addr, &base, sizeof(base)) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
-    return core_map(request, &base);
+    struct vm_mapped mapped;
+    status = core_map(request, &mapped);
+    if (status == ZX_OK)
+        vmar_map_end(request->vmar, &mapped, true);
+    return status;
 }
 
 static zx_status_t map_into_free(const struct map_request *request, zx_vaddr_t *mapped_addr)
 {
-    zx_vaddr_t base;
+    struct vm_mapped mapped;
     bool writable = user_is_writable(mapped_addr, sizeof(*mapped_addr));
-    zx_status_t status = core_map(request, writable ? &base : NULL);
+    zx_status_t status = core_map(request, writable ? &mapped : NULL);
     if (status != ZX_OK)
         return status;
     if (!writable)
         return ZX_ERR_INVALID_ARGS;
-    if (port_copy_to_user(mapped_addr, &base, sizeof(base)) != ZX_OK) {
-        vmar_unmap(request->vmar, base, round_up_page(request->len), false);
-        return ZX_ERR_INVALID_ARGS;
-    }
-    return ZX_OK;
+    bool told = port_copy_to_user(mapped_addr, &mapped.base, sizeof(mapped.base)) == ZX_OK;
+    vmar_map_end(request->vmar, &mapped, told);
+    return told ? ZX_OK : ZX_ERR_INVALID_ARGS;
 }
 
 zx_status_t zx_vmar_map(zx_handle_t vmar, zx_vm_option_t options, size_t vmar_offset, zx_handle_t vmo,

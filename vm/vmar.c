@@ -233,7 +233,7 @@ _Static_assert(ZX_VM_PERM_READ == ARCH_MMU_READ && ZX_VM_PERM_WRITE == ARCH_MMU_
                "PERM_* are ARCH_MMU_*");
 
 static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo,
-                              uint64_t vmo_offset, size_t size, uint32_t may, zx_vaddr_t *out)
+                              uint64_t vmo_offset, size_t size, uint32_t may, struct vm_mapped *out)
 {
     zx_vaddr_t base;
     if (!vmar->region.alive)
@@ -265,9 +265,8 @@ static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t off
                        may & vmar->region.flags);
         if ((options & ZX_VM_MAP_RANGE) != 0)
             mapping_map_present(mapping, base, base + size);
-        mapping_merge(vmar, base);
-        mapping_merge(vmar, base + size);
-        *out = base;
+        mapping->pending = ++vmar->region.aspace->next_pending;
+        *out = (struct vm_mapped){base, size, mapping->pending};
     }
     mapping_cut_release(&removal.cut);
     region_reserve_release(&reserve);
@@ -275,7 +274,7 @@ static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t off
 }
 
 zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo,
-                     uint64_t vmo_offset, size_t len, uint32_t may, zx_vaddr_t *out)
+                     uint64_t vmo_offset, size_t len, uint32_t may, struct vm_mapped *out)
 {
     struct vm_aspace *aspace = vmar->region.aspace;
     uint32_t needed = (options & ARCH_MMU_PERMS) << PERM_TO_CAN_MAP_SHIFT;
@@ -290,6 +289,28 @@ zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, stru
     zx_status_t status = map_locked(vmar, options, offset, vmo, vmo_offset, size, may, out);
     port_mutex_unlock(&aspace->lock);
     return status;
+}
+
+void vmar_map_end(struct vm_vmar *vmar, const struct vm_mapped *mapped, bool keep)
+{
+    struct vm_aspace *aspace = vmar->region.aspace;
+    zx_vaddr_t end = mapped->base + mapped->size;
+    struct region_entry entry;
+    port_mutex_lock(&aspace->lock);
+    for (zx_vaddr_t va = mapped->base; region_tree_find_from(&vmar->children, va, &entry) && entry.base < end;
+         va = entry.end) {
+        struct vm_region *region = region_of(&entry);
+        if (region->kind != VM_REGION_MAPPING || mapping_of(region)->pending != mapped->pending)
+            continue;
+        if (keep) {
+            mapping_of(region)->pending = 0;
+            mapping_merge(vmar, entry.base);
+            mapping_merge(vmar, entry.end);
+        } else {
+            mapping_destroy(mapping_of(region));
+        }
+    }
+    port_mutex_unlock(&aspace->lock);
 }
 
 /* ---- Unmapping ---- */

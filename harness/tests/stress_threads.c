@@ -4,7 +4,7 @@
  *
  *   stress_threads [--threads N] [--ops M] [--seed S] [--perturb K]
  *
- * N threads (8) make M operations each (20000): all zx_ calls, zvm_access, views, statistics, failing allocations and
+ * N threads (8) make M operations each (20000): all zx_ calls but zx_debug_write, zvm_access, views, statistics, failing allocations and
  * copies. They share handles and addresses in pools from which each takes at random, so most of what one works with is
  * being closed, unmapped or destroyed by others. Now and then a thread runs for a guest, a process that others may end
  * meanwhile. One in K steps (16) of the schedule is perturbed (host_perturb_schedule); 0: none.
@@ -15,6 +15,7 @@
  * - memory that several processes show is coherent: a thread that has written a word through one of them reads it through
  *   any other;
  * - a process lives as long as a handle leads to it;
+ * - a name is one that somebody has set, and the records of a process that changes meanwhile are in order;
  * - at quiet points, eight times a run, every invariant (zvm_check); at the end, nothing has leaked (zvm_stop).
  * And ThreadSanitizer, AddressSanitizer and the port's checker of the lock order have nothing to say.
  *
@@ -334,20 +335,88 @@ static void op_info(struct worker *worker)
     static const uint32_t topics[] = {ZX_INFO_HANDLE_VALID, ZX_INFO_HANDLE_BASIC, ZX_INFO_VMAR,
                                       ZX_INFO_TASK_STATS,   ZX_INFO_PROCESS_MAPS, ZX_INFO_KMEM_STATS,
                                       ZX_INFO_HANDLE_COUNT, ZX_INFO_VMO};
-    _Alignas(16) char buffer[4096];
-    size_t actual, avail;
+    _Alignas(16) char buffer[32 * sizeof(zx_info_maps_t)];
+    size_t actual, avail, size = one_in(worker, 3) ? below(worker, sizeof(buffer)) : sizeof(buffer);
+    uint32_t topic = topics[below(worker, 8)];
 
-    CALL(S(ZX_ERR_NOT_SUPPORTED) | S(ZX_ERR_BUFFER_TOO_SMALL) | S(ZX_ERR_BAD_STATE), zx_object_get_info,
-         some_handle(worker), topics[below(worker, 8)], buffer, sizeof(buffer), &actual, &avail);
+    if (CALL(S(ZX_ERR_BUFFER_TOO_SMALL) | S(ZX_ERR_BAD_STATE), zx_object_get_info, some_handle(worker), topic,
+             buffer, size, &actual, &avail) &&
+        actual > avail)
+        fail(worker, "more records than there are", (int64_t)actual);
     if (zx_system_get_page_size() != PAGE || zx_system_get_physmem() != MEMORY)
         fail(worker, "zx_system", 0);
+}
+
+/* All that is in a process, which others change meanwhile: what is told is in order and fits in each other. */
+static void op_maps(struct worker *worker)
+{
+    enum { RECORDS = 512 };
+    zx_info_maps_t *maps = calloc(RECORDS, sizeof(*maps));
+    size_t actual, avail, room = one_in(worker, 2) ? RECORDS : below(worker, 20);
+
+    if (CALL(S(ZX_ERR_BAD_STATE), zx_object_get_info, some_process(worker), ZX_INFO_PROCESS_MAPS, maps,
+             room * sizeof(*maps), &actual, &avail)) {
+        if (actual > room || actual > avail || (actual < room && actual < avail))
+            fail(worker, "records of a process that do not add up", (int64_t)actual);
+        for (size_t i = 1; i < actual; i++)
+            if (maps[i].base < maps[i - 1].base || maps[i].depth > maps[i - 1].depth + 1 ||
+                maps[i].base - maps[0].base > maps[0].size - maps[i].size)
+                fail(worker, "a record out of order", (int64_t)i);
+    }
+    free(maps);
+}
+
+/* A name is all of one that somebody has set, never parts of two. */
+static void op_name(struct worker *worker)
+{
+    char name[ZX_MAX_NAME_LEN];
+    zx_handle_t handle = one_in(worker, 3) ? zx_job_default() : some_handle(worker);
+
+    memset(name, 'a' + (int)below(worker, 26), sizeof(name));
+    if (one_in(worker, 2))
+        CALL(0, zx_object_set_property, handle, ZX_PROP_NAME, name, sizeof(name));
+    if (!CALL(S(ZX_ERR_BUFFER_TOO_SMALL), zx_object_get_property, handle, ZX_PROP_NAME, name,
+              sizeof(name) - (one_in(worker, 16) ? 1 : 0)))
+        return;
+    for (size_t i = 1; i < sizeof(name) - 1 && name[1] == name[0]; i++)
+        if (name[i] != name[0])
+            fail(worker, "a name of two", name[i]);
+}
+
+/* The memory of a process from outside. */
+static void op_process_memory(struct worker *worker)
+{
+    char bytes[3 * 4096] = {3};
+    size_t actual = 0, size = 1 + (one_in(worker, 2) ? below(worker, 64) : below(worker, sizeof(bytes)));
+    zx_vaddr_t at = some_address(worker) + below(worker, PAGE);
+    zx_handle_t process = some_process(worker);
+
+    if (one_in(worker, 2)
+            ? CALL(S(ZX_ERR_BAD_STATE), zx_process_read_memory, process, at, bytes, size, &actual)
+            : CALL(S(ZX_ERR_BAD_STATE), zx_process_write_memory, process, at, bytes, size, &actual))
+        if (actual == 0 || actual > size)
+            fail(worker, "bytes of a process", (int64_t)actual);
+}
+
+static void op_system(struct worker *worker)
+{
+    uint64_t bytes[8] = {0};
+    zx_ticks_t before = zx_ticks_get();
+
+    zx_cprng_draw(bytes, sizeof(bytes));
+    zx_cprng_draw(bytes, below(worker, sizeof(bytes)));
+    if (zx_ticks_get() < before)
+        fail(worker, "ticks go back", (int64_t)before);
+    (void)zx_job_default(); /* a guest's is made the first time; there may be no memory */
 }
 
 static void op_process(struct worker *worker)
 {
     zx_handle_t process, root;
 
-    if (!CALL(0, zx_process_create, ZX_HANDLE_INVALID, "guest", 5, 0, &process, &root))
+    zx_handle_t job = one_in(worker, 2) ? ZX_HANDLE_INVALID : zx_job_default();
+
+    if (!CALL(0, zx_process_create, job, "guest", 5, 0, &process, &root))
         return;
     put(worker, &pool_of(worker)->vmars[below(worker, SLOTS)], root);
     if (worker->context == 0)
@@ -501,11 +570,14 @@ static const struct {
     unsigned weight;
     bool anywhere; /* for a guest too */
 } operations[] = {
-    {op_allocate, 6, true},    {op_map, 16, true},       {op_unmap, 6, true},       {op_protect, 6, true},
-    {op_destroy, 2, true},     {op_vmo_create, 4, true}, {op_vmo_bytes, 8, true},   {op_vmo_size, 5, true},
-    {op_vmar_range, 10, true}, {op_vmo_range, 8, true},  {op_close, 3, true},       {op_copy_handle, 5, true},
-    {op_info, 4, true},        {op_process, 2, true},    {op_access, 24, true},     {op_rare, 1, true},
-    {op_coherence, 12, false}, {op_private, 2, false},   {op_keep_alive, 3, false}, {op_guest, 3, false},
+    {op_allocate, 6, true},       {op_map, 16, true},        {op_unmap, 6, true},
+    {op_protect, 6, true},        {op_destroy, 2, true},     {op_vmo_create, 4, true},
+    {op_vmo_bytes, 8, true},      {op_vmo_size, 5, true},    {op_vmar_range, 10, true},
+    {op_vmo_range, 8, true},      {op_close, 3, true},       {op_copy_handle, 5, true},
+    {op_info, 4, true},           {op_maps, 3, true},        {op_name, 3, true},
+    {op_process_memory, 8, true}, {op_system, 1, true},      {op_process, 2, true},
+    {op_access, 24, true},        {op_rare, 1, true},        {op_coherence, 12, false},
+    {op_private, 2, false},       {op_keep_alive, 3, false}, {op_guest, 3, false},
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))

@@ -229,15 +229,82 @@ static void test_shared_bytes(void **state)
     assert_ok(zvm_check());
 }
 
+/* ---- A mapping whose address cannot be handed out, and whose place others have taken meanwhile ---- */
+
+static void *map_in_vain(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&ended)) {
+        zx_vaddr_t at;
+        zvm_fail_user_copy(3); /* after the two of the trial */
+        (void)zx_vmar_map(zx_vmar_root_self(), RW | ZX_VM_SPECIFIC, 64 * PAGE, vmo, 0, PAGE, &at);
+    }
+    return NULL;
+}
+
+/* What was mapped stays until it is unmapped. */
+static void *overwrite_and_use(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (unsigned i = 0; i < 4000; i++) {
+        zx_vaddr_t at;
+        uint64_t value = i;
+        if (zx_vmar_map(zx_vmar_root_self(), RW | ZX_VM_SPECIFIC_OVERWRITE, 64 * PAGE, vmo, 0, PAGE, &at) !=
+            ZX_OK)
+            continue;
+        sched_yield();
+        failures += touch(at, &value, ZVM_WRITE) == ZX_ERR_NOT_FOUND;
+        failures += zx_vmar_unmap(zx_vmar_root_self(), at, PAGE) != ZX_OK;
+    }
+    atomic_store(&ended, true);
+    return (void *)failures;
+}
+
+static void test_failed_map_against_overwrite(void **state)
+{
+    (void)state;
+    vmo = make_vmo(PAGE, 0);
+    atomic_store(&ended, false);
+    run_both(overwrite_and_use, map_in_vain);
+    zvm_fail_user_copy(0);
+    assert_ok(zvm_check());
+}
+
+/* Between two neighbours with which it would merge; taking it away needs no memory. */
+static void test_failed_map_without_memory(void **state)
+{
+    zx_vaddr_t at, base;
+    zx_handle_t vmar;
+    char byte;
+    (void)state;
+    vmo = make_vmo(3 * PAGE, 0);
+    assert_ok(zx_vmar_allocate(zx_vmar_root_self(),
+                               ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_SPECIFIC, 0, 3 * PAGE,
+                               &vmar, &base));
+    for (size_t i = 0; i < 3; i += 2)
+        assert_ok(zx_vmar_map(vmar, RW | ZX_VM_SPECIFIC, i * PAGE, vmo, i * PAGE, PAGE, &at));
+    for (unsigned nth = 1; nth < 12; nth++) {
+        zvm_fail_allocation(nth, true);
+        zvm_fail_user_copy(3);
+        assert_int_not_equal(zx_vmar_map(vmar, RW | ZX_VM_SPECIFIC, PAGE, vmo, PAGE, PAGE, &at), ZX_OK);
+        zvm_fail_user_copy(0);
+        zvm_fail_allocation(0, false);
+        assert_int_equal(zvm_access(zx_process_self(), base + PAGE, &byte, 1, ZVM_READ), ZX_ERR_NOT_FOUND);
+        assert_ok(zvm_check());
+    }
+    assert_ok(zx_vmar_map(vmar, RW | ZX_VM_SPECIFIC, PAGE, vmo, PAGE, PAGE, &at));
+    assert_ok(zvm_access(zx_process_self(), base + PAGE, &byte, 1, ZVM_READ));
+}
+
 #define PERTURBED(function) cmocka_unit_test_setup_teardown(function, start_perturbed, stop_perturbed)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PERTURBED(test_first_write_is_coherent),
-        PERTURBED(test_fault_against_decommit),
-        PERTURBED(test_duplicate_against_close),
-        PERTURBED(test_shared_bytes),
+        PERTURBED(test_first_write_is_coherent),      PERTURBED(test_fault_against_decommit),
+        PERTURBED(test_duplicate_against_close),      PERTURBED(test_shared_bytes),
+        PERTURBED(test_failed_map_against_overwrite), PERTURBED(test_failed_map_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
