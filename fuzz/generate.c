@@ -250,11 +250,22 @@ static void note_copy(struct generator *g, const struct trace_op *op)
     }
 }
 
+static void note_executable(struct generator *g, const struct trace_op *op)
+{
+    if (op->b != TRACE_TYPE_VMO || op->a >= TRACE_SLOTS || op->to >= TRACE_SLOTS ||
+        op->options != TRACE_VMEX_NONE || (g->vmos & bit(op->a)) == 0)
+        return;
+    g->vmo[op->to] = g->vmo[op->a];
+    g->vmo[op->to].permissions |= ZX_VM_PERM_EXECUTE;
+    g->vmos = (g->vmos & ~bit(op->a)) | bit(op->to);
+}
+
 static void note_process(struct generator *g, const struct trace_op *op)
 {
     if (op->to >= TRACE_SLOTS || op->to == GENERATOR_ROOT || op->wild || g->processes == TRACE_PROCESSES - 1)
         return;
     g->processes++;
+    g->process_slot[g->processes] = op->to;
     g->other_vmars[g->processes] = g->other_vmos[g->processes] = 0;
     g->vmars |= bit(op->to);
     g->vmar[op->to] = (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, GENERATOR_ROOT, g->processes,
@@ -274,6 +285,7 @@ static void note_select(struct generator *g, uint8_t process)
 
 void generator_note(struct generator *g, const struct trace_op *op)
 {
+    g->fresh_vmo = TRACE_SLOT_NONE;
     switch (op->code) {
     case TRACE_VMAR_ALLOCATE:
         note_vmar(g, op);
@@ -298,6 +310,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         g->vmos |= bit(op->to);
         g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0, true,
                                                 ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
+        g->fresh_vmo = op->to;
         break;
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
@@ -312,6 +325,9 @@ void generator_note(struct generator *g, const struct trace_op *op)
     case TRACE_HANDLE_DUPLICATE:
     case TRACE_HANDLE_REPLACE:
         note_copy(g, op);
+        break;
+    case TRACE_VMO_REPLACE_AS_EXECUTABLE:
+        note_executable(g, op);
         break;
     case TRACE_PROCESS_CREATE:
         note_process(g, op);
@@ -333,10 +349,11 @@ static void draw_code(struct generator *g, struct trace_op *op)
     for (op->code = 0; draw >= g->weight[op->code]; op->code++)
         draw -= g->weight[op->code];
     /* Nothing to do anything with: make something. */
-    const bool wants_vmo =
-        op->code == TRACE_VMAR_MAP || (op->code >= TRACE_VMO_READ && op->code <= TRACE_VMO_OP_RANGE);
+    const bool wants_vmo = op->code == TRACE_VMAR_MAP || op->code == TRACE_VMO_REPLACE_AS_EXECUTABLE ||
+                           (op->code >= TRACE_VMO_READ && op->code <= TRACE_VMO_OP_RANGE);
     const bool wants_mapping = op->code == TRACE_VMAR_UNMAP || op->code == TRACE_VMAR_PROTECT ||
-                               (op->code >= TRACE_READ && op->code <= TRACE_PAGE_FAULT);
+                               (op->code >= TRACE_READ && op->code <= TRACE_PAGE_FAULT) ||
+                               (op->code >= TRACE_VMAR_OP_RANGE && op->code <= TRACE_PROCESS_WRITE_MEMORY);
     if (wants_vmo && g->vmos == 0 && !percent(g, 10))
         op->code = TRACE_VMO_CREATE;
     if (wants_mapping && g->mappings == 0 && !percent(g, 10))
@@ -348,7 +365,7 @@ static void draw_code(struct generator *g, struct trace_op *op)
 /* Wild options: one bit more or less than is sensible, or any at all. */
 static void draw_wild(struct generator *g, struct trace_op *op)
 {
-    if (trace_shapes[op->code].wild_weight == 0 || !g->wild || !percent(g, 6))
+    if (!trace_has_wild(op->code) || !g->wild || !percent(g, 6))
         return;
     op->wild = true;
     if (percent(g, 70))
@@ -380,7 +397,7 @@ static void maybe_start_run(struct generator *g, const struct trace_op *op)
         else
             g->run_kind = RUN_ROW;
     } else if (op->code == TRACE_VMAR_UNMAP || op->code == TRACE_VMAR_PROTECT || op->code == TRACE_WRITE ||
-               op->code == TRACE_READ) {
+               op->code == TRACE_READ || op->code == TRACE_VMAR_OP_RANGE) {
         g->run_kind = RUN_MARKS;
     } else {
         return;
@@ -443,6 +460,13 @@ static void continue_run(struct generator *g, struct trace_op *op)
 
 /* ---- The whole ---- */
 
+/* How often operations without codes of the 128 are drawn, compared with those. */
+static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
+    [TRACE_VMO_REPLACE_AS_EXECUTABLE - TRACE_LATER] = 2, [TRACE_VMAR_OP_RANGE - TRACE_LATER] = 8,
+    [TRACE_PROCESS_READ_MEMORY - TRACE_LATER] = 3,       [TRACE_PROCESS_WRITE_MEMORY - TRACE_LATER] = 4,
+    [TRACE_OBJECT_GET_PROPERTY - TRACE_LATER] = 1,       [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
+};
+
 void generator_start(struct generator *g, uint64_t seed)
 {
     memset(g, 0, sizeof *g);
@@ -451,9 +475,13 @@ void generator_start(struct generator *g, uint64_t seed)
     memset(g->recent_mark, TRACE_SLOT_NONE, sizeof g->recent_mark);
     g->vmar[GENERATOR_ROOT] =
         (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, GENERATOR_ROOT, 0, GENERATOR_MANY, 0};
+    g->fresh_vmo = TRACE_SLOT_NONE;
+    g->process_slot[0] = TRACE_SLOT_OWN;
     g->wild = percent(g, 60);
     for (uint8_t code = 0; code < TRACE_CODE_COUNT; code++) {
-        const uint8_t usual = (uint8_t)(trace_shapes[code].weight + trace_shapes[code].wild_weight);
+        const uint8_t usual = code < TRACE_LATER
+                                  ? (uint8_t)(trace_shapes[code].weight + trace_shapes[code].wild_weight)
+                                  : later_weights[code - TRACE_LATER];
         const uint32_t draw = generator_below(g, 10);
         g->weight[code] = draw < 2 ? 0 : draw < 8 ? usual : (uint8_t)(usual * 3);
         if (code == TRACE_VMAR_ALLOCATE || code == TRACE_VMAR_MAP || code == TRACE_VMO_CREATE)
@@ -473,7 +501,11 @@ void generator_draw(struct generator *g, struct trace_op *op)
         return;
     }
     memset(op, 0, sizeof *op);
-    draw_code(g, op);
+    /* A third of the VMOs may be executed, unless the trace is not about that. */
+    if (g->fresh_vmo < TRACE_SLOTS && g->weight[TRACE_VMO_REPLACE_AS_EXECUTABLE] > 0 && percent(g, 40))
+        op->code = TRACE_VMO_REPLACE_AS_EXECUTABLE;
+    else
+        draw_code(g, op);
     generator_draw_operands(g, op);
     draw_wild(g, op);
     trace_normalize(op);
@@ -494,6 +526,7 @@ void generator_redraw(struct generator *g, struct trace_op *op, unsigned field)
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
     case TRACE_FIELD_PROCESS:
+    case TRACE_FIELD_PROCESS_HANDLE:
     case TRACE_FIELD_JOB:
         op->a = fresh.a;
         break;
@@ -516,6 +549,9 @@ void generator_redraw(struct generator *g, struct trace_op *op, unsigned field)
         break;
     case TRACE_FIELD_ALIGN:
         op->align = percent(g, 50) ? 0 : (uint8_t)(10 + generator_below(g, 23));
+        break;
+    case TRACE_FIELD_FILL:
+        op->align = fresh.align;
         break;
     case TRACE_FIELD_RIGHTS:
         op->mark = fresh.mark;

@@ -53,7 +53,9 @@ struct generator {
     struct generator_vmo vmo[TRACE_SLOTS];
     struct generator_mark mark[TRACE_SLOTS];
     uint8_t recent_vmar[GENERATOR_RECENT], recent_mark[GENERATOR_RECENT];
-    uint8_t processes, process;       /* how many beside the first; the current one */
+    uint8_t process_slot[TRACE_PROCESSES]; /* of the handle to it */
+    uint8_t fresh_vmo;          /* the slot of a VMO that the last operation made; none: TRACE_SLOT_NONE */
+    uint8_t processes, process; /* how many beside the first; the current one */
     uint8_t weight[TRACE_CODE_COUNT]; /* how often each operation is drawn in this trace */
     uint16_t weight_sum;
     bool wild; /* whether wild options are drawn at all */

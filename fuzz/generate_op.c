@@ -362,10 +362,14 @@ static void draw_vmar_map(struct generator *g, struct trace_op *op)
 
     const struct generator_vmar *vmar = generator_vmar(g, op->a);
     uint32_t options = PICK(g, 0, 1, 3, 3, 3, 3, 3, 3);
+    const uint32_t may =
+        op->b < TRACE_SLOTS ? (uint32_t)vmar->options >> CAN_MAP_SHIFT & g->vmo[op->b].permissions : 0;
     if (percent(g, 2))
         options |= ZX_VM_PERM_EXECUTE;
     else if (!percent(g, 2) && op->b < TRACE_SLOTS)
-        options &= (uint32_t)vmar->options >> CAN_MAP_SHIFT & g->vmo[op->b].permissions;
+        options &= may;
+    if ((may & ZX_VM_PERM_EXECUTE) != 0 && (may & ZX_VM_PERM_READ) != 0 && percent(g, 60))
+        options |= ZX_VM_PERM_EXECUTE | ZX_VM_PERM_READ;
     options |= draw_placement(g, vmar, 62, 25);
     if ((options & ZX_VM_SPECIFIC) != 0 && percent(g, 20))
         options ^= ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE;
@@ -417,12 +421,40 @@ static void draw_vmar_unmap(struct generator *g, struct trace_op *op)
     op->amount[1] = draw_extent(g, mark_pages(g, op->mark));
 }
 
+static bool may_execute(const struct generator *g, uint8_t mark)
+{
+    if (mark >= TRACE_SLOTS || g->mark[mark].vmo >= TRACE_SLOTS)
+        return false;
+    return (g->vmo[g->mark[mark].vmo].permissions & ZX_VM_PERM_EXECUTE) != 0;
+}
+
+static void draw_vmar_op_range(struct generator *g, struct trace_op *op)
+{
+    op->mark = draw_mapping(g);
+    op->a = percent(g, 60) && op->mark < TRACE_SLOTS ? g->mark[op->mark].vmar : holder_of(g, op->mark);
+    op->to = percent(g, 2) ? PICK(g, TRACE_TO_NULL_FIRST, TRACE_TO_NULL_SECOND) : 0;
+    op->options = PICK(g, ZX_VMAR_OP_COMMIT, ZX_VMAR_OP_COMMIT, ZX_VMAR_OP_COMMIT, ZX_VMAR_OP_DECOMMIT,
+                       ZX_VMAR_OP_DECOMMIT, ZX_VMAR_OP_DECOMMIT, ZX_VMAR_OP_MAP_RANGE, ZX_VMAR_OP_MAP_RANGE,
+                       ZX_VMAR_OP_DONT_NEED, ZX_VMAR_OP_ALWAYS_NEED);
+    op->amount[0] =
+        percent(g, 45) ? amount_of(TRACE_MARK, 0) : draw_inside(g, mark_pages(g, op->mark), false);
+    /* All of it, what lies behind it too, or a part. */
+    if (op->amount[0].kind == TRACE_MARK && percent(g, 30))
+        op->amount[1] = amount_of(TRACE_MARK_SIZE, 0);
+    else if (percent(g, 15))
+        op->amount[1] = pages_of(mark_pages(g, op->mark) % 4096 + 1 + below(g, 8));
+    else
+        op->amount[1] = percent(g, 55) ? amount_of(TRACE_PAGES, 1 + below(g, 2))
+                                       : draw_extent(g, mark_pages(g, op->mark));
+}
+
 static void draw_vmar_protect(struct generator *g, struct trace_op *op)
 {
     op->mark = draw_mapping(g);
     op->a = holder_of(g, op->mark);
     op->options = PICK(g, 0, 0, 1, 1, 1, 3, 3, 3, 3);
-    if (percent(g, 4))
+    /* To and from what may be executed, where it may. */
+    if (percent(g, may_execute(g, op->mark) ? 45 : 4))
         op->options |= ZX_VM_PERM_EXECUTE;
     op->amount[0] = draw_inside(g, mark_pages(g, op->mark), false);
     /* From the middle on, all of it would be too much. */
@@ -535,8 +567,11 @@ static void draw_handle(struct generator *g, struct trace_op *op)
 static void draw_access(struct generator *g, struct trace_op *op)
 {
     op->mark = g->marks != 0 && percent(g, 4) ? pick_slot(g, g->marks) : draw_mapping(g);
-    const uint8_t wanted = op->code == TRACE_WRITE ? ZX_VM_PERM_WRITE : ZX_VM_PERM_READ;
-    for (unsigned i = 0; i < 2 && op->mark < TRACE_SLOTS && (g->mark[op->mark].permissions & wanted) == 0;
+    const uint8_t wanted = op->code == TRACE_WRITE     ? ZX_VM_PERM_WRITE
+                           : op->code == TRACE_EXECUTE ? ZX_VM_PERM_EXECUTE
+                                                       : ZX_VM_PERM_READ;
+    for (unsigned i = 0; i < (op->code == TRACE_EXECUTE ? 8 : 2) && op->mark < TRACE_SLOTS &&
+                         (g->mark[op->mark].permissions & wanted) == 0;
          i++)
         op->mark = draw_mapping(g);
     op->a = op->mark < TRACE_SLOTS && !percent(g, 2) ? g->mark[op->mark].process
@@ -549,9 +584,61 @@ static void draw_access(struct generator *g, struct trace_op *op)
         op->options = VM_PF_FLAG_USER | VM_PF_FLAG_HW_FAULT;
         if (percent(g, 60))
             op->options |= VM_PF_FLAG_WRITE;
+        else if (may_execute(g, op->mark) && percent(g, 50))
+            op->options |= VM_PF_FLAG_INSTRUCTION;
         if (percent(g, 10))
             op->options = (uint16_t)generator_random(g);
     }
+}
+
+static void draw_process_memory(struct generator *g, struct trace_op *op)
+{
+    op->mark = draw_mapping(g);
+    const uint8_t process = op->mark < TRACE_SLOTS ? g->mark[op->mark].process : g->process;
+    op->a = process == g->process ? TRACE_SLOT_OWN : g->process_slot[process % TRACE_PROCESSES];
+    if (percent(g, 4))
+        op->a = percent(g, 50) ? bad_slot(g) : (uint8_t)below(g, 8);
+    op->to = percent(g, 3) ? PICK(g, TRACE_TO_NULL_FIRST, TRACE_TO_NULL_SECOND) : 0;
+    op->align = (uint8_t)generator_random(g);
+    op->amount[0] = draw_inside(g, mark_pages(g, op->mark), true);
+    op->amount[1] = percent(g, 15) ? amount_of(TRACE_MARK_SIZE, 0) : draw_bytes(g);
+}
+
+static void draw_property(struct generator *g, struct trace_op *op)
+{
+    draw_handle(g, op);
+    if (op->b == TRACE_TYPE_VMAR && !percent(g, 5))
+        op->b = percent(g, 60) ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
+    op->to = percent(g, 3) ? TRACE_TO_NULL_FIRST : 0;
+    op->options = percent(g, 4) ? TRACE_PROPERTY_UNKNOWN : ZX_PROP_NAME;
+    op->align = (uint8_t)generator_random(g);
+    op->amount[1] = amount_of(TRACE_BYTES, 32);
+    if (op->code == TRACE_OBJECT_SET_PROPERTY || percent(g, 20))
+        op->amount[1] = percent(g, 90) ? amount_of(TRACE_BYTES, below(g, 40)) : draw_any_amount(g);
+}
+
+static void draw_replace_as_executable(struct generator *g, struct trace_op *op)
+{
+    const uint8_t fresh = g->fresh_vmo;
+
+    op->b = percent(g, 96) ? TRACE_TYPE_VMO : (uint8_t)below(g, TRACE_TYPE_COUNT);
+    op->a = fresh < TRACE_SLOTS && percent(g, 95) ? fresh : draw_vmo(g);
+    op->to = draw_to(g, g->vmos);
+    if (percent(g, 4))
+        op->options = PICK(g, TRACE_VMEX_GARBAGE, TRACE_VMEX_SAME);
+}
+
+static void draw_memory_topic(struct generator *g, struct trace_op *op)
+{
+    op->options = PICK(g, ZX_INFO_HANDLE_COUNT, ZX_INFO_VMO, ZX_INFO_VMO, ZX_INFO_TASK_STATS,
+                       ZX_INFO_PROCESS_MAPS, ZX_INFO_PROCESS_MAPS);
+    if (op->options == ZX_INFO_HANDLE_COUNT || percent(g, 5))
+        return;
+    op->b = op->options == ZX_INFO_VMO ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
+    if (op->b == TRACE_TYPE_VMO)
+        op->a = draw_vmo(g);
+    else
+        op->a = percent(g, 70) ? TRACE_SLOT_OWN : g->process_slot[below(g, g->processes + 1u)];
 }
 
 static void draw_process_operation(struct generator *g, struct trace_op *op)
@@ -585,6 +672,20 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
     case TRACE_VMAR_PROTECT:
         draw_vmar_protect(g, op);
         break;
+    case TRACE_VMAR_OP_RANGE:
+        draw_vmar_op_range(g, op);
+        break;
+    case TRACE_VMO_REPLACE_AS_EXECUTABLE:
+        draw_replace_as_executable(g, op);
+        break;
+    case TRACE_PROCESS_READ_MEMORY:
+    case TRACE_PROCESS_WRITE_MEMORY:
+        draw_process_memory(g, op);
+        break;
+    case TRACE_OBJECT_GET_PROPERTY:
+    case TRACE_OBJECT_SET_PROPERTY:
+        draw_property(g, op);
+        break;
     case TRACE_VMAR_DESTROY:
         op->a = g->vmars != 0 && percent(g, 95) ? pick_slot(g, g->vmars) : draw_vmar(g);
         break;
@@ -613,6 +714,8 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
             PICK(g, ZX_INFO_HANDLE_VALID, ZX_INFO_HANDLE_BASIC, ZX_INFO_HANDLE_BASIC, ZX_INFO_VMAR, 255);
         if (op->options == ZX_INFO_VMAR && op->b != TRACE_TYPE_VMAR && !percent(g, 20))
             op->b = TRACE_TYPE_VMAR;
+        if (percent(g, 55))
+            draw_memory_topic(g, op);
         break;
     case TRACE_PROCESS_CREATE:
     case TRACE_SELECT_PROCESS:

@@ -581,6 +581,82 @@ void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t option
     }
 }
 
+/* ---- op_range ---- */
+
+/* What one part of the range, which `i` shows, says to the operation. */
+static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, int32_t i, uint32_t op,
+                                       zx_vaddr_t at, zx_vaddr_t end)
+{
+    const struct model_piece *piece = &model->pieces[i];
+    const bool child = piece->vmar != model_object(model, vmar);
+
+    if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT) {
+        const bool op_children = (model_rights(model, vmar) & ZX_RIGHT_OP_CHILDREN) != 0;
+        return child && !op_children ? ZX_ERR_INVALID_ARGS : ZX_OK;
+    }
+    if ((piece->may & MODEL_WRITE) == 0)
+        return ZX_ERR_ACCESS_DENIED;
+    if (child)
+        return ZX_ERR_INVALID_ARGS;
+    const uint64_t from = piece->vmo_offset + (at - piece->base), size = model->vmos[piece->vmo].size;
+    return from > size || end - at > size - from ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
+}
+
+/* Where the part that begins at `at` ends, in a range that ends at `end`; 0: there is a gap. */
+static zx_vaddr_t part_end(const struct model *model, uint8_t process, zx_vaddr_t at, zx_vaddr_t end)
+{
+    const int32_t i = model_piece_at(model, process, at);
+
+    if (i == MODEL_NONE)
+        return 0;
+    return model->pieces[i].end < end ? model->pieces[i].end : end;
+}
+
+struct model_answer model_vmar_op_range(const struct model *model, int32_t vmar, uint32_t op, uint64_t addr,
+                                        uint64_t len, bool buffer)
+{
+    const zx_status_t handle = model_check_handle(model, vmar, TRACE_TYPE_VMAR, 0);
+
+    if (handle != ZX_OK)
+        return refuse(handle);
+    if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT && op != ZX_VMAR_OP_MAP_RANGE &&
+        op != ZX_VMAR_OP_DONT_NEED && op != ZX_VMAR_OP_ALWAYS_NEED)
+        return refuse(ZX_ERR_INVALID_ARGS);
+    if (buffer || len == 0 || !aligned(addr))
+        return refuse(ZX_ERR_INVALID_ARGS);
+    const struct model_vmar *v = &model->vmars[model_object(model, vmar)];
+    if (!round_up(&len) || !within(v, addr, len))
+        return refuse(ZX_ERR_OUT_OF_RANGE);
+    if (!v->alive)
+        return refuse(ZX_ERR_BAD_STATE);
+    const zx_vaddr_t end = addr + len;
+    for (zx_vaddr_t at = addr; at < end; at = part_end(model, v->process, at, end)) {
+        if (part_end(model, v->process, at, end) == 0)
+            return refuse(ZX_ERR_BAD_STATE);
+    }
+    for (zx_vaddr_t at = addr, next; at < end; at = next) {
+        next = part_end(model, v->process, at, end);
+        const zx_status_t part =
+            check_op_range_part(model, vmar, model_piece_at(model, v->process, at), op, at, next);
+        if (part != ZX_OK)
+            return refuse(part);
+    }
+    return op == ZX_VMAR_OP_COMMIT ? with_memory(ZX_OK, len / PAGE) : fine;
+}
+
+void model_do_vmar_op_range(struct model *model, uint8_t process, uint32_t op, uint64_t addr, uint64_t len)
+{
+    round_up(&len);
+    if (op != ZX_VMAR_OP_DECOMMIT)
+        return;
+    for (zx_vaddr_t at = addr, next; at < addr + len; at = next) {
+        const struct model_piece *piece = &model->pieces[model_piece_at(model, process, at)];
+        next = part_end(model, process, at, addr + len);
+        model_do_vmo_op_range(model, piece->vmo, ZX_VMO_OP_DECOMMIT, piece->vmo_offset + (at - piece->base),
+                              next - at);
+    }
+}
+
 /* ---- destroy ---- */
 
 struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar)

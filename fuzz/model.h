@@ -56,6 +56,7 @@ struct model_vmo {
     uint64_t size;
     bool resizable;
     int32_t first_page; /* of those that were written */
+    char name[ZX_MAX_NAME_LEN];
     zx_koid_t koid;
 };
 
@@ -68,6 +69,7 @@ struct model_process {
     bool alive;
     bool hosted;      /* lives without handles */
     uint32_t handles; /* that other processes hold to it */
+    char name[ZX_MAX_NAME_LEN];
     int32_t root;
     zx_koid_t koid;
 };
@@ -114,6 +116,14 @@ void model_do_handle_close(struct model *model, int32_t handle);
 /* Both of duplicate and replace. */
 struct model_answer model_handle_copy(const struct model *model, int32_t handle, bool replace,
                                       zx_rights_t rights, bool null_result);
+struct model_answer model_replace_as_executable(const struct model *model, int32_t handle, bool vmex,
+                                                bool null_result);
+/* Either of get_property and set_property. */
+struct model_answer model_property(const struct model *model, int32_t handle, bool set, uint32_t property,
+                                   uint64_t size, bool null_value);
+/* The ZX_MAX_NAME_LEN bytes of the name of what a handle to a VMO or a process leads to. */
+char *model_name(struct model *model, int32_t handle);
+void model_do_set_name(struct model *model, int32_t handle, const char *value, uint64_t size);
 struct model_answer model_get_info(const struct model *model, int32_t handle, uint32_t topic,
                                    bool null_buffer, bool short_buffer);
 
@@ -136,6 +146,9 @@ struct model_answer model_vmar_protect(const struct model *model, int32_t vmar, 
                                        uint64_t addr, uint64_t len);
 void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t options, uint64_t addr,
                            uint64_t len);
+struct model_answer model_vmar_op_range(const struct model *model, int32_t vmar, uint32_t op, uint64_t addr,
+                                        uint64_t len, bool buffer);
+void model_do_vmar_op_range(struct model *model, uint8_t process, uint32_t op, uint64_t addr, uint64_t len);
 struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar);
 void model_do_vmar_destroy(struct model *model, int32_t vmar);
 /* The piece that holds va; MODEL_NONE in a gap. */
@@ -164,6 +177,9 @@ zx_status_t model_access(const struct model *model, uint8_t process, zx_vaddr_t 
 /* The bytes at va, all of which are mapped and within their VMOs. */
 void model_space_read(const struct model *model, uint8_t process, zx_vaddr_t va, void *out, uint64_t size);
 void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, const void *in, uint64_t size);
+/* zx_process_read_memory and zx_process_write_memory; *done: how many bytes they must move. */
+struct model_answer model_process_memory(const struct model *model, int32_t handle, bool write, zx_vaddr_t va,
+                                         uint64_t size, bool null_buffer, bool null_actual, uint64_t *done);
 /* Gives up the pages of a VMO that nothing leads to any more. */
 void model_collect(struct model *model);
 

@@ -132,6 +132,50 @@ struct model_answer model_handle_copy(const struct model *model, int32_t handle,
     return (struct model_answer){null_result ? ZX_ERR_INVALID_ARGS : ZX_OK, true, 0};
 }
 
+struct model_answer model_replace_as_executable(const struct model *model, int32_t handle, bool vmex,
+                                                bool null_result)
+{
+    if (vmex || handle == MODEL_NONE || model->handles[handle].type != TRACE_TYPE_VMO)
+        return answer(ZX_ERR_BAD_HANDLE);
+    return (struct model_answer){null_result ? ZX_ERR_INVALID_ARGS : ZX_OK, true, 0};
+}
+
+struct model_answer model_property(const struct model *model, int32_t handle, bool set, uint32_t property,
+                                   uint64_t size, bool null_value)
+{
+    if (handle == MODEL_NONE)
+        return answer(ZX_ERR_BAD_HANDLE);
+    if ((model->handles[handle].rights & (set ? ZX_RIGHT_SET_PROPERTY : ZX_RIGHT_GET_PROPERTY)) == 0)
+        return answer(ZX_ERR_ACCESS_DENIED);
+    if (property != ZX_PROP_NAME)
+        return answer(ZX_ERR_NOT_SUPPORTED);
+    if (model->handles[handle].type == TRACE_TYPE_VMAR)
+        return answer(ZX_ERR_WRONG_TYPE);
+    if (!set && size < ZX_MAX_NAME_LEN)
+        return answer(ZX_ERR_BUFFER_TOO_SMALL);
+    return answer(null_value && size > 0 ? ZX_ERR_INVALID_ARGS : ZX_OK);
+}
+
+char *model_name(struct model *model, int32_t handle)
+{
+    const struct model_handle *h = &model->handles[handle];
+
+    return h->type == TRACE_TYPE_VMO ? model->vmos[h->object].name : model->processes[h->object].name;
+}
+
+void model_do_set_name(struct model *model, int32_t handle, const char *value, uint64_t size)
+{
+    char *const name = model_name(model, handle);
+    bool over = false;
+
+    for (unsigned i = 0; i < ZX_MAX_NAME_LEN; i++) {
+        over = over || i >= size || i == ZX_MAX_NAME_LEN - 1 || value[i] == '\0';
+        name[i] = '\0';
+        if (!over)
+            name[i] = value[i];
+    }
+}
+
 struct model_answer model_get_info(const struct model *model, int32_t handle, uint32_t topic,
                                    bool null_buffer, bool short_buffer)
 {
@@ -139,13 +183,34 @@ struct model_answer model_get_info(const struct model *model, int32_t handle, ui
         return answer(ZX_ERR_BAD_HANDLE);
     if (topic == ZX_INFO_HANDLE_VALID)
         return answer(ZX_OK);
-    if (topic != ZX_INFO_HANDLE_BASIC && topic != ZX_INFO_VMAR)
-        return answer(ZX_ERR_NOT_SUPPORTED);
-    if (topic == ZX_INFO_VMAR) {
-        const zx_status_t status = model_check_handle(model, handle, TRACE_TYPE_VMAR, ZX_RIGHT_INSPECT);
-        if (status != ZX_OK)
-            return answer(status);
+    zx_status_t status = ZX_OK;
+    switch (topic) {
+    case ZX_INFO_HANDLE_BASIC:
+        break;
+    case ZX_INFO_VMAR:
+        status = model_check_handle(model, handle, TRACE_TYPE_VMAR, ZX_RIGHT_INSPECT);
+        break;
+    case ZX_INFO_VMO:
+        status = model_check_handle(model, handle, TRACE_TYPE_VMO, 0);
+        break;
+    case ZX_INFO_HANDLE_COUNT:
+        status = model_check_handle(model, handle, model->handles[handle].type, ZX_RIGHT_INSPECT);
+        break;
+    case ZX_INFO_TASK_STATS:
+    case ZX_INFO_PROCESS_MAPS:
+        status = model_check_handle(model, handle, TRACE_TYPE_PROCESS, ZX_RIGHT_INSPECT);
+        if (status == ZX_OK && !model->processes[model_object(model, handle)].alive)
+            status = ZX_ERR_BAD_STATE;
+        break;
+    default:
+        status = ZX_ERR_NOT_SUPPORTED;
+        break;
     }
+    if (status != ZX_OK)
+        return answer(status);
+    /* Of an array as many are told as there is room for, be it none. */
+    if (short_buffer && topic == ZX_INFO_PROCESS_MAPS)
+        return answer(ZX_OK);
     if (short_buffer)
         return answer(ZX_ERR_BUFFER_TOO_SMALL);
     return answer(null_buffer ? ZX_ERR_INVALID_ARGS : ZX_OK);

@@ -306,3 +306,27 @@ void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, c
         model_do_vmo_write(model, piece->vmo, piece->vmo_offset + (va - piece->base), from, n);
     }
 }
+
+#define MEMORY_SIZE_MAX (64ull << 20)
+
+struct model_answer model_process_memory(const struct model *model, int32_t handle, bool write, zx_vaddr_t va,
+                                         uint64_t size, bool null_buffer, bool null_actual, uint64_t *done)
+{
+    const zx_rights_t needed = write ? ZX_RIGHT_WRITE : ZX_RIGHT_READ | ZX_RIGHT_WRITE;
+
+    *done = 0;
+    if (null_buffer || size == 0 || size > MEMORY_SIZE_MAX)
+        return answer(ZX_ERR_INVALID_ARGS);
+    const zx_status_t status = model_check_handle(model, handle, TRACE_TYPE_PROCESS, needed);
+    if (status != ZX_OK)
+        return answer(status);
+    const uint8_t process = (uint8_t)model_object(model, handle);
+    if (!model->processes[process].alive)
+        return answer(ZX_ERR_BAD_STATE);
+    model_access(model, process, va, size, 0, done); /* whatever the mappings permit */
+    if (*done == 0)
+        return answer(ZX_ERR_NO_MEMORY);
+    if (null_actual)
+        return answer(ZX_ERR_INVALID_ARGS);
+    return (struct model_answer){ZX_OK, write, write ? pages_in(va, *done) : 0};
+}

@@ -186,6 +186,28 @@ static void do_vmar_protect(struct run *run)
     model_do_vmar_protect(&run->model, run->model.vmars[object].process, options, addr, len);
 }
 
+static void do_vmar_op_range(struct run *run)
+{
+    const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const struct run_surroundings s = run_around_target(run, vmar);
+    const uint32_t op = run->op.options;
+    const uint64_t addr = run_address(run, 0, &s);
+    const uint64_t len = run_size(run, 1, &s, addr);
+    const bool buffer = run->op.to == TRACE_TO_NULL_FIRST, buffer_size = run->op.to == TRACE_TO_NULL_SECOND;
+
+    run_argument(run, op);
+    run_argument(run, addr);
+    run_argument(run, len);
+    const struct model_answer want =
+        model_vmar_op_range(&run->model, vmar.handle, op, addr, len, buffer || buffer_size);
+    if (!agree(run,
+               zx_vmar_op_range(vmar.value, op, addr, len, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
+               want))
+        return;
+    const int32_t object = run->model.handles[vmar.handle].object;
+    model_do_vmar_op_range(&run->model, run->model.vmars[object].process, op, addr, len);
+}
+
 static void do_vmar_destroy(struct run *run)
 {
     const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
@@ -368,6 +390,56 @@ static void do_handle_copy(struct run *run)
     }
 }
 
+static void do_replace_as_executable(struct run *run)
+{
+    const struct run_target target = run_resolve(run, run->op.b, run->op.a);
+    const uint16_t vmex = run->op.options;
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    zx_handle_t made = ZX_HANDLE_INVALID;
+
+    run_argument(run, vmex);
+    const zx_handle_t resource = vmex == TRACE_VMEX_NONE   ? ZX_HANDLE_INVALID
+                                 : vmex == TRACE_VMEX_SAME ? target.value
+                                                           : RUN_GARBAGE_HANDLE;
+    const struct model_answer want =
+        model_replace_as_executable(&run->model, target.handle, resource != ZX_HANDLE_INVALID, null_result);
+    if (!agree(run, zx_vmo_replace_as_executable(target.value, resource, null_result ? NULL : &made), want))
+        return;
+    const struct model_handle old = run->model.handles[target.handle];
+    result(run, add_handle(run, old.type, old.object, made, old.rights | ZX_RIGHT_EXECUTE));
+    run->closed[run->current] = target.value;
+    model_do_handle_close(&run->model, target.handle);
+}
+
+/* Names are short; what is longer reaches no further into the buffer. */
+static void do_property(struct run *run)
+{
+    const bool set = run->op.code == TRACE_OBJECT_SET_PROPERTY;
+    const struct run_target target = run_resolve(run, run->op.b, run->op.a);
+    const struct run_surroundings s = run_around_vmo(run, target);
+    const uint32_t property = run->op.options;
+    const uint64_t size = run_size(run, 1, &s, 0);
+    char *const value = run->op.to >= TRACE_SLOTS ? NULL : (char *)run->buffer;
+
+    run_argument(run, property);
+    run_argument(run, size);
+    const struct model_answer want =
+        model_property(&run->model, target.handle, set, property, size, value == NULL);
+    fill(run->buffer, 2 * ZX_MAX_NAME_LEN, set ? run->op.align : 0xa5);
+    if (set) {
+        if (agree(run, zx_object_set_property(target.value, property, value, size), want))
+            model_do_set_name(&run->model, target.handle, (const char *)run->buffer, size);
+        return;
+    }
+    fill(run->expected, 2 * ZX_MAX_NAME_LEN, 0xa5);
+    if (!agree(run, zx_object_get_property(target.value, property, value, size), want))
+        return;
+    /* All of the name, and nothing behind it. */
+    memcpy(run->expected, model_name(&run->model, target.handle), ZX_MAX_NAME_LEN);
+    compare(run, 0, 2 * ZX_MAX_NAME_LEN);
+    data(run, run->buffer, ZX_MAX_NAME_LEN);
+}
+
 static zx_obj_type_t object_type(uint8_t type)
 {
     static const zx_obj_type_t types[TRACE_TYPE_COUNT] = {ZX_OBJ_TYPE_VMAR, ZX_OBJ_TYPE_VMO,
@@ -419,10 +491,39 @@ static void check_vmar_info(struct run *run, int32_t handle, const zx_info_vmar_
     result(run, info->len);
 }
 
+/* Topics that tell of memory. */
+static void do_get_memory_info(struct run *run, struct run_target target, uint32_t topic, size_t size)
+{
+    const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
+               short_buffer = run->op.to == TRACE_TO_NULL_SECOND;
+    const struct model_answer want =
+        model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
+    size_t actual = 0, avail = 0;
+
+    memset(run->buffer, 0xa5, RUN_TRANSFER_MAX);
+    if (!agree(run,
+               zx_object_get_info(target.value, topic, null_buffer ? NULL : run->buffer,
+                                  short_buffer ? 3 : size, &actual, &avail),
+               want))
+        return;
+    const size_t fit = short_buffer || avail == 0      ? 0
+                       : topic == ZX_INFO_PROCESS_MAPS ? size / sizeof(zx_info_maps_t)
+                                                       : 1;
+    if (actual != (avail < fit ? avail : fit))
+        run_broken(run, "%zu records of %zu, where there is room for %zu", actual, avail, fit);
+    else if (!short_buffer)
+        run_check_info(run, target.handle, topic, actual, avail);
+}
+
 static void do_get_info(struct run *run)
 {
     const struct run_target target = run_resolve(run, run->op.b, run->op.a);
     const uint32_t topic = run->op.options;
+    const size_t memory_size = topic == ZX_INFO_HANDLE_COUNT   ? sizeof(zx_info_handle_count_t)
+                               : topic == ZX_INFO_VMO          ? sizeof(zx_info_vmo_t)
+                               : topic == ZX_INFO_TASK_STATS   ? sizeof(zx_info_task_stats_t)
+                               : topic == ZX_INFO_PROCESS_MAPS ? RUN_TRANSFER_MAX
+                                                               : 0;
     const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
                short_buffer = run->op.to == TRACE_TO_NULL_SECOND;
     union {
@@ -432,6 +533,10 @@ static void do_get_info(struct run *run)
 
     memset(&info, 0, sizeof info);
     run_argument(run, topic);
+    if (memory_size != 0) {
+        do_get_memory_info(run, target, topic, memory_size);
+        return;
+    }
     const struct model_answer want =
         model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
     const zx_status_t status = zx_object_get_info(target.value, topic, null_buffer ? NULL : &info,
@@ -458,6 +563,7 @@ uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool host
     const int32_t self = model_add_handle(&run->model, index, TRACE_TYPE_PROCESS, index,
                                           vm_process_self_handle(process), ZX_DEFAULT_PROCESS_RIGHTS);
 
+    memcpy(run->model.processes[index].name, hosted ? "trace" : "traced", hosted ? 5 : 6);
     run->processes[index] = process;
     run->closed[index] = ZX_HANDLE_INVALID;
     memset(run->slots[index], 0, sizeof run->slots[index]);
@@ -573,6 +679,48 @@ static void do_access(struct run *run)
     result(run, done);
 }
 
+/* The longest transfer whose size is not refused is the longest that the buffer has room for. */
+static void do_process_memory(struct run *run)
+{
+    const bool write = run->op.code == TRACE_PROCESS_WRITE_MEMORY;
+    const struct run_target target = run_resolve(run, TRACE_TYPE_PROCESS, run->op.a);
+    const bool found =
+        target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_PROCESS;
+    const uint8_t process = found ? (uint8_t)run->model.handles[target.handle].object : run->current;
+    const struct run_surroundings s = run_around_vmar(run, process, run->model.processes[process].root);
+    const zx_vaddr_t va = run_address(run, 0, &s);
+    uint64_t size = run_size(run, 1, &s, va), done;
+    const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
+               null_actual = run->op.to == TRACE_TO_NULL_SECOND;
+    size_t actual = 0;
+
+    if (size > RUN_TRANSFER_MAX && size <= 64u << 20)
+        size = RUN_TRANSFER_MAX;
+    run_argument(run, va);
+    run_argument(run, size);
+    const struct model_answer want =
+        model_process_memory(&run->model, target.handle, write, va, size, null_buffer, null_actual, &done);
+    fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.align);
+    void *const buffer = null_buffer ? NULL : run->buffer;
+    size_t *const told = null_actual ? NULL : &actual;
+    if (!agree(run,
+               write ? zx_process_write_memory(target.value, va, buffer, size, told)
+                     : zx_process_read_memory(target.value, va, buffer, size, told),
+               want))
+        return;
+    result(run, actual);
+    if (actual != done) {
+        run_broken(run, "expected %llu bytes to be moved, got %llu", (unsigned long long)done,
+                   (unsigned long long)actual);
+    } else if (write) {
+        model_do_space_write(&run->model, process, va, run->buffer, done);
+    } else {
+        model_space_read(&run->model, process, va, run->expected, done);
+        compare(run, va, done);
+        data(run, run->buffer, done);
+    }
+}
+
 static void do_fault(struct run *run)
 {
     const uint8_t process = run_resolve_process(run);
@@ -633,6 +781,12 @@ void run_operation(struct run *run)
         [TRACE_PAGE_FAULT] = do_fault,
         [TRACE_FAIL_ALLOCATION] = do_fail_allocation,
         [TRACE_SELECT_PROCESS] = do_select_process,
+        [TRACE_VMO_REPLACE_AS_EXECUTABLE] = do_replace_as_executable,
+        [TRACE_VMAR_OP_RANGE] = do_vmar_op_range,
+        [TRACE_PROCESS_READ_MEMORY] = do_process_memory,
+        [TRACE_PROCESS_WRITE_MEMORY] = do_process_memory,
+        [TRACE_OBJECT_GET_PROPERTY] = do_property,
+        [TRACE_OBJECT_SET_PROPERTY] = do_property,
     };
 
     operations[run->op.code](run);

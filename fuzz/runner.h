@@ -51,6 +51,12 @@ void run_operation(struct run *run);
 /* The run has found something: words to the report, once. */
 void run_broken(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- run_info.c ---- */
+
+/* Judges the `count` records of HANDLE_COUNT, VMO, TASK_STATS or PROCESS_MAPS in run->buffer, of `avail` that
+   there are, and adds results to the record. */
+void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t count, size_t avail);
+
 /* ---- run_resolve.c ---- */
 
 /* No valid handle lacks the two lowest bits. */

@@ -13,10 +13,11 @@
  * 15 its value. A kind byte holds the kind in its low five bits and the delta in its upper three.
  *
  * Codes. Codes 0 to 127 are dealt out to the operations of version 1 by weight, in the order of trace_shapes,
- * first the sensible form, then the wild one; the first code of a form is its canonical one. Codes from 128
- * on are read as the code less 128 until an operation is added that takes one of them. No writer writes them,
- * so a written trace keeps its meaning. The same holds for the other fields (trace_normalize), for the
- * version (0 to 127 are version 1), and for the unused bits of the header.
+ * first the sensible form, then the wild one; the first code of a form is its canonical one. Later operations
+ * have one code a form, from 128 on (later_codes). Codes behind the last of these are read as the code less
+ * 128 until an operation is added that takes one of them. No writer writes them, so a written trace keeps its
+ * meaning. The same holds for the other fields (trace_normalize), for the version (0 to 127 are version 1),
+ * and for the unused bits of the header.
  *
  * Invariant: decode(encode(op)) = op for every canonical op, and encode(decode(bytes)) means what the bytes
  * mean.
@@ -162,7 +163,63 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
          {{TRACE_FIELD_PROCESS, "process"}, OPTIONS, {TRACE_FIELD_AMOUNT0, "addr"}, LANDMARK}},
     [TRACE_FAIL_ALLOCATION] = {"fail_allocation", 2, 0, {{TRACE_FIELD_NUMBER, "nth"}}},
     [TRACE_SELECT_PROCESS] = {"select_process", 2, 0, {{TRACE_FIELD_PROCESS, "process"}}},
+    [TRACE_VMO_REPLACE_AS_EXECUTABLE] = {"vmo_replace_as_executable",
+                                         0,
+                                         0,
+                                         {{TRACE_FIELD_ANY, "handle"},
+                                          {TRACE_FIELD_OPTIONS, "vmex"},
+                                          RESULT}},
+    [TRACE_VMAR_OP_RANGE] =
+        {"vmar_op_range",
+         0,
+         0,
+         {ANY_VMAR, OPTIONS, {TRACE_FIELD_AMOUNT0, "addr"}, {TRACE_FIELD_AMOUNT1, "len"}, LANDMARK, RESULT}},
+    [TRACE_PROCESS_READ_MEMORY] = {"process_read_memory",
+                                   0,
+                                   0,
+                                   {{TRACE_FIELD_PROCESS_HANDLE, "process"},
+                                    {TRACE_FIELD_AMOUNT0, "addr"},
+                                    {TRACE_FIELD_AMOUNT1, "size"},
+                                    LANDMARK,
+                                    RESULT}},
+    [TRACE_PROCESS_WRITE_MEMORY] = {"process_write_memory",
+                                    0,
+                                    0,
+                                    {{TRACE_FIELD_PROCESS_HANDLE, "process"},
+                                     {TRACE_FIELD_AMOUNT0, "addr"},
+                                     {TRACE_FIELD_AMOUNT1, "size"},
+                                     {TRACE_FIELD_FILL, "fill"},
+                                     LANDMARK,
+                                     RESULT}},
+    [TRACE_OBJECT_GET_PROPERTY] =
+        {"object_get_property",
+         0,
+         0,
+         {{TRACE_FIELD_ANY, "handle"}, OPTIONS, {TRACE_FIELD_AMOUNT1, "size"}, RESULT}},
+    [TRACE_OBJECT_SET_PROPERTY] = {"object_set_property",
+                                   0,
+                                   0,
+                                   {{TRACE_FIELD_ANY, "handle"},
+                                    OPTIONS,
+                                    {TRACE_FIELD_AMOUNT1, "size"},
+                                    {TRACE_FIELD_FILL, "fill"},
+                                    RESULT}},
 };
+
+/* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
+static const struct {
+    uint8_t code;
+    bool wild;
+} later_codes[] = {
+    {TRACE_VMO_REPLACE_AS_EXECUTABLE, false},
+    {TRACE_VMAR_OP_RANGE, false},
+    {TRACE_VMAR_OP_RANGE, true},
+    {TRACE_PROCESS_READ_MEMORY, false},
+    {TRACE_PROCESS_WRITE_MEMORY, false},
+    {TRACE_OBJECT_GET_PROPERTY, false},
+    {TRACE_OBJECT_SET_PROPERTY, false},
+};
+#define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
 #define CODES 128
 
@@ -309,9 +366,22 @@ static uint16_t normal_options(const struct trace_op *op)
                                        ZX_VMO_OP_ALWAYS_NEED};
     static const uint16_t topics[] = {ZX_INFO_HANDLE_VALID, ZX_INFO_HANDLE_BASIC, ZX_INFO_VMAR,
                                       TRACE_TOPIC_UNKNOWN};
+    static const uint16_t vmar_ops[] = {ZX_VMAR_OP_COMMIT, ZX_VMAR_OP_DECOMMIT, ZX_VMAR_OP_MAP_RANGE,
+                                        ZX_VMAR_OP_DONT_NEED, ZX_VMAR_OP_ALWAYS_NEED};
+    static const uint16_t properties[] = {ZX_PROP_NAME, TRACE_PROPERTY_UNKNOWN};
     uint32_t options = op->options;
 
+    /* Topics that were added later: others are still read as one of the first ones. */
+    if (op->code == TRACE_OBJECT_GET_INFO &&
+        (options == ZX_INFO_TASK_STATS || options == ZX_INFO_PROCESS_MAPS ||
+         options == ZX_INFO_HANDLE_COUNT || options == ZX_INFO_VMO))
+        return op->options;
     switch (op->code) {
+    case TRACE_VMO_REPLACE_AS_EXECUTABLE:
+        return op->options % TRACE_VMEX_COUNT;
+    case TRACE_OBJECT_GET_PROPERTY:
+    case TRACE_OBJECT_SET_PROPERTY:
+        return choose(op->options, properties, sizeof properties / sizeof properties[0]);
     case TRACE_OBJECT_GET_INFO:
         return choose(op->options, topics, sizeof topics / sizeof topics[0]);
     case TRACE_SOFT_FAULT:
@@ -335,6 +405,8 @@ static uint16_t normal_options(const struct trace_op *op)
         return options & ZX_VMO_RESIZABLE;
     case TRACE_VMO_OP_RANGE:
         return choose(op->options, vmo_ops, sizeof vmo_ops / sizeof vmo_ops[0]);
+    case TRACE_VMAR_OP_RANGE:
+        return choose(op->options, vmar_ops, sizeof vmar_ops / sizeof vmar_ops[0]);
     default:
         return 0;
     }
@@ -353,6 +425,7 @@ static void normalize_field(const struct trace_op *in, uint8_t kind, struct trac
     switch (kind) {
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
+    case TRACE_FIELD_PROCESS_HANDLE:
         out->a = normal_slot(in->a, TRACE_SLOT_LAST);
         break;
     case TRACE_FIELD_VMO:
@@ -388,6 +461,9 @@ static void normalize_field(const struct trace_op *in, uint8_t kind, struct trac
     case TRACE_FIELD_NUMBER:
         out->b = in->code == TRACE_PROCESS_CREATE ? (in->wild ? in->b % 2 : 0) : in->b;
         break;
+    case TRACE_FIELD_FILL:
+        out->align = in->align;
+        break;
     case TRACE_FIELD_AMOUNT0:
     case TRACE_FIELD_AMOUNT1:
     case TRACE_FIELD_AMOUNT2:
@@ -401,13 +477,22 @@ static void normalize_field(const struct trace_op *in, uint8_t kind, struct trac
     }
 }
 
+bool trace_has_wild(uint8_t code)
+{
+    for (size_t i = 0; i < LATER_CODES; i++) {
+        if (later_codes[i].code == code && later_codes[i].wild)
+            return true;
+    }
+    return trace_shapes[code].wild_weight != 0;
+}
+
 void trace_normalize(struct trace_op *op)
 {
     struct trace_op out;
 
     memset(&out, 0, sizeof out);
     out.code = op->code % TRACE_CODE_COUNT;
-    out.wild = op->wild && trace_shapes[out.code].wild_weight != 0;
+    out.wild = op->wild && trace_has_wild(out.code);
     struct trace_op in = *op;
     in.code = out.code;
     in.wild = out.wild;
@@ -433,7 +518,12 @@ static void decode_code(uint8_t byte, struct trace_op *op)
 {
     unsigned code = byte % CODES;
 
-    for (uint8_t i = 0; i < TRACE_CODE_COUNT; i++) {
+    if (byte >= CODES && code < LATER_CODES) {
+        op->code = later_codes[code].code;
+        op->wild = later_codes[code].wild;
+        return;
+    }
+    for (uint8_t i = 0; i < TRACE_LATER; i++) {
         const struct trace_shape *shape = &trace_shapes[i];
         if (code < (unsigned)shape->weight + shape->wild_weight) {
             op->code = i;
@@ -448,6 +538,10 @@ static uint8_t encode_code(const struct trace_op *op)
 {
     unsigned code = 0;
 
+    for (uint8_t i = 0; i < LATER_CODES; i++) {
+        if (later_codes[i].code == op->code && later_codes[i].wild == op->wild)
+            return (uint8_t)(CODES + i);
+    }
     for (uint8_t i = 0; i < op->code; i++)
         code += (unsigned)trace_shapes[i].weight + trace_shapes[i].wild_weight;
     return (uint8_t)(code + (op->wild ? trace_shapes[op->code].weight : 0));

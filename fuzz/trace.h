@@ -56,6 +56,13 @@ enum trace_code {
     TRACE_PAGE_FAULT,
     TRACE_FAIL_ALLOCATION,
     TRACE_SELECT_PROCESS,
+    TRACE_LATER, /* from here on: operations whose codes are from 128 on */
+    TRACE_VMO_REPLACE_AS_EXECUTABLE = TRACE_LATER,
+    TRACE_VMAR_OP_RANGE,
+    TRACE_PROCESS_READ_MEMORY,
+    TRACE_PROCESS_WRITE_MEMORY,
+    TRACE_OBJECT_GET_PROPERTY,
+    TRACE_OBJECT_SET_PROPERTY,
     TRACE_CODE_COUNT
 };
 
@@ -131,6 +138,12 @@ enum trace_rights {
     TRACE_RIGHTS_COUNT
 };
 
+/* In the options of vmo_replace_as_executable: what is passed as vmex. */
+enum trace_vmex { TRACE_VMEX_NONE, TRACE_VMEX_GARBAGE, TRACE_VMEX_SAME, TRACE_VMEX_COUNT };
+
+/* In the options of object_get_property and object_set_property: a property that there is not. */
+#define TRACE_PROPERTY_UNKNOWN 0x7fff
+
 /* In the options of object_get_info: a topic that there is not. */
 #define TRACE_TOPIC_UNKNOWN 0x7fff
 
@@ -152,18 +165,20 @@ struct trace_op {
 /* What the fields of an operation are. One table drives decoding, text and mutation. */
 enum trace_field_kind {
     TRACE_FIELD_END,
-    TRACE_FIELD_VMAR,    /* a */
-    TRACE_FIELD_VMO,     /* b */
-    TRACE_FIELD_VMO_A,   /* a */
-    TRACE_FIELD_ANY,     /* a, of the type in b */
-    TRACE_FIELD_PROCESS, /* a: number of a process */
-    TRACE_FIELD_JOB,     /* a */
+    TRACE_FIELD_VMAR,           /* a */
+    TRACE_FIELD_VMO,            /* b */
+    TRACE_FIELD_VMO_A,          /* a */
+    TRACE_FIELD_ANY,            /* a, of the type in b */
+    TRACE_FIELD_PROCESS,        /* a: number of a process */
+    TRACE_FIELD_PROCESS_HANDLE, /* a */
+    TRACE_FIELD_JOB,            /* a */
     TRACE_FIELD_TO,
     TRACE_FIELD_MARK,
     TRACE_FIELD_OPTIONS,
     TRACE_FIELD_ALIGN,
     TRACE_FIELD_RIGHTS,
     TRACE_FIELD_NUMBER, /* b */
+    TRACE_FIELD_FILL,   /* align: a byte */
     TRACE_FIELD_AMOUNT0,
     TRACE_FIELD_AMOUNT1,
     TRACE_FIELD_AMOUNT2,
@@ -178,7 +193,7 @@ struct trace_field {
 
 struct trace_shape {
     const char *name;
-    uint8_t weight, wild_weight; /* codes of the 128 that mean it */
+    uint8_t weight, wild_weight; /* codes of the 128 that mean it; 0: see trace_has_wild */
     struct trace_field fields[TRACE_FIELDS_MAX + 1];
 };
 
@@ -193,6 +208,9 @@ size_t trace_count(size_t size);
 
 /* Operation `index`, which is below trace_count(size), in canonical form. */
 void trace_decode(const uint8_t *bytes, size_t size, size_t index, struct trace_op *op);
+
+/* Whether the operation has a wild form. */
+bool trace_has_wild(uint8_t code);
 
 /* Makes every field canonical. */
 void trace_normalize(struct trace_op *op);

@@ -76,9 +76,25 @@ static const struct name vmo_ops[] = {
     {0, NULL},
 };
 
+static const struct name vmar_ops[] = {
+    {ZX_VMAR_OP_COMMIT, "COMMIT"},           {ZX_VMAR_OP_DECOMMIT, "DECOMMIT"},
+    {ZX_VMAR_OP_MAP_RANGE, "MAP_RANGE"},     {ZX_VMAR_OP_DONT_NEED, "DONT_NEED"},
+    {ZX_VMAR_OP_ALWAYS_NEED, "ALWAYS_NEED"}, {0, NULL},
+};
+
+static const struct name vmex_names[] = {
+    {TRACE_VMEX_NONE, "none"}, {TRACE_VMEX_GARBAGE, "garbage"}, {TRACE_VMEX_SAME, "same"}, {0, NULL}};
+
+static const struct name properties[] = {
+    {ZX_PROP_NAME, "NAME"}, {TRACE_PROPERTY_UNKNOWN, "UNKNOWN"}, {0, NULL}};
+
 static const struct name topics[] = {{ZX_INFO_HANDLE_VALID, "HANDLE_VALID"},
                                      {ZX_INFO_HANDLE_BASIC, "HANDLE_BASIC"},
                                      {ZX_INFO_VMAR, "VMAR"},
+                                     {ZX_INFO_TASK_STATS, "TASK_STATS"},
+                                     {ZX_INFO_PROCESS_MAPS, "PROCESS_MAPS"},
+                                     {ZX_INFO_HANDLE_COUNT, "HANDLE_COUNT"},
+                                     {ZX_INFO_VMO, "VMO"},
                                      {TRACE_TOPIC_UNKNOWN, "UNKNOWN"},
                                      {0, NULL}};
 
@@ -158,9 +174,19 @@ static const struct name *option_names(uint8_t code, bool *bits)
     case TRACE_VMO_OP_RANGE:
         *bits = false;
         return vmo_ops;
+    case TRACE_VMAR_OP_RANGE:
+        *bits = false;
+        return vmar_ops;
     case TRACE_OBJECT_GET_INFO:
         *bits = false;
         return topics;
+    case TRACE_OBJECT_GET_PROPERTY:
+    case TRACE_OBJECT_SET_PROPERTY:
+        *bits = false;
+        return properties;
+    case TRACE_VMO_REPLACE_AS_EXECUTABLE:
+        *bits = false;
+        return vmex_names;
     default:
         *bits = false;
         return job_names + 2; /* none */
@@ -231,6 +257,7 @@ static void print_field(struct vm_sink *sink, const struct trace_op *op, const s
     switch (field->kind) {
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
+    case TRACE_FIELD_PROCESS_HANDLE:
         print_named(sink, field->label, slot_names, op->a);
         break;
     case TRACE_FIELD_VMO:
@@ -264,6 +291,7 @@ static void print_field(struct vm_sink *sink, const struct trace_op *op, const s
             print_options(sink, field->label, op);
         break;
     case TRACE_FIELD_ALIGN:
+    case TRACE_FIELD_FILL:
         if (op->align != 0)
             vm_print(sink, " %s=%u", field->label, op->align);
         break;
@@ -369,6 +397,12 @@ static const char *const record_labels[TRACE_CODE_COUNT] = {
     [TRACE_PAGE_FAULT] = "process flags addr|",
     [TRACE_FAIL_ALLOCATION] = "nth|",
     [TRACE_SELECT_PROCESS] = "process|",
+    [TRACE_VMO_REPLACE_AS_EXECUTABLE] = "*handle vmex|slot",
+    [TRACE_VMAR_OP_RANGE] = "*vmar op addr len|",
+    [TRACE_PROCESS_READ_MEMORY] = "*process addr size|actual",
+    [TRACE_PROCESS_WRITE_MEMORY] = "*process addr size|actual",
+    [TRACE_OBJECT_GET_PROPERTY] = "*handle property size|",
+    [TRACE_OBJECT_SET_PROPERTY] = "*handle property size|",
 };
 
 static void print_value(struct vm_sink *sink, bool handle, uint64_t value)
@@ -598,6 +632,7 @@ static bool parse_field(struct parser *p, const struct trace_field *field, struc
     switch (field->kind) {
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
+    case TRACE_FIELD_PROCESS_HANDLE:
         return parse_byte(p, word, slot_names, &op->a);
     case TRACE_FIELD_VMO:
         return parse_byte(p, word, slot_names, &op->b);
@@ -615,6 +650,7 @@ static bool parse_field(struct parser *p, const struct trace_field *field, struc
     case TRACE_FIELD_OPTIONS:
         return parse_options(p, word, op);
     case TRACE_FIELD_ALIGN:
+    case TRACE_FIELD_FILL:
         return parse_byte(p, word, job_names + 2, &op->align);
     case TRACE_FIELD_RIGHTS:
         return parse_rights(p, word, op);
@@ -675,7 +711,7 @@ static bool parse_op(struct parser *p)
     name.length -= op.wild;
     while (op.code < TRACE_CODE_COUNT && !is(name, trace_shapes[op.code].name))
         op.code++;
-    if (op.code == TRACE_CODE_COUNT || (op.wild && trace_shapes[op.code].wild_weight == 0))
+    if (op.code == TRACE_CODE_COUNT || (op.wild && !trace_has_wild(op.code)))
         return wrong(p, "the name of an operation", found);
     if (!parse_op_fields(p, &op))
         return false;

@@ -140,6 +140,7 @@ static bool simplify_field(struct minimizer *m, uint32_t index, uint8_t kind)
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
     case TRACE_FIELD_PROCESS:
+    case TRACE_FIELD_PROCESS_HANDLE:
     case TRACE_FIELD_JOB:
         op.a = 0;
         return try_operation(m, index, op);
@@ -159,6 +160,7 @@ static bool simplify_field(struct minimizer *m, uint32_t index, uint8_t kind)
     case TRACE_FIELD_OPTIONS:
         return simplify_options(m, index);
     case TRACE_FIELD_ALIGN:
+    case TRACE_FIELD_FILL:
         op.align = 0;
         return try_operation(m, index, op);
     case TRACE_FIELD_RIGHTS:

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <vm/machine.h>
 #include <vm/port.h>
 
 #include "host_port.h"
@@ -216,8 +217,18 @@ bool port_mutex_is_held(const struct port_mutex *mutex)
     return __atomic_load_n(&mutex->holder, __ATOMIC_RELAXED) == host_thread_number();
 }
 
+/* Where a program calls zx_ something without a machine, the core comes here with a member of none. */
+_Noreturn static void no_machine(void)
+{
+    say("zvm: a zx_ call, and no machine is started: expected zvm_start before it, and zvm_stop after the "
+        "last one\n");
+    abort();
+}
+
 void port_mutex_lock(struct port_mutex *mutex)
 {
+    if ((uintptr_t)mutex < ZX_PAGE_SIZE)
+        no_machine();
     if (mutex->lock_class < PORT_LOCK_HANDLES || mutex->lock_class > PORT_LOCK_PMM)
         lock_error(mutex, "locking what was never initialised");
     if (port_mutex_is_held(mutex))
@@ -342,7 +353,10 @@ struct vm_process *port_current_process(void)
 {
     if (entered_process != NULL)
         return entered_process;
-    return atomic_load_explicit(&current_process, memory_order_acquire);
+    struct vm_process *process = atomic_load_explicit(&current_process, memory_order_acquire);
+    if (process == NULL && vm_machine_current() == NULL)
+        no_machine();
+    return process;
 }
 
 struct vm_process *host_set_process(struct vm_process *process)

@@ -247,8 +247,8 @@ static void walk_tables(zx_paddr_t root, zx_vaddr_t va, struct walk *walk)
         rights &= entry_rights(value);
         bool leaf = level == 0 || (value & X86_PTE_LARGE) != 0;
         if (has_reserved_bits(value, level, leaf)) {
-            vm_print(&vm_log_sink, "processor: reserved bits in the level %u entry %#llx for %#llx\n", level,
-                     (unsigned long long)value, (unsigned long long)va);
+            vm_print(&vm_log_sink, "processor: reserved bits in the level %u entry 0x%llx for 0x%llx\n",
+                     level, (unsigned long long)value, (unsigned long long)va);
             port_panic();
         }
         table = value & X86_PTE_ADDRESS;

@@ -256,7 +256,7 @@ static void test_changes(const struct space *space, zx_vaddr_t at)
     expect_status(touch(space, at + ZX_PAGE_SIZE, USER_READ), ZX_OK, "and only that one");
 }
 
-/* No VMO can be executed yet, so a table made by hand shows that fetching works where it is allowed. */
+/* A table made by hand shows that fetching works where it is allowed, and only there. */
 static void test_fetch(void)
 {
     struct list_node pages;

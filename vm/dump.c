@@ -156,11 +156,20 @@ static void print_region(struct vm_region *region, unsigned depth, struct vm_sin
     print_mapping(mapping, committed, depth, sink);
 }
 
+/* A name is any bytes; what could end a line or speak to a terminal is replaced. */
+static void print_printable(struct vm_sink *sink, const char *name)
+{
+    for (; *name != '\0'; name++)
+        vm_print(sink, "%c", *name < ' ' || *name > '~' ? '?' : *name);
+}
+
 static void print_aspace(struct vm_aspace *aspace, struct vm_sink *sink)
 {
     uint64_t tables = count_tables(aspace);
 
-    vm_print(sink, "space '%s' %s [0x%llx, 0x%llx) %s, %llu pages of tables%s\n", aspace->name,
+    vm_print(sink, "space '");
+    print_printable(sink, aspace->name);
+    vm_print(sink, "' %s [0x%llx, 0x%llx) %s, %llu pages of tables%s\n",
              aspace->type == VM_ASPACE_USER ? "user" : "kernel", (unsigned long long)aspace->base,
              (unsigned long long)(aspace->base + aspace->size), size_text(aspace->size).bytes,
              (unsigned long long)tables, aspace->destroyed ? ", destroyed" : "");

@@ -6,6 +6,7 @@
 #
 # Prints each test that fails with what the tool said, and a last line `N passed, N failed`.
 set -uo pipefail
+case ${1-} in --help | -h) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/../.." || exit 2
 root=$PWD
 zvt=$root/build/host/zvt
@@ -109,6 +110,27 @@ expect "the README's program runs" 0 'r' "$work/tour"
 that "the library exports only what is documented" \
     test -z "$(nm --defined-only -g build/host/libzvm.a | awk 'NF == 3 { print $3 }' | grep -vE '^(zx_|zvm_|vm_)')"
 
+cat >"$work/alone.c" <<'END'
+#include <zircon/syscalls.h>
+#include <zvm/host.h>
+int main(int argc, char **argv)
+{
+    zx_handle_t vmar, vmo;
+    if (argc > 2 && (zvm_start(NULL) != ZX_OK || zx_process_create(zx_job_default(), "a\n\033[", 4, 0, &vmo, &vmar) != ZX_OK))
+        return 1;
+    switch (argv[1][0]) {
+    case 'c': return zx_handle_close(5);
+    case 'v': return zx_vmo_create(4096, 0, &vmo);
+    case 's': return zx_process_self() == 0;
+    default: return zvm_dump(vmo, stdout);
+    }
+}
+END
+that "a program without a machine compiles" gcc -Ivm/include -Iharness/include "$work/alone.c" build/host/libzvm.a -pthread -o "$work/alone"
+for call in close vmo_create self; do
+    expect "zx_ $call without a machine" 134 'expected zvm_start' bash -c '"$0" "$1"; exit $?' "$work/alone" $call
+done
+expect "a name cannot break a line of the dump" 0 "^space 'a\?\?\[' user" "$work/alone" dump started
 "$zvt" assemble harness/doc/address-space.txt -o "$work/picture.zvt"
 "$zvt" svg "$work/picture.zvt" -o "$work/picture.svg"
 that "the README's picture is what its trace draws" cmp "$work/picture.svg" harness/doc/address-space.svg
@@ -130,6 +152,13 @@ that "replay answers every file" test "$(grep -c ZX_OK "$work/said")" = 4
 expect "replay, no room" '1' 'full|room|space|could not|large' no_room harness/replay --on qemu "$work/long.zvt"
 expect "reproduce, nothing given" 2 'reproduce' harness/reproduce
 expect "reproduce, missing file" 2 'nowhere.zvt' harness/reproduce "$work/nowhere.zvt"
+# Something that breaks, as a debugger meets it: with stand-ins for a broken core and for gdb.
+mkdir -p "$work/broken/host-o0" "$work/stubs"
+printf '#!/bin/sh\necho "$1: breaks at operation 3 of 5"; exit 1\n' >"$work/broken/host-o0/reproduce_trace"
+printf '#!/bin/sh\necho "gdb $*"\n' >"$work/stubs/gdb"
+chmod +x "$work/broken/host-o0/reproduce_trace" "$work/stubs/gdb"
+expect "reproduce --gdb stops where it breaks" 0 'stop-before 3 .*good.zvt' env ZVM_BUILD="$work/broken" PATH="$work/stubs:$PATH" \
+    harness/reproduce "$work/good.zvt" --gdb
 expect "reproduce, nothing broken" 0 'does not' harness/reproduce "$work/good.zvt"
 
 # ---- the boot image and the kernel ----
@@ -182,6 +211,35 @@ expect "fuzz, no target" 3 'make fuzzers' env ZVM_BUILD="$work/none" harness/fuz
 expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything
 expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
+
+# Every script explains itself when asked, wherever its first comment ends.
+for script in harness/check* harness/compare harness/coverage harness/determinism harness/fuzz harness/make-iso harness/oom \
+    harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/zoo harness/bench/run harness/bench/region_tree; do
+    expect "$script --help" 0 "$script" "$script" --help
+done
+
+# A signal to one script alone ends all that it started. Each runs in a session of its own, so that nothing else is counted.
+# interrupted NAME SIGNAL COMMAND…
+interrupted() {
+    local name=$1 signal=$2 leader=''
+    shift 2
+    # shellcheck disable=SC2016
+    TMPDIR=$work/scratch setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' - "$work/leader" "$@" >"$work/said" 2>&1 </dev/null &
+    for _ in {1..60}; do
+        sleep 0.1
+        leader=$(cat "$work/leader" 2>/dev/null) && [ -n "$leader" ] && pgrep -s "$leader" 'qemu|bochs' >/dev/null && break
+    done
+    kill -s "$signal" "$leader"
+    wait $!
+    sleep 0.2
+    that "$name, interrupted by $signal, leaves no process" test -z "$(ps -o stat= -o args= -s "$leader" | grep -v '^Z')"
+    that "$name, interrupted by $signal, leaves no file" test -z "$(ls -A "$work/scratch")"
+    rm -f "$work/leader"
+}
+mkdir "$work/scratch"
+interrupted "replay" TERM harness/replay --on bochs "$work/good.zvt"
+interrupted "reproduce" TERM harness/reproduce --on bochs "$work/good.zvt"
+interrupted "run-bochs" HUP harness/run-bochs --timeout 60 --log "$work/serial.log" "$work/boot.iso"
 
 # The include check must see what it is for.
 mkdir -p "$work/tree/vm" "$work/tree/kernel" "$work/tree/fuzz" "$work/tree/harness/tests"

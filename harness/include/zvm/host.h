@@ -8,8 +8,8 @@
  * reached by zvm_access and zx_process_read_memory, never dereferenced.
  *
  * Any number of threads may use one machine. Only zvm_start, zvm_stop and zvm_check want it quiet: no other
- * call may be under way. All but zvm_start answer ZX_ERR_BAD_STATE while no machine is started. Reports go to
- * standard error.
+ * call may be under way. All but zvm_start answer ZX_ERR_BAD_STATE while no machine is started; a zx_ call ends
+ * the program then, with a message. Reports go to standard error.
  */
 #ifndef ZVM_HOST_H_
 #define ZVM_HOST_H_
@@ -27,10 +27,10 @@ extern "C" {
 
 /* All zero: defaults. */
 struct zvm_config {
-    size_t memory_bytes;          /* simulated physical memory; default 256 MiB; limited by the host only */
-    uint64_t seed;                /* 0: a fixed default; runs are repeatable unless asked otherwise */
-    bool aslr_off;                /* places are the lowest that fit */
-    uint8_t entropy_bits;         /* of random places, at most 36; 0: 30 */
+    size_t memory_bytes;  /* simulated physical memory; default 256 MiB; what the host has, at most 512 GiB */
+    uint64_t seed;        /* 0: a fixed default; runs are repeatable unless asked otherwise */
+    bool aslr_off;        /* places are the lowest that fit */
+    uint8_t entropy_bits; /* of random places, at most 36; 0: 30 */
     uint8_t compact_entropy_bits; /* likewise in compact VMARs; 0: 8 */
     unsigned processors; /* software processors, at most 16; default 1. Threads are spread over them */
 };

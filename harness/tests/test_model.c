@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* test_model.c: the reference model of traces: places, refusals, contents, lifetimes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <zircon/syscalls.h>
+
+#include "../../fuzz/model.h"
+
+#define PAGE ((uint64_t)ZX_PAGE_SIZE)
+
+#define OPERATIONS 32
+
+struct world {
+    struct model model;
+    void *memory;
+    int32_t root, vmo;
+};
+
+static const zx_rights_t all_vmar_rights =
+    ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE;
+
+/* A root VMAR of 16 pages at 1 MiB, a VMO of 4 pages with every right, and handles to them. */
+static struct world make_world(bool aslr)
+{
+    struct world w;
+
+    memset(&w, 0, sizeof w);
+    w.memory = calloc(1, model_layout(&w.model, NULL, OPERATIONS));
+    assert_non_null(w.memory);
+    model_layout(&w.model, w.memory, OPERATIONS);
+    w.model.page_max = 4;
+    w.model.pages = calloc(4, sizeof *w.model.pages);
+    w.model.page_bytes = calloc(4, PAGE);
+    w.model.aslr = aslr;
+    w.model.entropy_bits = 2;
+    w.model.compact_entropy_bits = 1;
+    model_add_process(&w.model, true, 1 << 20, 16 * PAGE);
+    w.root = model_add_handle(&w.model, 0, TRACE_TYPE_VMAR, w.model.processes[0].root, 3, all_vmar_rights);
+    const int32_t vmo = model_do_vmo_create(&w.model, 4 * PAGE, ZX_VMO_RESIZABLE);
+    w.vmo = model_add_handle(&w.model, 0, TRACE_TYPE_VMO, vmo, 7,
+                             ZX_DEFAULT_VMO_RIGHTS | ZX_RIGHT_EXECUTE | ZX_RIGHT_RESIZE);
+    return w;
+}
+
+static void free_world(struct world *w)
+{
+    free(w->memory);
+    free(w->model.pages);
+    free(w->model.page_bytes);
+}
+
+#define BASE ((zx_vaddr_t)1 << 20)
+
+/* Maps pages [first, first + count) of the root. */
+static void map_at(struct world *w, uint64_t first, uint64_t count, uint32_t options)
+{
+    options |= ZX_VM_SPECIFIC;
+    assert_int_equal(
+        model_vmar_map(&w->model, w->root, options, first * PAGE, w->vmo, 0, count * PAGE, false).status,
+        ZX_OK);
+    model_do_vmar_map(&w->model, w->root, options, w->vmo, 0, BASE + first * PAGE, count * PAGE);
+}
+
+static const char *place(struct world *w, uint32_t options, uint64_t offset, uint64_t pages, uint64_t at)
+{
+    return model_place_wrong(&w->model, 0, options, offset, pages * PAGE, BASE + at * PAGE);
+}
+
+static void model_knows_the_window(void **state)
+{
+    struct world w = make_world(true);
+
+    (void)state;
+    /* Window: the lowest 2^2 free pages. Taken: 1 and 2. So it holds 0, 3, 4, 5. */
+    map_at(&w, 1, 2, ZX_VM_PERM_READ);
+    assert_null(place(&w, 0, 0, 1, 0));
+    assert_non_null(place(&w, 0, 0, 1, 1));
+    assert_null(place(&w, 0, 0, 1, 5));
+    assert_non_null(place(&w, 0, 0, 1, 6));
+    /* Two pages do not fit at 0; the window holds 3, 4, 5 for them. */
+    assert_non_null(place(&w, 0, 0, 2, 0));
+    assert_null(place(&w, 0, 0, 2, 5));
+    /* An upper limit, at page 5. */
+    assert_null(place(&w, ZX_VM_OFFSET_IS_UPPER_LIMIT, 5 * PAGE, 2, 3));
+    assert_non_null(place(&w, ZX_VM_OFFSET_IS_UPPER_LIMIT, 5 * PAGE, 2, 4));
+    /* An alignment of 4 pages makes the window 16 pages. */
+    assert_null(place(&w, ZX_VM_ALIGN_16KB, 0, 1, 12));
+    assert_non_null(place(&w, ZX_VM_ALIGN_16KB, 0, 1, 13));
+    free_world(&w);
+}
+
+static void model_takes_the_lowest_place_outside_the_window(void **state)
+{
+    struct world w = make_world(true);
+
+    (void)state;
+    /* Free: 0, 2, 4, 6 and from 8 on. Two pages fit from 8 only, which is behind the window. */
+    for (uint64_t i = 1; i < 8; i += 2)
+        map_at(&w, i, 1, ZX_VM_PERM_READ);
+    assert_null(place(&w, 0, 0, 2, 8));
+    assert_non_null(place(&w, 0, 0, 2, 9));
+    w.model.aslr = false;
+    assert_null(place(&w, 0, 0, 1, 0));
+    assert_non_null(place(&w, 0, 0, 1, 2));
+    free_world(&w);
+}
+
+static void model_refuses_in_order(void **state)
+{
+    struct world w = make_world(true);
+    const struct model *m = &w.model;
+
+    (void)state;
+    assert_int_equal(model_vmar_allocate(m, MODEL_NONE, 0, 0, PAGE, false).status, ZX_ERR_BAD_HANDLE);
+    assert_int_equal(model_vmar_allocate(m, w.vmo, 0, 0, PAGE, false).status, ZX_ERR_WRONG_TYPE);
+    assert_int_equal(model_vmar_allocate(m, w.root, ZX_VM_PERM_READ, 0, PAGE, false).status,
+                     ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmar_allocate(m, w.root, 0, PAGE, PAGE, false).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmar_allocate(m, w.root, ZX_VM_SPECIFIC, 16 * PAGE, PAGE, false).status,
+                     ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmar_allocate(m, w.root, 0, 0, 17 * PAGE, false).status, ZX_ERR_INVALID_ARGS);
+    map_at(&w, 0, 8, ZX_VM_PERM_READ);
+    assert_int_equal(model_vmar_allocate(m, w.root, 0, 0, 9 * PAGE, false).status, ZX_ERR_NO_MEMORY);
+    assert_int_equal(model_vmar_map(m, w.root, 0, 0, w.vmo, 0, 9 * PAGE, false).status, ZX_ERR_NO_RESOURCES);
+    assert_int_equal(model_vmar_allocate(m, w.root, ZX_VM_SPECIFIC, 7 * PAGE, PAGE, false).status,
+                     ZX_ERR_ALREADY_EXISTS);
+    assert_int_equal(
+        model_vmar_map(m, w.root, ZX_VM_PERM_WRITE | ZX_VM_COMPACT, 0, w.vmo, 0, PAGE, false).status,
+        ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmar_map(m, w.root, 0, 0, w.vmo, 1, PAGE, false).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmar_map(m, w.root, 0, 0, w.vmo, 0, UINT64_MAX, false).status,
+                     ZX_ERR_OUT_OF_RANGE);
+    free_world(&w);
+}
+
+static void model_splits_mappings(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+
+    (void)state;
+    map_at(&w, 0, 4, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+    model_do_vmar_protect(m, 0, ZX_VM_PERM_READ, BASE + PAGE, 2 * PAGE);
+    assert_int_equal(model_fault(m, 0, BASE, MODEL_WRITE), ZX_OK);
+    assert_int_equal(model_fault(m, 0, BASE + PAGE, MODEL_WRITE), ZX_ERR_ACCESS_DENIED);
+    assert_int_equal(model_fault(m, 0, BASE + 3 * PAGE - 1, MODEL_READ), ZX_OK);
+    assert_int_equal(model_fault(m, 0, BASE + 3 * PAGE, MODEL_WRITE), ZX_OK);
+    model_do_vmar_unmap(m, 0, BASE + 2 * PAGE, PAGE);
+    assert_int_equal(model_fault(m, 0, BASE + 2 * PAGE, MODEL_READ), ZX_ERR_NOT_FOUND);
+    assert_int_equal(model_vmar_protect(m, w.root, ZX_VM_PERM_READ, BASE, 4 * PAGE).status, ZX_ERR_NOT_FOUND);
+    const int32_t tail = model_piece_at(m, 0, BASE + 3 * PAGE);
+    assert_int_equal(m->pieces[tail].vmo_offset, 3 * PAGE);
+    free_world(&w);
+}
+
+static void model_keeps_contents(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    uint8_t bytes[10];
+    uint64_t done;
+
+    (void)state;
+    map_at(&w, 0, 6, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+    model_do_space_write(m, 0, BASE + PAGE - 5, "abcdefghij", 10);
+    model_vmo_read(m, 0, PAGE - 5, bytes, 10);
+    assert_memory_equal(bytes, "abcdefghij", 10);
+    model_do_vmo_op_range(m, 0, ZX_VMO_OP_ZERO, PAGE - 2, 4);
+    model_space_read(m, 0, BASE + PAGE - 5, bytes, 10);
+    assert_memory_equal(bytes, "abc\0\0\0\0hij", 10);
+    assert_int_equal(model_access(m, 0, BASE + 4 * PAGE - 3, 10, MODEL_READ, &done), ZX_ERR_OUT_OF_RANGE);
+    assert_int_equal(done, 3);
+    model_do_vmo_set_size(m, 0, PAGE);
+    model_do_vmo_set_size(m, 0, 4 * PAGE);
+    model_space_read(m, 0, BASE + PAGE - 5, bytes, 10);
+    assert_memory_equal(bytes, "abc\0\0\0\0\0\0\0", 10);
+    free_world(&w);
+}
+
+static void model_destroys_subtrees(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    const uint32_t options = ZX_VM_SPECIFIC | ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_SPECIFIC;
+
+    (void)state;
+    const int32_t child = model_do_vmar_allocate(m, 0, options, BASE, 8 * PAGE);
+    const int32_t grandchild = model_do_vmar_allocate(m, child, options, BASE + PAGE, PAGE);
+    const int32_t handle = model_add_handle(m, 0, TRACE_TYPE_VMAR, grandchild, 11, all_vmar_rights);
+    model_do_vmar_map(m, handle, ZX_VM_PERM_READ, w.vmo, 0, BASE + PAGE, PAGE);
+    assert_int_equal(model_vmar_unmap(m, w.root, BASE, 4 * PAGE).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmar_unmap(m, w.root, BASE, 8 * PAGE).status, ZX_OK);
+    model_do_vmar_unmap(m, 0, BASE, 8 * PAGE);
+    assert_false(m->vmars[child].alive);
+    assert_false(m->vmars[grandchild].alive);
+    assert_int_equal(m->piece_count, 0);
+    assert_int_equal(model_vmar_destroy(m, handle).status, ZX_ERR_BAD_STATE);
+    assert_int_equal(model_vmar_destroy(m, w.root).status, ZX_ERR_NOT_SUPPORTED);
+    free_world(&w);
+}
+
+static void model_operates_on_ranges(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    const uint32_t options = ZX_VM_SPECIFIC | ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_SPECIFIC;
+
+    (void)state;
+    map_at(&w, 0, 4, ZX_VM_PERM_READ);
+    map_at(&w, 4, 2, 0);
+    const int32_t child = model_do_vmar_allocate(m, 0, options, BASE + 6 * PAGE, 2 * PAGE);
+    const int32_t handle =
+        model_add_handle(m, 0, TRACE_TYPE_VMAR, child, 11, ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ);
+    model_do_vmar_map(m, handle, ZX_VM_PERM_READ, w.vmo, 0, BASE + 6 * PAGE, PAGE);
+    const struct {
+        int32_t vmar;
+        uint32_t op;
+        uint64_t addr, len;
+        zx_status_t expected;
+    } cases[] = {
+        {MODEL_NONE, 0, 1, 0, ZX_ERR_BAD_HANDLE},
+        {w.vmo, 0, 1, 0, ZX_ERR_WRONG_TYPE},
+        {w.root, 4, BASE, PAGE, ZX_ERR_INVALID_ARGS},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE, 0, ZX_ERR_INVALID_ARGS},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE + 1, PAGE, ZX_ERR_INVALID_ARGS},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE - PAGE, PAGE, ZX_ERR_OUT_OF_RANGE},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE, UINT64_MAX, ZX_ERR_OUT_OF_RANGE},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE, 8 * PAGE, ZX_ERR_BAD_STATE},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE, 6 * PAGE + 1, ZX_ERR_ACCESS_DENIED},
+        {w.root, ZX_VMAR_OP_COMMIT, BASE, 6 * PAGE, ZX_OK},
+        {w.root, ZX_VMAR_OP_MAP_RANGE, BASE, 7 * PAGE, ZX_OK},
+        {handle, ZX_VMAR_OP_DECOMMIT, BASE + 6 * PAGE, 1, ZX_ERR_ACCESS_DENIED},
+        {handle, ZX_VMAR_OP_ALWAYS_NEED, BASE + 6 * PAGE, 1, ZX_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct model_answer answer =
+            model_vmar_op_range(m, cases[i].vmar, cases[i].op, cases[i].addr, cases[i].len, false);
+        assert_int_equal(answer.status, cases[i].expected);
+    }
+    m->handles[w.root].rights &= ~ZX_RIGHT_OP_CHILDREN;
+    assert_int_equal(model_vmar_op_range(m, w.root, ZX_VMAR_OP_DONT_NEED, BASE, 7 * PAGE, false).status,
+                     ZX_ERR_INVALID_ARGS);
+    m->vmos[0].size = PAGE;
+    assert_int_equal(model_vmar_op_range(m, w.root, ZX_VMAR_OP_COMMIT, BASE, PAGE, false).status, ZX_OK);
+    assert_int_equal(model_vmar_op_range(m, w.root, ZX_VMAR_OP_COMMIT, BASE, 7 * PAGE, false).status,
+                     ZX_ERR_OUT_OF_RANGE);
+    model_do_vmo_write(m, 0, 0, "abc", 3);
+    model_do_vmar_op_range(m, 0, ZX_VMAR_OP_DECOMMIT, BASE, 1);
+    assert_int_equal(m->vmos[0].first_page, MODEL_NONE);
+    free_world(&w);
+}
+
+static void model_keeps_names(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+    (void)state;
+    model_do_set_name(m, w.vmo, letters, sizeof letters);
+    assert_string_equal(model_name(m, w.vmo), "abcdefghijklmnopqrstuvwxyz01234");
+    model_do_set_name(m, w.vmo, "xy\0z", 4);
+    assert_memory_equal(model_name(m, w.vmo), "xy\0\0\0", 5);
+    model_do_set_name(m, w.vmo, letters, 1);
+    assert_string_equal(model_name(m, w.vmo), "a");
+    assert_int_equal(model_property(m, w.vmo, false, ZX_PROP_NAME, 31, true).status, ZX_ERR_BUFFER_TOO_SMALL);
+    assert_int_equal(model_property(m, w.vmo, false, ZX_PROP_NAME, 32, true).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_property(m, w.vmo, true, ZX_PROP_NAME, 0, true).status, ZX_OK);
+    assert_int_equal(model_property(m, w.vmo, true, 0, 0, true).status, ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_property(m, w.root, true, 0, 0, true).status, ZX_ERR_ACCESS_DENIED);
+    free_world(&w);
+}
+
+static void model_ends_processes_with_their_last_handle(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+
+    (void)state;
+    const int32_t child = model_add_process(m, false, BASE, 16 * PAGE);
+    const int32_t to_child = model_add_handle(m, 0, TRACE_TYPE_PROCESS, child, 11, ZX_DEFAULT_PROCESS_RIGHTS);
+    const int32_t second = model_add_handle(m, 0, TRACE_TYPE_PROCESS, child, 15, ZX_DEFAULT_PROCESS_RIGHTS);
+    model_add_handle(m, (uint8_t)child, TRACE_TYPE_PROCESS, child, 19, ZX_DEFAULT_PROCESS_RIGHTS);
+    const int32_t grandchild = model_add_process(m, false, BASE, 16 * PAGE);
+    model_add_handle(m, (uint8_t)child, TRACE_TYPE_PROCESS, grandchild, 23, ZX_DEFAULT_PROCESS_RIGHTS);
+    model_do_handle_close(m, to_child);
+    assert_true(m->processes[child].alive);
+    model_do_handle_close(m, second);
+    assert_false(m->processes[child].alive);
+    assert_false(m->processes[grandchild].alive);
+    assert_false(m->vmars[m->processes[grandchild].root].alive);
+    assert_true(m->processes[0].alive);
+    assert_true(m->vmars[0].alive);
+    free_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(model_knows_the_window),
+        cmocka_unit_test(model_takes_the_lowest_place_outside_the_window),
+        cmocka_unit_test(model_refuses_in_order),
+        cmocka_unit_test(model_splits_mappings),
+        cmocka_unit_test(model_keeps_contents),
+        cmocka_unit_test(model_destroys_subtrees),
+        cmocka_unit_test(model_operates_on_ranges),
+        cmocka_unit_test(model_keeps_names),
+        cmocka_unit_test(model_ends_processes_with_their_last_handle),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
