@@ -237,13 +237,15 @@ struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, u
         return answer(ZX_ERR_INVALID_ARGS);
     if (buffer)
         return answer(ZX_ERR_INVALID_ARGS);
-    if (changes && (model_rights(model, vmo) & ZX_RIGHT_WRITE) == 0)
+    const bool writes = changes || op == ZX_VMO_OP_CACHE_INVALIDATE;
+    const zx_rights_t needed = writes ? ZX_RIGHT_WRITE : is_cache_op(op) ? ZX_RIGHT_READ : ZX_RIGHT_NONE;
+    if ((needed & ~model_rights(model, vmo)) != 0)
         return answer(ZX_ERR_ACCESS_DENIED);
+    if (is_cache_op(op) && size == 0)
+        return answer(ZX_ERR_INVALID_ARGS);
     if (!in_range(&model->vmos[model_object(model, vmo)], offset, size))
         return answer(ZX_ERR_OUT_OF_RANGE);
     if (op == ZX_VMO_OP_DECOMMIT && (offset % PAGE != 0 || size % PAGE != 0))
-        return answer(ZX_ERR_INVALID_ARGS);
-    if (is_cache_op(op) && size == 0)
         return answer(ZX_ERR_INVALID_ARGS);
     if (op == ZX_VMO_OP_COMMIT)
         return (struct model_answer){ZX_OK, size > 0, pages_in(offset, size)};

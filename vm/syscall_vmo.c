@@ -91,6 +91,7 @@ zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size)
     return status;
 }
 
+/* Whoever drops cached bytes that are not yet in memory changes what the VMO holds: INVALIDATE is a write. */
 static zx_status_t check_op(uint32_t op, const void *buffer, size_t buffer_size, zx_rights_t rights)
 {
     zx_rights_t needed = 0;
@@ -98,12 +99,14 @@ static zx_status_t check_op(uint32_t op, const void *buffer, size_t buffer_size,
     case ZX_VMO_OP_COMMIT:
     case ZX_VMO_OP_DECOMMIT:
     case ZX_VMO_OP_ZERO:
+    case ZX_VMO_OP_CACHE_INVALIDATE:
         needed = ZX_RIGHT_WRITE;
         break;
     case ZX_VMO_OP_CACHE_SYNC:
-    case ZX_VMO_OP_CACHE_INVALIDATE:
     case ZX_VMO_OP_CACHE_CLEAN:
     case ZX_VMO_OP_CACHE_CLEAN_INVALIDATE:
+        needed = ZX_RIGHT_READ;
+        break;
     case ZX_VMO_OP_DONT_NEED:
     case ZX_VMO_OP_ALWAYS_NEED:
         break;
@@ -119,10 +122,10 @@ static zx_status_t check_op(uint32_t op, const void *buffer, size_t buffer_size,
 static zx_status_t hint(struct vm_vmo *vmo, uint32_t op, uint64_t offset, uint64_t size)
 {
     uint64_t end = vmo_size(vmo);
-    if (offset > end || size > end - offset)
-        return ZX_ERR_OUT_OF_RANGE;
     bool cache = op != ZX_VMO_OP_DONT_NEED && op != ZX_VMO_OP_ALWAYS_NEED;
-    return cache && size == 0 ? ZX_ERR_INVALID_ARGS : ZX_OK;
+    if (cache && size == 0)
+        return ZX_ERR_INVALID_ARGS;
+    return offset > end || size > end - offset ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
 }
 
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,

@@ -196,16 +196,24 @@ static bool is_known(uint32_t op)
     return false;
 }
 
-static bool changes_bytes(uint32_t op)
+static bool is_cache_op(uint32_t op)
 {
-    return op == ZX_VMO_OP_COMMIT || op == ZX_VMO_OP_DECOMMIT || op == ZX_VMO_OP_ZERO;
+    return op >= ZX_VMO_OP_CACHE_SYNC && op <= ZX_VMO_OP_CACHE_CLEAN_INVALIDATE;
+}
+
+static zx_rights_t right_for(uint32_t op)
+{
+    if (op == ZX_VMO_OP_COMMIT || op == ZX_VMO_OP_DECOMMIT || op == ZX_VMO_OP_ZERO ||
+        op == ZX_VMO_OP_CACHE_INVALIDATE)
+        return ZX_RIGHT_WRITE;
+    return is_cache_op(op) ? ZX_RIGHT_READ : ZX_RIGHT_NONE;
 }
 
 static void test_op_range_refusals(void **state)
 {
     (void)state;
     zx_handle_t vmo = make_vmo(4 * PAGE, 0), closed = make_closed_handle(),
-                reader = without(vmo, ZX_RIGHT_WRITE);
+                reader = without(vmo, ZX_RIGHT_WRITE), neither = without(reader, ZX_RIGHT_READ);
     char buffer[1];
     assert_refused(zx_vmo_op_range(closed, 99, UINT64_MAX, 0, buffer, 1), ZX_ERR_BAD_HANDLE);
     assert_refused(zx_vmo_op_range(zx_process_self(), 99, UINT64_MAX, 0, buffer, 1), ZX_ERR_WRONG_TYPE);
@@ -217,9 +225,17 @@ static void test_op_range_refusals(void **state)
         uint32_t op = operations[i];
         assert_refused(zx_vmo_op_range(reader, op, UINT64_MAX, 1, buffer, 0), ZX_ERR_INVALID_ARGS);
         assert_refused(zx_vmo_op_range(reader, op, UINT64_MAX, 1, NULL, 1), ZX_ERR_INVALID_ARGS);
-        assert_refused(zx_vmo_op_range(reader, op, UINT64_MAX, 1, NULL, 0),
-                       changes_bytes(op) ? ZX_ERR_ACCESS_DENIED : ZX_ERR_OUT_OF_RANGE);
-        assert_refused(zx_vmo_op_range(vmo, op, 4 * PAGE + 1, 0, NULL, 0), ZX_ERR_OUT_OF_RANGE);
+        assert_refused(zx_vmo_op_range(neither, op, UINT64_MAX, 1, buffer, 0), ZX_ERR_INVALID_ARGS);
+        if (right_for(op) != ZX_RIGHT_NONE) {
+            zx_handle_t fewer = without(vmo, right_for(op));
+            assert_refused(zx_vmo_op_range(fewer, op, UINT64_MAX, 0, NULL, 0), ZX_ERR_ACCESS_DENIED);
+            assert_refused(zx_vmo_op_range(fewer, op, 0, PAGE, NULL, 0), ZX_ERR_ACCESS_DENIED);
+        }
+        zx_handle_t enough = without(vmo, (ZX_RIGHT_READ | ZX_RIGHT_WRITE) & ~right_for(op));
+        assert_ok(zx_vmo_op_range(enough, op, 0, PAGE, NULL, 0));
+        assert_refused(zx_vmo_op_range(vmo, op, UINT64_MAX, 1, NULL, 0), ZX_ERR_OUT_OF_RANGE);
+        assert_refused(zx_vmo_op_range(vmo, op, 4 * PAGE + 1, 0, NULL, 0),
+                       is_cache_op(op) ? ZX_ERR_INVALID_ARGS : ZX_ERR_OUT_OF_RANGE);
         assert_refused(zx_vmo_op_range(vmo, op, 3 * PAGE + 1, PAGE, NULL, 0), ZX_ERR_OUT_OF_RANGE);
         assert_refused(zx_vmo_op_range(vmo, op, PAGE, UINT64_MAX, NULL, 0), ZX_ERR_OUT_OF_RANGE);
         assert_ok(zx_vmo_op_range(vmo, op, PAGE, 3 * PAGE, NULL, 0));

@@ -121,10 +121,10 @@ zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
 /*
  * ZX_VMO_OP_COMMIT (needs WRITE) gives every page of the range memory, all or none; DECOMMIT (WRITE) and ZERO
  * (WRITE) make the range read as zero: DECOMMIT demands page alignment, ZERO takes any bytes. DONT_NEED,
- * ALWAYS_NEED and the CACHE_ operations change no byte.
+ * ALWAYS_NEED (no right) and the CACHE_ operations (READ; CACHE_INVALIDATE: WRITE) change no byte.
  * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero;
- * ACCESS_DENIED; OUT_OF_RANGE not within the VMO; INVALID_ARGS DECOMMIT unaligned, a CACHE_ operation of size
- * 0; NO_MEMORY.
+ * ACCESS_DENIED; INVALID_ARGS a CACHE_ operation of size 0; OUT_OF_RANGE not within the VMO; INVALID_ARGS
+ * DECOMMIT unaligned; NO_MEMORY.
  */
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
                             size_t buffer_size);
