@@ -13,7 +13,7 @@
  * the region made and taken away again.
  *
  * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a
- * full check and the work.
+ * full check and the work, and where the work finds no memory after all, what was there is put back.
  *
  * Locking. None is held here; objects are kept by references.
  */
@@ -166,13 +166,17 @@ static zx_status_t core_map(const struct map_request *request, zx_vaddr_t *out)
 
 static zx_status_t map_overwriting(const struct map_request *request, zx_vaddr_t *mapped_addr)
 {
-    zx_vaddr_t base = request->vmar->region.base + request->vmar_offset;
+    zx_vaddr_t base = request->vmar->region.base + request->vmar_offset, before;
     zx_status_t status = core_map(request, NULL);
     if (status != ZX_OK)
         return status;
-    if (port_copy_to_user(mapped_addr, &base, sizeof(base)) != ZX_OK)
+    if (port_copy_from_user(&before, mapped_addr, sizeof(before)) != ZX_OK ||
+        port_copy_to_user(mapped_addr, &base, sizeof(base)) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
-    return core_map(request, &base);
+    status = core_map(request, &base);
+    if (status != ZX_OK)
+        (void)port_copy_to_user(mapped_addr, &before, sizeof(before));
+    return status;
 }
 
 static zx_status_t map_into_free(const struct map_request *request, zx_vaddr_t *mapped_addr)
