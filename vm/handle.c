@@ -119,6 +119,10 @@ void handle_unreserve(struct vm_handle *handle)
 {
     VM_ASSERT(handle->object == NULL);
     port_mutex_lock(&vm_machine->handle_lock);
+    /* Nobody could use the number, so it may be the next again: a refused call leaves no trace in those that
+       follow. */
+    if (vm_machine->next_serial == ((handle->serial + 1) & SERIAL_MASK))
+        vm_machine->next_serial = handle->serial;
     free_locked(handle);
     port_mutex_unlock(&vm_machine->handle_lock);
 }

@@ -14,7 +14,7 @@
  * before it merges with any other.
  *
  * Overwriting cannot be taken back at all, but its address is known beforehand: it is handed out between a
- * full check and the work.
+ * full check and the work, and where the work finds no memory after all, what was there is put back.
  *
  * Locking. None is held here; objects are kept by references.
  */
@@ -167,16 +167,19 @@ static zx_status_t core_map(const struct map_request *request, struct vm_mapped 
 
 static zx_status_t map_overwriting(const struct map_request *request, zx_vaddr_t *mapped_addr)
 {
-    zx_vaddr_t base = request->vmar->region.base + request->vmar_offset;
+    zx_vaddr_t base = request->vmar->region.base + request->vmar_offset, before;
     zx_status_t status = core_map(request, NULL);
     if (status != ZX_OK)
         return status;
-    if (port_copy_to_user(mapped_addr, &base, sizeof(base)) != ZX_OK)
+    if (port_copy_from_user(&before, mapped_addr, sizeof(before)) != ZX_OK ||
+        port_copy_to_user(mapped_addr, &base, sizeof(base)) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
     struct vm_mapped mapped;
     status = core_map(request, &mapped);
     if (status == ZX_OK)
         vmar_map_end(request->vmar, &mapped, true);
+    else
+        (void)port_copy_to_user(mapped_addr, &before, sizeof(before));
     return status;
 }
 

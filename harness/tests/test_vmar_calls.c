@@ -149,6 +149,68 @@ static void test_allocate_results(void **state)
     }
 }
 
+/* Every alignment that can be asked for: below a page it means a page; in compact VMARs and under an upper
+   limit it holds too; a SPECIFIC place must have it. */
+static void test_alignments(void **state)
+{
+    (void)state;
+    zx_vaddr_t base[2], addr;
+    zx_handle_t child, in[2], vmo = make_vmo(PAGE, 0);
+    size_t span = 64ull << 30;
+    for (unsigned i = 0; i < 2; i++)
+        in[i] = make_vmar(EVERYTHING | ALIGN(32) | (i ? ZX_VM_COMPACT : 0), span / PAGE, &base[i]);
+    for (unsigned i = 0; i < 2 * 23; i++) {
+        zx_handle_t vmar = in[i % 2];
+        unsigned log2 = 10 + i / 2;
+        size_t align = log2 < 12 ? PAGE : (size_t)1 << log2;
+        zx_vm_option_t limit = ALIGN(log2) | ZX_VM_OFFSET_IS_UPPER_LIMIT;
+        zx_vm_option_t specific = ALIGN(log2) | ZX_VM_SPECIFIC;
+        assert_ok(zx_vmar_allocate(vmar, ALIGN(log2), 0, PAGE, &child, &addr));
+        assert_int_equal(addr % align, 0);
+        assert_ok(zx_vmar_unmap(vmar, addr, PAGE));
+        assert_ok(zx_vmar_map(vmar, limit | ZX_VM_PERM_READ, 2 * align, vmo, 0, PAGE, &addr));
+        assert_true(addr == base[i % 2] || addr == base[i % 2] + align);
+        assert_ok(zx_vmar_unmap(vmar, addr, PAGE));
+        if (align > PAGE) {
+            allocate_refused(vmar, specific, align / 2, PAGE, ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmar_map(vmar, ALIGN(log2) | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_PERM_READ,
+                                       align / 2, vmo, 0, PAGE, &addr),
+                           ZX_ERR_INVALID_ARGS);
+        }
+        allocate_granted(vmar, specific, align, PAGE, base[i % 2] + align);
+        /* Under the limit there is one place; taken, there is none. */
+        assert_ok(zx_vmar_map(vmar, limit | ZX_VM_PERM_READ, align, vmo, 0, PAGE, &addr));
+        assert_int_equal(addr, base[i % 2]);
+        allocate_refused(vmar, limit, align, PAGE, ZX_ERR_NO_MEMORY);
+        assert_refused(zx_vmar_map(vmar, limit | ZX_VM_PERM_READ, align, vmo, 0, PAGE, &addr),
+                       ZX_ERR_NO_RESOURCES);
+        assert_ok(zx_vmar_unmap(vmar, addr, PAGE));
+    }
+}
+
+/* A refused call leaves no trace in the numbers that the next calls give. */
+static void test_refusals_leave_no_trace(void **state)
+{
+    zx_handle_t given[2][3], child;
+    zx_vaddr_t addr;
+    for (unsigned round = 0; round < 2; round++) {
+        zx_handle_t root = zx_vmar_root_self(), vmo = given[round][0] = make_vmo(PAGE, 0);
+        if (round == 1) {
+            assert_refused(zx_vmar_allocate(root, 0, 1, PAGE, &child, &addr), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmar_allocate(root, 0, 0, PAGE, NULL, &addr), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmo_create(PAGE, 0, NULL), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_handle_duplicate(vmo, ZX_RIGHT_SAME_RIGHTS, NULL), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_handle_replace(vmo, ZX_RIGHT_SAME_RIGHTS, NULL), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmo_replace_as_executable(vmo, 0, NULL), ZX_ERR_INVALID_ARGS);
+        }
+        given[round][1] = make_vmo(PAGE, 0);
+        assert_ok(zx_vmar_allocate(root, 0, 0, PAGE, &given[round][2], &addr));
+        assert_int_equal(machine_stop(state), 0);
+        assert_int_equal(machine_start(state), 0);
+    }
+    assert_memory_equal(given[0], given[1], sizeof(given[0]));
+}
+
 /* Dead: the parent gone, its children with it. */
 static void test_allocate_in_the_dead(void **state)
 {
@@ -349,8 +411,19 @@ static void test_map_results(void **state)
     assert_refused(zx_vmar_map(vmar, overwrite, 2 * PAGE, vmo, 0, PAGE, NULL), ZX_ERR_INVALID_ARGS);
     assert_survives_failed_copies(zx_vmar_map(vmar, overwrite, 2 * PAGE, vmo, 0, PAGE, &addr));
     assert_int_equal(addr, base + 2 * PAGE);
-    assert_survives_failed_allocations(zx_vmar_map(vmar, overwrite, 5 * PAGE, vmo, 0, 2 * PAGE, &addr));
-    assert_int_equal(addr, base + 5 * PAGE);
+    /* The allocations of the check succeed, one of the work fails: the result is as it was. */
+    zx_status_t status = ZX_ERR_NO_MEMORY;
+    for (uint64_t nth = 1; status == ZX_ERR_NO_MEMORY; nth++) {
+        const struct vm_stats before = stats_now();
+        addr = 78;
+        zvm_fail_allocation(nth, true);
+        status = zx_vmar_map(vmar, overwrite, 5 * PAGE, vmo, 0, 2 * PAGE, &addr);
+        zvm_fail_allocation(0, false);
+        assert_int_equal(addr, status == ZX_OK ? base + 5 * PAGE : 78);
+        if (status != ZX_OK)
+            check_unchanged(&before, __FILE__, __LINE__);
+    }
+    check_status(status, ZX_OK, __FILE__, __LINE__);
     struct vm_stats stats = stats_now();
     assert_int_equal(stats.mappings, 5);
 }
@@ -595,6 +668,8 @@ int main(void)
         TEST(test_allocate_placement),
         TEST(test_allocate_occupied),
         TEST(test_allocate_results),
+        TEST(test_alignments),
+        TEST(test_refusals_leave_no_trace),
         TEST(test_allocate_in_the_dead),
         TEST(test_map_handles),
         TEST(test_map_options),
