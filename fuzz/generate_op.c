@@ -83,7 +83,22 @@ static uint8_t draw_vmo(struct generator *g)
 {
     if (percent(g, 1))
         return bad_slot(g);
+    if (g->family_left > 0 && percent(g, 70))
+        return g->family[below(g, 2)];
     return g->vmos == 0 ? (uint8_t)below(g, TRACE_SLOTS) : pick_slot(g, g->vmos);
+}
+
+/* Mappings of the VMO that was made a child of last, and of the child. */
+static uint64_t family_mappings(const struct generator *g)
+{
+    uint64_t found = 0;
+
+    for (uint64_t rest = g->family_left > 0 ? g->mappings : 0; rest != 0; rest &= rest - 1) {
+        const uint8_t slot = (uint8_t)__builtin_ctzll(rest);
+        if (g->mark[slot].vmo == g->family[0] || g->mark[slot].vmo == g->family[1])
+            found |= bit(slot);
+    }
+    return found;
 }
 
 /* A mapping; any slot where there is none. */
@@ -91,6 +106,9 @@ static uint8_t draw_mapping(struct generator *g)
 {
     if (g->mappings == 0)
         return (uint8_t)below(g, TRACE_SLOTS);
+    const uint64_t family = family_mappings(g);
+    if (family != 0 && percent(g, 70))
+        return pick_slot(g, family);
     if (percent(g, 40)) {
         const uint8_t slot = g->recent_mark[below(g, GENERATOR_RECENT)];
         if ((g->mappings & bit(slot)) != 0)
@@ -474,6 +492,37 @@ static void draw_vmo_create(struct generator *g, struct trace_op *op)
     op->amount[1] = percent(g, 75) ? amount_of(TRACE_PAGES, 1 + below(g, 31)) : draw_size(g, 0x4000);
 }
 
+static void draw_vmo_create_child(struct generator *g, struct trace_op *op)
+{
+    const bool slice = percent(g, 25);
+
+    op->a = draw_vmo(g);
+    for (unsigned i = 0; i < 4 && slice && op->a < TRACE_SLOTS && g->vmo[op->a].resizable; i++)
+        op->a = draw_vmo(g);
+    op->mark = draw_mapping(g);
+    op->to = draw_to(g, g->vmos);
+    if (slice)
+        op->options = ZX_VMO_CHILD_SLICE | PICK(g, 0, 0, 0, ZX_VMO_CHILD_NO_WRITE);
+    else
+        op->options =
+            PICK(g, ZX_VMO_CHILD_SNAPSHOT, ZX_VMO_CHILD_SNAPSHOT, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE);
+    if (!slice)
+        op->options |=
+            PICK(g, 0, 0, 0, ZX_VMO_CHILD_RESIZABLE, ZX_VMO_CHILD_RESIZABLE, ZX_VMO_CHILD_NO_WRITE);
+
+    const uint32_t pages = vmo_pages(g, op->a);
+    const uint32_t from = percent(g, 60) ? 0 : below(g, pages < 31 ? pages : 31);
+    op->amount[0] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, from);
+    if (percent(g, 3))
+        op->amount[1] = draw_any_amount(g);
+    else if (from == 0 && percent(g, 50))
+        op->amount[1] = amount_of(TRACE_WHOLE, 0);
+    else if (!slice && percent(g, 20)) /* beyond the parent's end */
+        op->amount[1] = pages_of(pages % 4096 + 1 + below(g, 8));
+    else
+        op->amount[1] = pages_of(draw_count(g, pages - from));
+}
+
 static void draw_vmo_access(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmo(g);
@@ -517,6 +566,8 @@ static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
     op->options =
         PICK(g, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_DECOMMIT,
              ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_ZERO, ZX_VMO_OP_ZERO, ZX_VMO_OP_CACHE_CLEAN, ZX_VMO_OP_DONT_NEED);
+    if (op->options == ZX_VMO_OP_DECOMMIT && op->a < TRACE_SLOTS && g->vmo[op->a].snapshot && !percent(g, 15))
+        op->options = ZX_VMO_OP_ZERO;
     if (percent(g, 12)) {
         op->amount[1] = percent(g, 50) ? draw_any_amount(g) : amount_of(TRACE_MARK_SIZE, 0);
         return;
@@ -691,6 +742,9 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
         break;
     case TRACE_VMO_CREATE:
         draw_vmo_create(g, op);
+        break;
+    case TRACE_VMO_CREATE_CHILD:
+        draw_vmo_create_child(g, op);
         break;
     case TRACE_VMO_SET_SIZE:
         draw_vmo_set_size(g, op);

@@ -238,6 +238,33 @@ static void do_vmo_create(struct run *run)
     result(run, add_handle(run, TRACE_TYPE_VMO, made, vmo, rights));
 }
 
+static void do_vmo_create_child(struct run *run)
+{
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct run_surroundings s = run_around_vmo(run, vmo);
+    uint32_t options = run->op.options;
+    const uint64_t offset = run_vmo_offset(run, 0, &s);
+    const uint64_t size = run_vmo_size(run, 1, &s, offset);
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    zx_handle_t child = ZX_HANDLE_INVALID;
+
+    struct model_answer want =
+        model_vmo_create_child(&run->model, vmo.handle, options, offset, size, null_result);
+    /* Where the model has no room for one more, the call is made one that is refused. */
+    if (want.status == ZX_OK && !model_has_room_for_child(&run->model, vmo.handle, options, offset, size)) {
+        options = ZX_VMO_CHILD_NO_WRITE | ZX_VMO_CHILD_RESIZABLE;
+        want = model_vmo_create_child(&run->model, vmo.handle, options, offset, size, null_result);
+    }
+    run_argument(run, options);
+    run_argument(run, offset);
+    run_argument(run, size);
+    if (!agree(run, zx_vmo_create_child(vmo.value, options, offset, size, null_result ? NULL : &child), want))
+        return;
+    const zx_rights_t rights = model_child_rights(model_rights(&run->model, vmo.handle), options);
+    const int32_t made = model_do_vmo_create_child(&run->model, vmo.handle, options, offset, size);
+    result(run, add_handle(run, TRACE_TYPE_VMO, made, child, rights));
+}
+
 /* Bytes that differ from page to page and from one fill to the next. */
 static void fill(uint8_t *buffer, uint64_t size, uint8_t seed)
 {
@@ -787,6 +814,7 @@ void run_operation(struct run *run)
         [TRACE_PROCESS_WRITE_MEMORY] = do_process_memory,
         [TRACE_OBJECT_GET_PROPERTY] = do_property,
         [TRACE_OBJECT_SET_PROPERTY] = do_property,
+        [TRACE_VMO_CREATE_CHILD] = do_vmo_create_child,
     };
 
     operations[run->op.code](run);

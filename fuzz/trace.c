@@ -204,6 +204,15 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
                                     {TRACE_FIELD_AMOUNT1, "size"},
                                     {TRACE_FIELD_FILL, "fill"},
                                     RESULT}},
+    [TRACE_VMO_CREATE_CHILD] = {"vmo_create_child",
+                                0,
+                                0,
+                                {ANY_VMO,
+                                 OPTIONS,
+                                 {TRACE_FIELD_AMOUNT0, "offset"},
+                                 {TRACE_FIELD_AMOUNT1, "size"},
+                                 LANDMARK,
+                                 RESULT}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -218,6 +227,8 @@ static const struct {
     {TRACE_PROCESS_WRITE_MEMORY, false},
     {TRACE_OBJECT_GET_PROPERTY, false},
     {TRACE_OBJECT_SET_PROPERTY, false},
+    {TRACE_VMO_CREATE_CHILD, false},
+    {TRACE_VMO_CREATE_CHILD, true},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
@@ -353,6 +364,23 @@ static uint16_t choose(uint16_t value, const uint16_t *choices, size_t count)
     return choices[value % count];
 }
 
+/* One kind of child, and what goes with it. */
+static uint16_t sensible_child_options(uint16_t options)
+{
+    static const uint16_t children[] = {
+        ZX_VMO_CHILD_SNAPSHOT,
+        ZX_VMO_CHILD_SLICE,
+        ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_RESIZABLE,
+        ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_NO_WRITE,
+        ZX_VMO_CHILD_SLICE | ZX_VMO_CHILD_NO_WRITE,
+        ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
+        ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE | ZX_VMO_CHILD_RESIZABLE,
+        ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE | ZX_VMO_CHILD_NO_WRITE,
+    };
+
+    return choose(options, children, sizeof children / sizeof children[0]);
+}
+
 static uint16_t normal_options(const struct trace_op *op)
 {
     static const uint16_t vmo_ops[] = {ZX_VMO_OP_COMMIT,
@@ -407,6 +435,8 @@ static uint16_t normal_options(const struct trace_op *op)
         return choose(op->options, vmo_ops, sizeof vmo_ops / sizeof vmo_ops[0]);
     case TRACE_VMAR_OP_RANGE:
         return choose(op->options, vmar_ops, sizeof vmar_ops / sizeof vmar_ops[0]);
+    case TRACE_VMO_CREATE_CHILD:
+        return sensible_child_options(op->options);
     default:
         return 0;
     }
