@@ -617,10 +617,10 @@ static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, 
         return ZX_ERR_INVALID_ARGS;
     const struct model_vmo *vmo = &model->vmos[piece->vmo];
     const uint64_t from = piece->vmo_offset + (at - piece->base);
-    if (from > vmo->size || end - at > vmo->size - from)
-        return ZX_ERR_OUT_OF_RANGE;
     const struct model_vmo *shown = vmo->target == MODEL_NONE ? vmo : &model->vmos[vmo->target];
-    return op == ZX_VMAR_OP_DECOMMIT && shown->snapshot ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
+    if (op == ZX_VMAR_OP_DECOMMIT && shown->snapshot)
+        return ZX_ERR_NOT_SUPPORTED;
+    return from > vmo->size || end - at > vmo->size - from ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
 }
 
 /* Where the part that begins at `at` ends, in a range that ends at `end`; 0: there is a gap. */

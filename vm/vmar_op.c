@@ -44,9 +44,10 @@ static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const str
         return ZX_ERR_ACCESS_DENIED;
     if (!is_child)
         return ZX_ERR_INVALID_ARGS;
-    if (offset_of(mapping, end) > mapping_vmo_end(mapping))
-        return ZX_ERR_OUT_OF_RANGE;
-    return op == ZX_VMAR_OP_DECOMMIT && mapping->vmo->is_snapshot ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
+    /* First what is true of all mappings of the VMO: the answer may not tell which of them have merged. */
+    if (op == ZX_VMAR_OP_DECOMMIT && mapping->vmo->is_snapshot)
+        return ZX_ERR_NOT_SUPPORTED;
+    return offset_of(mapping, end) > mapping_vmo_end(mapping) ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
 }
 
 static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, zx_vaddr_t end,
