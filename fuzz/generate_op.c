@@ -573,6 +573,13 @@ static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
         return;
     }
     const uint32_t pages = vmo_pages(g, op->a), from = percent(g, 50) ? 0 : below(g, pages < 31 ? pages : 31);
+    /* Parts of pages. */
+    if (op->options == ZX_VMO_OP_ZERO && percent(g, 35)) {
+        op->amount[0] =
+            percent(g, 50) ? amount_of(TRACE_PAGES, from) : draw_amount(g, TRACE_BYTES, 0, 0x4000);
+        op->amount[1] = draw_bytes(g);
+        return;
+    }
     op->amount[0] = amount_of(TRACE_PAGES, from);
     op->amount[1] = from == 0 && percent(g, 40) ? amount_of(TRACE_WHOLE, 0)
                                                 : amount_of(TRACE_PAGES, draw_count(g, pages - from));
