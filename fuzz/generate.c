@@ -251,6 +251,18 @@ static void note_copy(struct generator *g, const struct trace_op *op)
     }
 }
 
+static void note_close_many(struct generator *g, const struct trace_op *op)
+{
+    for (unsigned i = 0; i < op->options && op->a < TRACE_SLOTS; i++) {
+        const uint64_t closed = bit((uint8_t)((op->a + i) % TRACE_SLOTS));
+        const unsigned type = op->wild ? (op->b + i) % TRACE_TYPE_COUNT : op->b;
+        if (type == TRACE_TYPE_VMAR)
+            g->vmars &= ~closed;
+        if (type == TRACE_TYPE_VMO)
+            g->vmos &= ~closed;
+    }
+}
+
 static void note_executable(struct generator *g, const struct trace_op *op)
 {
     if (op->b != TRACE_TYPE_VMO || op->a >= TRACE_SLOTS || op->to >= TRACE_SLOTS ||
@@ -341,6 +353,9 @@ void generator_note(struct generator *g, const struct trace_op *op)
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
             g->vmo[op->a].pages = estimate(g, op, 1, g->vmo[op->a].pages);
+        break;
+    case TRACE_HANDLE_CLOSE_MANY:
+        note_close_many(g, op);
         break;
     case TRACE_HANDLE_CLOSE:
         if (op->b == TRACE_TYPE_VMAR)
@@ -501,7 +516,7 @@ static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
     [TRACE_VMO_REPLACE_AS_EXECUTABLE - TRACE_LATER] = 2, [TRACE_VMAR_OP_RANGE - TRACE_LATER] = 8,
     [TRACE_PROCESS_READ_MEMORY - TRACE_LATER] = 3,       [TRACE_PROCESS_WRITE_MEMORY - TRACE_LATER] = 4,
     [TRACE_OBJECT_GET_PROPERTY - TRACE_LATER] = 1,       [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
-    [TRACE_VMO_CREATE_CHILD - TRACE_LATER] = 3,
+    [TRACE_VMO_CREATE_CHILD - TRACE_LATER] = 3,          [TRACE_HANDLE_CLOSE_MANY - TRACE_LATER] = 1,
 };
 
 void generator_start(struct generator *g, uint64_t seed)

@@ -606,7 +606,8 @@ static void draw_handle(struct generator *g, struct trace_op *op)
 {
     const uint32_t draw = below(g, 100);
     /* Without the root's handle little can be done. */
-    const bool ends = op->code == TRACE_HANDLE_CLOSE || op->code == TRACE_HANDLE_REPLACE;
+    const bool ends = op->code == TRACE_HANDLE_CLOSE || op->code == TRACE_HANDLE_CLOSE_MANY ||
+                      op->code == TRACE_HANDLE_REPLACE;
 
     op->b = draw < 45 ? TRACE_TYPE_VMAR : draw < 92 ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
     if (op->b == TRACE_TYPE_VMAR && g->vmars == 0 && ends && !percent(g, 3))
@@ -620,6 +621,10 @@ static void draw_handle(struct generator *g, struct trace_op *op)
     op->to = draw_to(g, op->b == TRACE_TYPE_VMAR ? generator_taken(g) : g->vmos);
     if (op->code == TRACE_HANDLE_DUPLICATE || op->code == TRACE_HANDLE_REPLACE)
         draw_rights(g, op);
+    if (op->code == TRACE_HANDLE_CLOSE_MANY) {
+        op->to = percent(g, 3) ? TRACE_TO_NULL_FIRST : 0;
+        op->options = (uint16_t)below(g, TRACE_CLOSE_MANY_MAX + 1);
+    }
 }
 
 static void draw_access(struct generator *g, struct trace_op *op)
@@ -688,9 +693,9 @@ static void draw_replace_as_executable(struct generator *g, struct trace_op *op)
 
 static void draw_memory_topic(struct generator *g, struct trace_op *op)
 {
-    op->options = PICK(g, ZX_INFO_HANDLE_COUNT, ZX_INFO_VMO, ZX_INFO_VMO, ZX_INFO_TASK_STATS,
-                       ZX_INFO_PROCESS_MAPS, ZX_INFO_PROCESS_MAPS);
-    if (op->options == ZX_INFO_HANDLE_COUNT || percent(g, 5))
+    op->options = PICK(g, ZX_INFO_HANDLE_COUNT, ZX_INFO_KMEM_STATS, ZX_INFO_VMO, ZX_INFO_VMO,
+                       ZX_INFO_TASK_STATS, ZX_INFO_PROCESS_MAPS, ZX_INFO_PROCESS_MAPS);
+    if (op->options == ZX_INFO_HANDLE_COUNT || op->options == ZX_INFO_KMEM_STATS || percent(g, 5))
         return;
     op->b = op->options == ZX_INFO_VMO ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
     if (op->b == TRACE_TYPE_VMO)
@@ -765,6 +770,7 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
         draw_vmo_access(g, op);
         break;
     case TRACE_HANDLE_CLOSE:
+    case TRACE_HANDLE_CLOSE_MANY:
     case TRACE_HANDLE_DUPLICATE:
     case TRACE_HANDLE_REPLACE:
         draw_handle(g, op);

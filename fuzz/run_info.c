@@ -184,6 +184,25 @@ static void check_task_stats(struct run *run, int32_t handle, const zx_info_task
     result(run, info->mem_mapped_bytes);
 }
 
+/* ---- KMEM_STATS ---- */
+
+/* How the core divides its memory is its own affair; what is known is what is left, and that nothing is counted
+   twice or not at all. */
+static void check_memory(struct run *run, const zx_info_kmem_stats_t *info)
+{
+    const struct vm_stats *stats = &run->stats;
+    const uint64_t used = info->wired_bytes + info->total_heap_bytes + info->vmo_bytes +
+                          info->mmu_overhead_bytes + info->ipc_bytes + info->other_bytes;
+
+    expect(run, "bytes of memory", stats->pages_total * PAGE, info->total_bytes);
+    expect(run, "free bytes", stats->pages_free * PAGE, info->free_bytes);
+    expect(run, "bytes in use", info->total_bytes - info->free_bytes, used);
+    expect(run, "bytes of page tables", stats->page_tables * PAGE, info->mmu_overhead_bytes);
+    expect_within(run, "free bytes of the heap", 0, info->total_heap_bytes, info->free_heap_bytes);
+    expect(run, "bytes of messages", 0, info->ipc_bytes);
+    result(run, info->total_bytes);
+}
+
 /* ---- PROCESS_MAPS ---- */
 
 static uint64_t depth_of(const struct run *run, int32_t vmar)
@@ -279,6 +298,9 @@ void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t coun
         break;
     case ZX_INFO_VMO:
         check_vmo(run, handle, records);
+        break;
+    case ZX_INFO_KMEM_STATS:
+        check_memory(run, records);
         break;
     case ZX_INFO_TASK_STATS:
         check_task_stats(run, handle, records);

@@ -375,6 +375,38 @@ static void do_handle_close(struct run *run)
     model_do_handle_close(&run->model, target.handle);
 }
 
+/* All that are valid are closed, whatever else the array holds; a handle that is in it twice is valid once. */
+static void do_handle_close_many(struct run *run)
+{
+    const unsigned count = run->op.options;
+    const bool null_array = run->op.to >= TRACE_SLOTS;
+    struct run_target targets[TRACE_CLOSE_MANY_MAX];
+    zx_handle_t values[TRACE_CLOSE_MANY_MAX];
+    struct model_answer want = {ZX_OK, false, 0};
+
+    run_argument(run, count);
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t type = run->op.wild ? (uint8_t)((run->op.b + i) % TRACE_TYPE_COUNT) : run->op.b;
+        const uint8_t slot = run->op.a < TRACE_SLOTS ? (uint8_t)((run->op.a + i) % TRACE_SLOTS) : run->op.a;
+        targets[i] = run_resolve(run, type, slot);
+        values[i] = targets[i].value;
+        bool again = false;
+        for (unsigned j = 0; j < i; j++)
+            again = again || values[j] == values[i];
+        if (values[i] != ZX_HANDLE_INVALID && (again || targets[i].handle == MODEL_NONE))
+            want.status = ZX_ERR_BAD_HANDLE;
+    }
+    if (null_array && count > 0)
+        want.status = ZX_ERR_INVALID_ARGS;
+    agree(run, zx_handle_close_many(null_array ? NULL : values, count), want);
+    for (unsigned i = 0; i < count && want.status != ZX_ERR_INVALID_ARGS; i++) {
+        if (targets[i].handle == MODEL_NONE || !run->model.handles[targets[i].handle].open)
+            continue;
+        run->closed[run->current] = values[i];
+        model_do_handle_close(&run->model, targets[i].handle);
+    }
+}
+
 static zx_rights_t wanted_rights(const struct run *run, int32_t handle)
 {
     const uint32_t bits = run->op.options | (uint32_t)run->op.align << 16;
@@ -548,6 +580,7 @@ static void do_get_info(struct run *run)
     const uint32_t topic = run->op.options;
     const size_t memory_size = topic == ZX_INFO_HANDLE_COUNT   ? sizeof(zx_info_handle_count_t)
                                : topic == ZX_INFO_VMO          ? sizeof(zx_info_vmo_t)
+                               : topic == ZX_INFO_KMEM_STATS   ? sizeof(zx_info_kmem_stats_t)
                                : topic == ZX_INFO_TASK_STATS   ? sizeof(zx_info_task_stats_t)
                                : topic == ZX_INFO_PROCESS_MAPS ? RUN_TRANSFER_MAX
                                                                : 0;
@@ -815,6 +848,7 @@ void run_operation(struct run *run)
         [TRACE_OBJECT_GET_PROPERTY] = do_property,
         [TRACE_OBJECT_SET_PROPERTY] = do_property,
         [TRACE_VMO_CREATE_CHILD] = do_vmo_create_child,
+        [TRACE_HANDLE_CLOSE_MANY] = do_handle_close_many,
     };
 
     operations[run->op.code](run);

@@ -53,7 +53,7 @@ void run_broken(struct run *run, const char *format, ...) __attribute__((format(
 
 /* ---- run_info.c ---- */
 
-/* Judges the `count` records of HANDLE_COUNT, VMO, TASK_STATS or PROCESS_MAPS in run->buffer, of `avail` that
+/* Judges the `count` records of HANDLE_COUNT, KMEM_STATS, VMO, TASK_STATS or PROCESS_MAPS in run->buffer, of `avail` that
    there are, and adds results to the record. */
 void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t count, size_t avail);
 

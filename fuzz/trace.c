@@ -213,6 +213,10 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
                                  {TRACE_FIELD_AMOUNT1, "size"},
                                  LANDMARK,
                                  RESULT}},
+    [TRACE_HANDLE_CLOSE_MANY] = {"handle_close_many",
+                                 0,
+                                 0,
+                                 {{TRACE_FIELD_ANY, "handle"}, {TRACE_FIELD_OPTIONS, "count"}, RESULT}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -229,6 +233,8 @@ static const struct {
     {TRACE_OBJECT_SET_PROPERTY, false},
     {TRACE_VMO_CREATE_CHILD, false},
     {TRACE_VMO_CREATE_CHILD, true},
+    {TRACE_HANDLE_CLOSE_MANY, false},
+    {TRACE_HANDLE_CLOSE_MANY, true},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
@@ -402,11 +408,13 @@ static uint16_t normal_options(const struct trace_op *op)
     /* Topics that were added later: others are still read as one of the first ones. */
     if (op->code == TRACE_OBJECT_GET_INFO &&
         (options == ZX_INFO_TASK_STATS || options == ZX_INFO_PROCESS_MAPS ||
-         options == ZX_INFO_HANDLE_COUNT || options == ZX_INFO_VMO))
+         options == ZX_INFO_HANDLE_COUNT || options == ZX_INFO_VMO || options == ZX_INFO_KMEM_STATS))
         return op->options;
     switch (op->code) {
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         return op->options % TRACE_VMEX_COUNT;
+    case TRACE_HANDLE_CLOSE_MANY:
+        return op->options % (TRACE_CLOSE_MANY_MAX + 1);
     case TRACE_OBJECT_GET_PROPERTY:
     case TRACE_OBJECT_SET_PROPERTY:
         return choose(op->options, properties, sizeof properties / sizeof properties[0]);

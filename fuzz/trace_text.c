@@ -104,6 +104,7 @@ static const struct name topics[] = {{ZX_INFO_HANDLE_VALID, "HANDLE_VALID"},
                                      {ZX_INFO_PROCESS_MAPS, "PROCESS_MAPS"},
                                      {ZX_INFO_HANDLE_COUNT, "HANDLE_COUNT"},
                                      {ZX_INFO_VMO, "VMO"},
+                                     {ZX_INFO_KMEM_STATS, "KMEM_STATS"},
                                      {TRACE_TOPIC_UNKNOWN, "UNKNOWN"},
                                      {0, NULL}};
 
@@ -414,6 +415,7 @@ static const char *const record_labels[TRACE_CODE_COUNT] = {
     [TRACE_PROCESS_WRITE_MEMORY] = "*process addr size|actual",
     [TRACE_OBJECT_GET_PROPERTY] = "*handle property size|",
     [TRACE_OBJECT_SET_PROPERTY] = "*handle property size|",
+    [TRACE_HANDLE_CLOSE_MANY] = "count *handle *handle *handle *handle|",
     [TRACE_VMO_CREATE_CHILD] = "*vmo options offset size|slot",
 };
 

@@ -84,7 +84,7 @@ static struct trace_result run_bytes(const uint8_t *bytes, size_t size, unsigned
 
 /* ---- Encoding ---- */
 
-#define FIRST_FREE_CODE 137 /* moves up when an operation is added */
+#define FIRST_FREE_CODE 139 /* moves up when an operation is added */
 
 static void every_byte_string_decodes_to_canonical_operations(void **state)
 {
@@ -181,6 +181,8 @@ static void later_codes_stay_what_they_are(void **state)
         {TRACE_OBJECT_SET_PROPERTY, false},
         {TRACE_VMO_CREATE_CHILD, false},
         {TRACE_VMO_CREATE_CHILD, true},
+        {TRACE_HANDLE_CLOSE_MANY, false},
+        {TRACE_HANDLE_CLOSE_MANY, true},
     };
     uint8_t bytes[TRACE_HEADER_SIZE + TRACE_OPERATION_SIZE] = {0}, encoded[TRACE_OPERATION_SIZE];
     struct trace_op op;
@@ -566,6 +568,36 @@ static void children_run_as_told(void **state)
     assert_int_equal(seen.first_results[3], 3); /* the slot */
 }
 
+static const char closing[] = "trace memory=128 seed=12\n"
+                              "vmo_create size=pages:2 to=1\n"
+                              "vmo_create_child vmo=1 options=SLICE size=whole to=2\n"
+                              "process_create to=3\n"
+                              "handle_close_many handle=vmo:1 count=2 to=null\n"
+                              "handle_close_many handle=vmo:2 count=2\n"
+                              "handle_close_many handle=vmo:2 count=1\n"
+                              "object_get_info handle=vmar:0 options=KMEM_STATS\n"
+                              "handle_close_many! handle=process:3 count=2\n"
+                              "handle_close_many handle=process:own count=2\n"
+                              "object_get_info handle=process:0 options=KMEM_STATS to=null-second\n";
+
+static void many_handles_close_at_once(void **state)
+{
+    static const zx_status_t statuses[] = {ZX_OK, ZX_OK, ZX_OK, ZX_ERR_INVALID_ARGS, ZX_OK,
+                                           ZX_OK, ZX_OK, ZX_OK, ZX_ERR_BAD_HANDLE,   ZX_ERR_BAD_HANDLE};
+    uint8_t bytes[256];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(closing, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    assert_int_equal(seen.first_results[6], 128 * PAGE);
+}
+
 static const char executable[] =
     "trace memory=256 seed=7\n"
     "vmo_create size=pages:4 to=1\n"
@@ -737,6 +769,7 @@ int main(void)
         cmocka_unit_test(later_operations_run_as_told),
         cmocka_unit_test(memory_is_told),
         cmocka_unit_test(children_run_as_told),
+        cmocka_unit_test(many_handles_close_at_once),
         cmocka_unit_test(an_observer_may_stop_the_run),
         cmocka_unit_test(a_run_stops_at_the_longest_trace),
         cmocka_unit_test(each_allocation_may_fail),
