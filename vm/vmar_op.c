@@ -34,8 +34,14 @@ static zx_status_t check_no_gap(struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_
     return status == ZX_ERR_STOP ? ZX_OK : ZX_ERR_BAD_STATE;
 }
 
+/* Whether committing or decommitting is nothing for such a VMO. */
+static bool never_does(const struct vm_vmo *vmo, uint32_t op)
+{
+    return op == ZX_VMAR_OP_COMMIT ? vmo->kind == VMO_PHYSICAL : vmo->kind != VMO_PAGED || vmo->is_snapshot;
+}
+
 static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const struct vm_mapping *mapping,
-                              zx_vaddr_t end, bool op_children)
+                              zx_vaddr_t base, zx_vaddr_t end, bool op_children)
 {
     bool is_child = mapping->region.parent == vmar;
     if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT)
@@ -44,10 +50,15 @@ static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const str
         return ZX_ERR_ACCESS_DENIED;
     if (!is_child)
         return ZX_ERR_INVALID_ARGS;
-    /* First what is true of all mappings of the VMO: the answer may not tell which of them have merged. */
-    if (op == ZX_VMAR_OP_DECOMMIT && mapping->vmo->is_snapshot)
+    uint64_t from = offset_of(mapping, base), to = offset_of(mapping, end), limit = mapping_vmo_end(mapping);
+    /* First what is true of all mappings of the VMO, and what lies below its end before what lies past it: the
+       answer may not tell which mappings have merged. */
+    if (never_does(mapping->vmo, op))
         return ZX_ERR_NOT_SUPPORTED;
-    return offset_of(mapping, end) > mapping_vmo_end(mapping) ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
+    zx_status_t status = ZX_OK;
+    if (op == ZX_VMAR_OP_DECOMMIT && from < limit)
+        status = vmo_check_decommit(mapping->vmo, from, (to < limit ? to : limit) - from);
+    return status == ZX_OK && to > limit ? ZX_ERR_OUT_OF_RANGE : status;
 }
 
 static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, zx_vaddr_t end,
@@ -58,7 +69,7 @@ static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t bas
     zx_vaddr_t part_base, part_end;
     zx_status_t status = ZX_OK;
     while (status == ZX_OK && mapping_walk_next(&walk, &mapping, &part_base, &part_end) == ZX_OK)
-        status = check_part(vmar, op, mapping, part_end, op_children);
+        status = check_part(vmar, op, mapping, part_base, part_end, op_children);
     return status;
 }
 
