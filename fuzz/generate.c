@@ -280,7 +280,7 @@ static void note_child(struct generator *g, const struct trace_op *op)
     if (op->a >= TRACE_SLOTS || op->to >= TRACE_SLOTS || (g->vmos & bit(op->a)) == 0)
         return;
     struct generator_vmo made = g->vmo[op->a];
-    if (slice && made.resizable)
+    if (slice ? made.resizable : made.contiguous)
         return;
     made.pages = estimate(g, op, 1, made.pages);
     made.resizable = (op->options & ZX_VMO_CHILD_RESIZABLE) != 0;
@@ -346,9 +346,20 @@ void generator_note(struct generator *g, const struct trace_op *op)
         if (op->to >= TRACE_SLOTS)
             break;
         g->vmos |= bit(op->to);
-        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0, true, false,
-                                                ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
+        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0,
+                                                true,
+                                                false,
+                                                false,
+                                                ZX_VM_PERM_READ | ZX_VM_PERM_WRITE,
+                                                estimate(g, op, 1, 64)};
         g->fresh_vmo = op->to;
+        break;
+    case TRACE_VMO_CREATE_CONTIGUOUS:
+        if (op->to >= TRACE_SLOTS)
+            break;
+        g->vmos |= bit(op->to);
+        g->vmo[op->to] = (struct generator_vmo){
+            false, true, false, true, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
         break;
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
@@ -400,7 +411,7 @@ static void draw_code(struct generator *g, struct trace_op *op)
                                   TRACE_OBJECT_GET_INFO, TRACE_VMO_CREATE_CHILD);
     /* Nothing to do anything with: make something. */
     const bool wants_vmo = op->code == TRACE_VMAR_MAP || op->code == TRACE_VMO_REPLACE_AS_EXECUTABLE ||
-                           op->code == TRACE_VMO_CREATE_CHILD ||
+                           op->code == TRACE_VMO_CREATE_CHILD || op->code == TRACE_VMO_PIN ||
                            (op->code >= TRACE_VMO_READ && op->code <= TRACE_VMO_OP_RANGE);
     const bool wants_mapping = op->code == TRACE_VMAR_UNMAP || op->code == TRACE_VMAR_PROTECT ||
                                (op->code >= TRACE_READ && op->code <= TRACE_PAGE_FAULT) ||
@@ -513,10 +524,17 @@ static void continue_run(struct generator *g, struct trace_op *op)
 
 /* How often operations without codes of the 128 are drawn, compared with those. */
 static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
-    [TRACE_VMO_REPLACE_AS_EXECUTABLE - TRACE_LATER] = 2, [TRACE_VMAR_OP_RANGE - TRACE_LATER] = 8,
-    [TRACE_PROCESS_READ_MEMORY - TRACE_LATER] = 3,       [TRACE_PROCESS_WRITE_MEMORY - TRACE_LATER] = 4,
-    [TRACE_OBJECT_GET_PROPERTY - TRACE_LATER] = 1,       [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
-    [TRACE_VMO_CREATE_CHILD - TRACE_LATER] = 3,          [TRACE_HANDLE_CLOSE_MANY - TRACE_LATER] = 1,
+    [TRACE_VMO_REPLACE_AS_EXECUTABLE - TRACE_LATER] = 2,
+    [TRACE_VMAR_OP_RANGE - TRACE_LATER] = 8,
+    [TRACE_PROCESS_READ_MEMORY - TRACE_LATER] = 3,
+    [TRACE_PROCESS_WRITE_MEMORY - TRACE_LATER] = 4,
+    [TRACE_OBJECT_GET_PROPERTY - TRACE_LATER] = 1,
+    [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
+    [TRACE_VMO_CREATE_CHILD - TRACE_LATER] = 3,
+    [TRACE_HANDLE_CLOSE_MANY - TRACE_LATER] = 1,
+    [TRACE_VMO_CREATE_CONTIGUOUS - TRACE_LATER] = 1,
+    [TRACE_VMO_PIN - TRACE_LATER] = 2,
+    [TRACE_VMO_UNPIN - TRACE_LATER] = 1,
 };
 
 void generator_start(struct generator *g, uint64_t seed)

@@ -25,6 +25,7 @@ struct generator_vmar {
 struct generator_vmo {
     bool resizable, mappable;
     bool snapshot;       /* made as one, or a slice of one */
+    bool contiguous;     /* likewise */
     uint8_t permissions; /* ZX_VM_PERM_* that its handle allows */
     uint32_t pages;
 };

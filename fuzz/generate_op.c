@@ -8,6 +8,7 @@
 
 #include "generate.h"
 
+#define LARGE_PAGES   512 /* in 2 MiB */
 #define PICK          GENERATOR_PICK
 #define CAN_MAP       (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
 #define CAN_MAP_SHIFT 7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
@@ -411,6 +412,13 @@ static void draw_vmar_map(struct generator *g, struct trace_op *op)
     if (room > pages - from && from < pages && percent(g, 75))
         room = pages - from;
     op->amount[1] = draw_size(g, room);
+    if (op->b < TRACE_SLOTS && g->vmo[op->b].contiguous && pages >= LARGE_PAGES && percent(g, 70)) {
+        /* All of it, with large pages. */
+        op->options &= (uint16_t) ~(PLACED_AT | ZX_VM_OFFSET_IS_UPPER_LIMIT);
+        op->align = 21;
+        op->amount[0] = op->amount[2] = amount_of(TRACE_ZERO, 0);
+        op->amount[1] = pages_of(pages);
+    }
 }
 
 /* The VMAR of a landmark, or one above it. */
@@ -492,6 +500,33 @@ static void draw_vmo_create(struct generator *g, struct trace_op *op)
     op->amount[1] = percent(g, 75) ? amount_of(TRACE_PAGES, 1 + below(g, 31)) : draw_size(g, 0x4000);
 }
 
+static void draw_vmo_create_contiguous(struct generator *g, struct trace_op *op)
+{
+    const bool large = percent(g, 30);
+
+    op->to = draw_to(g, g->vmos) % TRACE_SLOTS;
+    op->mark = g->marks != 0 ? pick_slot(g, g->marks) : 0;
+    if (percent(g, 4))
+        op->amount[1] = draw_any_amount(g);
+    else if (large)
+        op->amount[1] = amount_of(TRACE_LARGE, 1 + below(g, 2));
+    else
+        op->amount[1] = amount_of(TRACE_PAGES, 1 + below(g, 31));
+    if (large && percent(g, 85))
+        op->align = 21;
+    else if (percent(g, 40))
+        op->align = (uint8_t)(10 + below(g, 13));
+}
+
+static void draw_vmo_pin(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmo(g);
+    op->mark = draw_mapping(g);
+    const uint32_t pages = vmo_pages(g, op->a), from = percent(g, 50) ? 0 : below(g, pages < 31 ? pages : 31);
+    op->amount[0] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, from);
+    op->amount[1] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, draw_count(g, pages - from));
+}
+
 static void draw_vmo_create_child(struct generator *g, struct trace_op *op)
 {
     const bool slice = percent(g, 25);
@@ -566,7 +601,8 @@ static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
     op->options =
         PICK(g, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_DECOMMIT,
              ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_ZERO, ZX_VMO_OP_ZERO, ZX_VMO_OP_CACHE_CLEAN, ZX_VMO_OP_DONT_NEED);
-    if (op->options == ZX_VMO_OP_DECOMMIT && op->a < TRACE_SLOTS && g->vmo[op->a].snapshot && !percent(g, 15))
+    if (op->options == ZX_VMO_OP_DECOMMIT && op->a < TRACE_SLOTS &&
+        (g->vmo[op->a].snapshot || g->vmo[op->a].contiguous) && !percent(g, 15))
         op->options = ZX_VMO_OP_ZERO;
     if (percent(g, 12)) {
         op->amount[1] = percent(g, 50) ? draw_any_amount(g) : amount_of(TRACE_MARK_SIZE, 0);
@@ -710,6 +746,9 @@ static void draw_process_operation(struct generator *g, struct trace_op *op)
     case TRACE_PROCESS_CREATE:
         op->to = draw_to(g, generator_taken(g));
         break;
+    case TRACE_VMO_UNPIN:
+        op->b = (uint8_t)below(g, 8);
+        break;
     case TRACE_SELECT_PROCESS:
         /* Home more often than away. */
         op->a = percent(g, 50) ? 0 : (uint8_t)below(g, g->processes + 1u);
@@ -758,6 +797,12 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
     case TRACE_VMO_CREATE_CHILD:
         draw_vmo_create_child(g, op);
         break;
+    case TRACE_VMO_CREATE_CONTIGUOUS:
+        draw_vmo_create_contiguous(g, op);
+        break;
+    case TRACE_VMO_PIN:
+        draw_vmo_pin(g, op);
+        break;
     case TRACE_VMO_SET_SIZE:
         draw_vmo_set_size(g, op);
         break;
@@ -786,6 +831,7 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
         break;
     case TRACE_PROCESS_CREATE:
     case TRACE_SELECT_PROCESS:
+    case TRACE_VMO_UNPIN:
     case TRACE_FAIL_ALLOCATION:
         draw_process_operation(g, op);
         break;

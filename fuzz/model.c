@@ -618,9 +618,12 @@ static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, 
     const struct model_vmo *vmo = &model->vmos[piece->vmo];
     const uint64_t from = piece->vmo_offset + (at - piece->base);
     const struct model_vmo *shown = vmo->target == MODEL_NONE ? vmo : &model->vmos[vmo->target];
-    if (op == ZX_VMAR_OP_DECOMMIT && shown->snapshot)
+    if (op == ZX_VMAR_OP_DECOMMIT && (shown->snapshot || shown->contiguous))
         return ZX_ERR_NOT_SUPPORTED;
-    return from > vmo->size || end - at > vmo->size - from ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
+    const uint64_t inside = from >= vmo->size ? 0 : vmo->size - from < end - at ? vmo->size - from : end - at;
+    if (op == ZX_VMAR_OP_DECOMMIT && model_is_pinned(model, piece->vmo, from, inside))
+        return ZX_ERR_BAD_STATE;
+    return inside < end - at ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
 }
 
 /* Where the part that begins at `at` ends, in a range that ends at `end`; 0: there is a gap. */

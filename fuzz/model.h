@@ -55,7 +55,8 @@ struct model_piece {
 struct model_vmo {
     uint64_t size;
     bool resizable;
-    bool snapshot;      /* made as a snapshot of another */
+    bool snapshot; /* made as a snapshot of another */
+    bool contiguous;
     bool relatives;     /* it is, or was, parent or child of a snapshot: pages may be shared */
     bool living;        /* model_note_living */
     bool asked;         /* the runner's: how much memory it has */
@@ -80,6 +81,16 @@ struct model_content {
     int32_t asked;   /* of these, in VMOs that were asked */
     int32_t next;    /* free */
 };
+
+/* A range that was pinned once. */
+struct model_pin {
+    int32_t vmo;           /* which was named */
+    int32_t shown;         /* whose pages they are */
+    uint64_t first, end;   /* of these, numbers */
+    uint64_t offset, size; /* as it was told */
+};
+
+#define MODEL_PINS 32
 
 struct model_process {
     bool alive;
@@ -107,6 +118,8 @@ struct model {
     int32_t pages_used;
     bool full; /* there were more contents than the machine has pages: core or model is wrong */
     struct model_process processes[TRACE_PROCESSES];
+    struct model_pin pins[MODEL_PINS];
+    uint32_t pin_count;
 };
 
 /* What the core must answer. */
@@ -182,13 +195,18 @@ struct model_answer model_vmo_create(uint64_t size, uint32_t options, bool null_
 int32_t model_do_vmo_create(struct model *model, uint64_t size, uint32_t options);
 struct model_answer model_vmo_create_child(const struct model *model, int32_t vmo, uint32_t options,
                                            uint64_t offset, uint64_t size, bool null_result);
+struct model_answer model_vmo_create_contiguous(uint64_t size, uint8_t align_log2);
+int32_t model_do_vmo_create_contiguous(struct model *model, uint64_t size);
+struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
+void model_do_vmo_pin(struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
+void model_do_vmo_unpin(struct model *model, uint32_t pin); /* the last pin takes its number */
 /* Whether the model has room for the pages of such a child, which is known not to be refused. */
 bool model_has_room_for_child(struct model *model, int32_t vmo, uint32_t options, uint64_t offset,
                               uint64_t size);
 int32_t model_do_vmo_create_child(struct model *model, int32_t vmo, uint32_t options, uint64_t offset,
                                   uint64_t size);
 zx_rights_t model_child_rights(zx_rights_t parent, uint32_t options);
-/* Finds out which VMOs there still are: those with a handle or a mapping, and what a slice of them shows. */
+/* Finds out which VMOs there still are: those with a handle, a mapping or a pin, and what a slice of them shows. */
 void model_note_living(struct model *model);
 /* The nearest VMO that a living VMO descends from and that there still is; MODEL_NONE. */
 int32_t model_parent(const struct model *model, int32_t vmo);
@@ -201,6 +219,8 @@ void model_do_vmo_set_size(struct model *model, int32_t vmo, uint64_t size);
 struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, uint32_t op, uint64_t offset,
                                        uint64_t size, bool buffer);
 void model_do_vmo_op_range(struct model *model, int32_t vmo, uint32_t op, uint64_t offset, uint64_t size);
+/* Whether a page of the range, which is within the VMO, is pinned. */
+bool model_is_pinned(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
 /* What a fault at va is answered with, for an access that wants these permissions. */
 zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms);
 /* How an access of `size` bytes ends, and after how many bytes. */

@@ -78,6 +78,8 @@ void model_note_living(struct model *model)
     }
     for (int32_t i = 0; i < model->piece_count; i++)
         model->vmos[model->pieces[i].vmo].living = true;
+    for (uint32_t i = 0; i < model->pin_count; i++)
+        model->vmos[model->pins[i].vmo].living = true;
     for (int32_t vmo = 0; vmo < model->vmo_count; vmo++) {
         if (model->vmos[vmo].living && model->vmos[vmo].target != MODEL_NONE)
             model->vmos[model->vmos[vmo].target].living = true;
@@ -226,6 +228,18 @@ static void zero(struct model *model, int32_t vmo, uint64_t offset, uint64_t siz
     }
 }
 
+bool model_is_pinned(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
+{
+    const int32_t shown = shown_by(model, vmo, &offset);
+
+    for (uint32_t i = 0; i < model->pin_count && size > 0; i++) {
+        const struct model_pin *pin = &model->pins[i];
+        if (pin->shown == shown && pin->first < (offset + size) / PAGE && offset / PAGE < pin->end)
+            return true;
+    }
+    return false;
+}
+
 /* ---- Calls ---- */
 
 /* Rounded up to a page; false where the result is larger than a VMO may be. */
@@ -296,6 +310,10 @@ struct model_answer model_vmo_set_size(const struct model *model, int32_t vmo, u
         return answer(ZX_ERR_ACCESS_DENIED);
     if (!vmo_size(&size))
         return answer(ZX_ERR_OUT_OF_RANGE);
+    const int32_t object = model_object(model, vmo);
+    const uint64_t before = model->vmos[object].size;
+    if (size < before && model_is_pinned(model, object, size, before - size))
+        return answer(ZX_ERR_BAD_STATE);
     return answer(ZX_OK);
 }
 
@@ -329,13 +347,19 @@ struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, u
         return answer(ZX_ERR_ACCESS_DENIED);
     if (is_cache_op(op) && size == 0)
         return answer(ZX_ERR_INVALID_ARGS);
-    if (!in_range(&model->vmos[model_object(model, vmo)], offset, size))
+    const int32_t object = model_object(model, vmo);
+    const uint64_t from = offset;
+    const struct model_vmo *shown = &model->vmos[shown_by(model, object, &offset)];
+    if (op == ZX_VMO_OP_DECOMMIT && shown->contiguous)
+        return answer(ZX_ERR_NOT_SUPPORTED);
+    if (!in_range(&model->vmos[object], from, size))
         return answer(ZX_ERR_OUT_OF_RANGE);
     if (op == ZX_VMO_OP_DECOMMIT && (offset % PAGE != 0 || size % PAGE != 0))
         return answer(ZX_ERR_INVALID_ARGS);
-    const struct model_vmo *shown = &model->vmos[shown_by(model, model_object(model, vmo), &offset)];
     if (op == ZX_VMO_OP_DECOMMIT && size > 0 && shown->snapshot)
         return answer(ZX_ERR_NOT_SUPPORTED);
+    if (op == ZX_VMO_OP_DECOMMIT && model_is_pinned(model, object, from, size))
+        return answer(ZX_ERR_BAD_STATE);
     if (op == ZX_VMO_OP_COMMIT)
         return (struct model_answer){ZX_OK, size > 0, pages_in(offset, size)};
     /* A part of a shared page is zeroed in a copy. */
@@ -370,15 +394,22 @@ struct model_answer model_vmo_create_child(const struct model *model, int32_t vm
         return answer(ZX_ERR_INVALID_ARGS);
     if (kind == ZX_VMO_CHILD_SLICE && (options & ZX_VMO_CHILD_RESIZABLE) != 0)
         return answer(ZX_ERR_INVALID_ARGS);
+    const int32_t object = model_object(model, vmo);
+    const struct model_vmo *parent = &model->vmos[object];
+    if (kind != ZX_VMO_CHILD_SLICE &&
+        (parent->contiguous || (parent->target != MODEL_NONE && model->vmos[parent->target].contiguous)))
+        return answer(ZX_ERR_INVALID_ARGS);
     if (offset % PAGE != 0)
         return answer(ZX_ERR_INVALID_ARGS);
     if (!vmo_size(&size) || size > UINT64_MAX - offset)
         return answer(ZX_ERR_OUT_OF_RANGE);
-    const struct model_vmo *parent = &model->vmos[model_object(model, vmo)];
     if (kind == ZX_VMO_CHILD_SLICE && !in_range(parent, offset, size))
         return answer(ZX_ERR_INVALID_ARGS);
     if (kind == ZX_VMO_CHILD_SLICE && parent->resizable)
         return answer(ZX_ERR_NOT_SUPPORTED);
+    if (kind != ZX_VMO_CHILD_SLICE && offset < parent->size &&
+        model_is_pinned(model, object, offset, size < parent->size - offset ? size : parent->size - offset))
+        return answer(ZX_ERR_BAD_STATE);
     /* To a snapshot each page of the machine may have to be given. */
     const uint64_t most = (uint64_t)model->content_max, pages = size / PAGE < most ? size / PAGE : most;
     return (struct model_answer){null_result ? ZX_ERR_INVALID_ARGS : ZX_OK, true,
@@ -491,6 +522,53 @@ zx_rights_t model_child_rights(zx_rights_t parent, uint32_t options)
     if ((options & SNAPSHOTS) != 0)
         return (rights | ZX_RIGHT_WRITE) & ~ZX_RIGHT_EXECUTE;
     return rights;
+}
+
+/* ---- Contiguous VMOs, pins ---- */
+
+struct model_answer model_vmo_create_contiguous(uint64_t size, uint8_t align_log2)
+{
+    if (size == 0 || align_log2 > 63 || (align_log2 != 0 && align_log2 < ZX_PAGE_SHIFT))
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (!vmo_size(&size))
+        return answer(ZX_ERR_OUT_OF_RANGE);
+    /* However much memory is left, there may be no such run of pages. */
+    return (struct model_answer){ZX_OK, true, UINT32_MAX};
+}
+
+int32_t model_do_vmo_create_contiguous(struct model *model, uint64_t size)
+{
+    const int32_t made = model_do_vmo_create(model, size, 0);
+
+    model->vmos[made].contiguous = true;
+    return made;
+}
+
+struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
+{
+    const zx_status_t handle = model_check_handle(model, vmo, TRACE_TYPE_VMO, 0);
+
+    if (handle != ZX_OK)
+        return answer(handle);
+    if (offset % PAGE != 0 || size % PAGE != 0 || size == 0)
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (!in_range(&model->vmos[model_object(model, vmo)], offset, size))
+        return answer(ZX_ERR_OUT_OF_RANGE);
+    return (struct model_answer){ZX_OK, true, size / PAGE};
+}
+
+void model_do_vmo_pin(struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
+{
+    uint64_t from = offset;
+    const int32_t object = model_object(model, vmo), shown = shown_by(model, object, &from);
+
+    model->pins[model->pin_count++] =
+        (struct model_pin){object, shown, from / PAGE, (from + size) / PAGE, offset, size};
+}
+
+void model_do_vmo_unpin(struct model *model, uint32_t pin)
+{
+    model->pins[pin] = model->pins[--model->pin_count];
 }
 
 /* ---- Accesses ---- */

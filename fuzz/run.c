@@ -237,6 +237,7 @@ static void finish(struct run *run, struct vm_process *before)
     trace_host_fail_allocation(0, false);
     if (!run->broken)
         check_invariants(run);
+    run_unpin_all(run);
     for (unsigned i = 1; i < TRACE_PROCESSES; i++) {
         if (run->processes[i] != NULL)
             vm_process_release(run->processes[i]);

@@ -17,11 +17,6 @@
 
 #define PAGE ((uint64_t)ZX_PAGE_SIZE)
 
-static void result(struct run *run, uint64_t value)
-{
-    run->record.results[run->record.result_count++] = value;
-}
-
 static void expect(struct run *run, const char *what, uint64_t want, uint64_t got)
 {
     if (want != got)
@@ -61,7 +56,7 @@ static void check_handle_count(struct run *run, int32_t handle, const zx_info_ha
         count += h->open && h->type == asked->type && h->object == asked->object;
     }
     expect(run, "handles", count, info->handle_count);
-    result(run, info->handle_count);
+    run_result(run, info->handle_count);
 }
 
 /* The model knows which VMOs there still are. */
@@ -149,16 +144,18 @@ static void check_vmo(struct run *run, int32_t handle, const zx_info_vmo_t *info
     expect(run, "address spaces", shares, info->share_count);
     expect(run, "flags",
            ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE | (vmo->resizable ? ZX_INFO_VMO_RESIZABLE : 0) |
-               (vmo->snapshot ? ZX_INFO_VMO_IS_COW_CLONE : 0),
+               (vmo->snapshot ? ZX_INFO_VMO_IS_COW_CLONE : 0) |
+               ((slice ? &run->model.vmos[vmo->target] : vmo)->contiguous ? ZX_INFO_VMO_CONTIGUOUS : 0),
            info->flags);
-    expect_within(run, "committed bytes", own * PAGE, slice ? 0 : vmo->size, info->committed_bytes);
+    expect_within(run, "committed bytes", vmo->contiguous ? vmo->size : own * PAGE, slice ? 0 : vmo->size,
+                  info->committed_bytes);
     check_committed(run, h->value);
     expect(run, "rights", h->rights, info->handle_rights);
     expect(run, "cache policy", 0, info->cache_policy);
-    result(run, info->koid);
-    result(run, info->size_bytes);
-    result(run, info->share_count);
-    result(run, info->flags);
+    run_result(run, info->koid);
+    run_result(run, info->size_bytes);
+    run_result(run, info->share_count);
+    run_result(run, info->flags);
 }
 
 static uint64_t mapped_bytes(const struct run *run, int32_t process)
@@ -181,7 +178,7 @@ static void check_task_stats(struct run *run, int32_t handle, const zx_info_task
     expect_within(run, "shared bytes", 0, mapped - info->mem_private_bytes, info->mem_shared_bytes);
     expect_within(run, "scaled shared bytes", info->mem_shared_bytes / TRACE_PROCESSES,
                   info->mem_shared_bytes / 2, info->mem_scaled_shared_bytes);
-    result(run, info->mem_mapped_bytes);
+    run_result(run, info->mem_mapped_bytes);
 }
 
 /* ---- KMEM_STATS ---- */
@@ -200,7 +197,7 @@ static void check_memory(struct run *run, const zx_info_kmem_stats_t *info)
     expect(run, "bytes of page tables", stats->page_tables * PAGE, info->mmu_overhead_bytes);
     expect_within(run, "free bytes of the heap", 0, info->total_heap_bytes, info->free_heap_bytes);
     expect(run, "bytes of messages", 0, info->ipc_bytes);
-    result(run, info->total_bytes);
+    run_result(run, info->total_bytes);
 }
 
 /* ---- PROCESS_MAPS ---- */
@@ -284,8 +281,8 @@ static void check_maps(struct run *run, int32_t handle, const zx_info_maps_t *re
         want_vmars += run->model.vmars[i].alive && run->model.vmars[i].process == process;
     expect(run, "VMARs", want_vmars, vmars);
     expect(run, "mapped bytes", mapped_bytes(run, process), bytes);
-    result(run, vmars);
-    result(run, bytes);
+    run_result(run, vmars);
+    run_result(run, bytes);
 }
 
 void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t count, size_t avail)

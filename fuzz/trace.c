@@ -217,6 +217,15 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
                                  0,
                                  0,
                                  {{TRACE_FIELD_ANY, "handle"}, {TRACE_FIELD_OPTIONS, "count"}, RESULT}},
+    [TRACE_VMO_CREATE_CONTIGUOUS] = {"vmo_create_contiguous",
+                                     0,
+                                     0,
+                                     {{TRACE_FIELD_AMOUNT1, "size"}, ALIGNMENT, LANDMARK, RESULT}},
+    [TRACE_VMO_PIN] = {"vmo_pin",
+                       0,
+                       0,
+                       {ANY_VMO, {TRACE_FIELD_AMOUNT0, "offset"}, {TRACE_FIELD_AMOUNT1, "size"}, LANDMARK}},
+    [TRACE_VMO_UNPIN] = {"vmo_unpin", 0, 0, {{TRACE_FIELD_NUMBER, "pin"}}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -235,6 +244,10 @@ static const struct {
     {TRACE_VMO_CREATE_CHILD, true},
     {TRACE_HANDLE_CLOSE_MANY, false},
     {TRACE_HANDLE_CLOSE_MANY, true},
+    {TRACE_VMO_CREATE_CONTIGUOUS, false},
+    {TRACE_VMO_CREATE_CONTIGUOUS, true},
+    {TRACE_VMO_PIN, false},
+    {TRACE_VMO_UNPIN, false},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 

@@ -416,6 +416,9 @@ static const char *const record_labels[TRACE_CODE_COUNT] = {
     [TRACE_OBJECT_GET_PROPERTY] = "*handle property size|",
     [TRACE_OBJECT_SET_PROPERTY] = "*handle property size|",
     [TRACE_HANDLE_CLOSE_MANY] = "count *handle *handle *handle *handle|",
+    [TRACE_VMO_CREATE_CONTIGUOUS] = "size align|slot",
+    [TRACE_VMO_PIN] = "*vmo offset size|",
+    [TRACE_VMO_UNPIN] = "pin|",
     [TRACE_VMO_CREATE_CHILD] = "*vmo options offset size|slot",
 };
 

@@ -84,7 +84,7 @@ static struct trace_result run_bytes(const uint8_t *bytes, size_t size, unsigned
 
 /* ---- Encoding ---- */
 
-#define FIRST_FREE_CODE 139 /* moves up when an operation is added */
+#define FIRST_FREE_CODE 143 /* moves up when an operation is added */
 
 static void every_byte_string_decodes_to_canonical_operations(void **state)
 {
@@ -183,6 +183,10 @@ static void later_codes_stay_what_they_are(void **state)
         {TRACE_VMO_CREATE_CHILD, true},
         {TRACE_HANDLE_CLOSE_MANY, false},
         {TRACE_HANDLE_CLOSE_MANY, true},
+        {TRACE_VMO_CREATE_CONTIGUOUS, false},
+        {TRACE_VMO_CREATE_CONTIGUOUS, true},
+        {TRACE_VMO_PIN, false},
+        {TRACE_VMO_UNPIN, false},
     };
     uint8_t bytes[TRACE_HEADER_SIZE + TRACE_OPERATION_SIZE] = {0}, encoded[TRACE_OPERATION_SIZE];
     struct trace_op op;
