@@ -295,6 +295,11 @@ void host_fail_user_copy(uint64_t nth)
     switch_set(&user_copies, nth, false);
 }
 
+uint64_t host_user_copy_count(void)
+{
+    return atomic_load(&user_copies.count);
+}
+
 void host_switches_reset(void)
 {
     switch_set(&allocations, 0, false);
