@@ -37,7 +37,21 @@ struct conformance_test {
     }
 
 /* Every source with tests: the name of the file. */
-#define CONFORMANCE_SUITES(SUITE) SUITE(access)
+#define CONFORMANCE_SUITES(SUITE) SUITE(access) CONFORMANCE_OTHERS(SUITE)
+#define CONFORMANCE_OTHERS(SUITE)                                                                            \
+    SUITE(types)                                                                                             \
+    SUITE(vmo_create)                                                                                        \
+    SUITE(vmo_read_write)                                                                                    \
+    SUITE(vmo_size)                                                                                          \
+    SUITE(vmo_op_range)                                                                                      \
+    SUITE(vmo_replace_as_executable)                                                                         \
+    SUITE(handle)                                                                                            \
+    SUITE(object_info)                                                                                       \
+    SUITE(object_maps)                                                                                       \
+    SUITE(object_property)                                                                                   \
+    SUITE(process)                                                                                           \
+    SUITE(process_memory)                                                                                    \
+    SUITE(system)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
 CONFORMANCE_SUITES(CONFORMANCE_DECLARE)
