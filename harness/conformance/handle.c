@@ -188,11 +188,11 @@ static void ask_for(zx_handle_t handle, zx_rights_t held, zx_rights_t asked)
         OK_ONCE(zx_handle_close(old));
         return;
     }
-    OK(zx_handle_duplicate(handle, asked, &out));
+    OK_ONCE(zx_handle_duplicate(handle, asked, &out));
     CHECK_EQUAL(basic_of(out).rights, given);
     CHECK_EQUAL(basic_of(out).koid, basic_of(handle).koid);
     OK_ONCE(zx_handle_close(out));
-    OK(zx_handle_replace(old, asked, &out));
+    OK_ONCE(zx_handle_replace(old, asked, &out));
     CHECK_EQUAL(basic_of(out).rights, given);
     CHECK_EQUAL(basic_of(out).koid, basic_of(handle).koid);
     REFUSED(ZX_ERR_BAD_HANDLE, zx_handle_replace(old, asked, &out));
@@ -208,6 +208,9 @@ TEST(every_right_and_pair)
         for (unsigned first = 0; first < 32; first++)
             for (unsigned second = first; second < 32; second++)
                 ask_for(handles[i], held, 1u << first | 1u << second);
+        zx_handle_t out;
+        OK(zx_handle_duplicate(handles[i], held, &out));
+        OK(zx_handle_replace(out, ZX_RIGHT_SAME_RIGHTS, &out));
         ask_for(handles[i], held, 0);
         ask_for(handles[i], held, held);
         ask_for(handles[i], held, UINT32_MAX);
