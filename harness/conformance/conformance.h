@@ -62,12 +62,12 @@ struct conformance_place {
 /* The call answers that status. Nothing else is looked at. */
 #define STATUS(expected, call) conformance_check_status((call), (expected), CONFORMANCE_PLACE(#call))
 
-/* The call answers that status and changes nothing. */
+/* The call answers that status and changes nothing. The status is worked out first. */
 #define REFUSED(expected, call)                                                                              \
     do {                                                                                                     \
+        zx_status_t wanted_ = (expected);                                                                    \
         conformance_before();                                                                                \
-        zx_status_t refused_ = (call);                                                                       \
-        conformance_unchanged(refused_, (expected), CONFORMANCE_PLACE(#call));                               \
+        conformance_unchanged((call), wanted_, CONFORMANCE_PLACE(#call));                                    \
     } while (0)
 
 /*

@@ -261,7 +261,7 @@ zx_status_t access_execute(zx_vaddr_t va, size_t size)
 
 static int start(void **state)
 {
-    static const struct zvm_config config = {.memory_bytes = 8u << 20};
+    static const struct zvm_config config = {.memory_bytes = 64u << 20};
     (void)state;
     runner.note_count = 0;
     return zvm_start(&config) == ZX_OK ? 0 : -1;
