@@ -37,7 +37,9 @@ struct conformance_test {
     }
 
 /* Every source with tests: the name of the file. */
-#define CONFORMANCE_SUITES(SUITE) SUITE(access)
+#define CONFORMANCE_SUITES(SUITE)                                                                            \
+    SUITE(vmar_allocate)                                                                                     \
+    SUITE(access)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
 CONFORMANCE_SUITES(CONFORMANCE_DECLARE)
@@ -73,8 +75,8 @@ struct conformance_place {
 /*
  * The call succeeds, and it can fail: with each copy from or to the caller's memory failing in turn it answers
  * INVALID_ARGS, with each allocation failing in turn, once or for good, NO_MEMORY, and changes nothing. A call that does
- * without the memory (best effort) may succeed there, and is then not made again. Where nothing can be made to fail the
- * call is made once. So the expression is evaluated many times, and succeeds the last time: it must not count on being
+ * without the memory (best effort) may succeed there, and is then not made again. In a loop not every round need do all
+ * that. Where nothing can be made to fail the call is made once. So the expression is evaluated many times, and succeeds the last time: it must not count on being
  * evaluated just once, nor contain OK or REFUSED.
  */
 #define OK(call)                                                                                             \
@@ -163,7 +165,7 @@ void conformance_unchanged(zx_status_t status, zx_status_t expected, const struc
 struct conformance_attempt {
     const struct conformance_place *place;
     zx_status_t status;
-    unsigned phase, nth; /* the runner's; zero at first */
+    unsigned phase, nth; /* the runner's; zero at first, as are these: */
     uint64_t copies, allocations;
 };
 bool conformance_attempt(struct conformance_attempt *attempt);
