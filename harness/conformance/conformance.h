@@ -37,10 +37,14 @@ struct conformance_test {
     }
 
 /* Every source with tests: the name of the file. */
-#define CONFORMANCE_SUITES(SUITE) SUITE(access) CONFORMANCE_OTHERS(SUITE)
+#define CONFORMANCE_SUITES(SUITE)                                                                            \
+    SUITE(vmar_allocate)                                                                                     \
+    SUITE(access)                                                                                            \
+    CONFORMANCE_OTHERS(SUITE)
 #define CONFORMANCE_OTHERS(SUITE)                                                                            \
     SUITE(types)                                                                                             \
     SUITE(vmo_create)                                                                                        \
+    SUITE(vmo_create_child)                                                                                  \
     SUITE(vmo_read_write)                                                                                    \
     SUITE(vmo_size)                                                                                          \
     SUITE(vmo_op_range)                                                                                      \
@@ -76,19 +80,19 @@ struct conformance_place {
 /* The call answers that status. Nothing else is looked at. */
 #define STATUS(expected, call) conformance_check_status((call), (expected), CONFORMANCE_PLACE(#call))
 
-/* The call answers that status and changes nothing. */
+/* The call answers that status and changes nothing. The status is worked out first. */
 #define REFUSED(expected, call)                                                                              \
     do {                                                                                                     \
+        zx_status_t wanted_ = (expected);                                                                    \
         conformance_before();                                                                                \
-        zx_status_t refused_ = (call);                                                                       \
-        conformance_unchanged(refused_, (expected), CONFORMANCE_PLACE(#call));                               \
+        conformance_unchanged((call), wanted_, CONFORMANCE_PLACE(#call));                                    \
     } while (0)
 
 /*
  * The call succeeds, and it can fail: with each copy from or to the caller's memory failing in turn it answers
  * INVALID_ARGS, with each allocation failing in turn, once or for good, NO_MEMORY, and changes nothing. A call that does
- * without the memory (best effort) may succeed there, and is then not made again. Where nothing can be made to fail the
- * call is made once. So the expression is evaluated many times, and succeeds the last time: it must not count on being
+ * without the memory (best effort) may succeed there, and is then not made again. In a loop not every round need do all
+ * that. Where nothing can be made to fail the call is made once. So the expression is evaluated many times, and succeeds the last time: it must not count on being
  * evaluated just once, nor contain OK or REFUSED.
  */
 #define OK(call)                                                                                             \
@@ -177,7 +181,7 @@ void conformance_unchanged(zx_status_t status, zx_status_t expected, const struc
 struct conformance_attempt {
     const struct conformance_place *place;
     zx_status_t status;
-    unsigned phase, nth; /* the runner's; zero at first */
+    unsigned phase, nth; /* the runner's; zero at first, as are these: */
     uint64_t copies, allocations;
 };
 bool conformance_attempt(struct conformance_attempt *attempt);
