@@ -27,14 +27,16 @@
  */
 #include "internal.h"
 
-zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out)
+zx_status_t mapping_create(struct vm_vmo *source, struct vm_mapping **out)
 {
     struct vm_mapping *mapping = slab_alloc(&vm_machine->mapping_cache);
     if (mapping == NULL)
         return ZX_ERR_NO_MEMORY;
     mapping->region.kind = VM_REGION_MAPPING;
-    vm_object_acquire(&vmo->object);
-    mapping->vmo = vmo;
+    vm_object_acquire(&source->object);
+    mapping->source = source;
+    mapping->vmo = source->target;
+    mapping->vmo_limit = vmo_is_slice(source) ? source->window + source->size : UINT64_MAX;
     *out = mapping;
     return ZX_OK;
 }
@@ -42,7 +44,7 @@ zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out)
 void mapping_abandon(struct vm_mapping *mapping)
 {
     VM_ASSERT_REGION(!mapping->region.alive && mapping->link.height == 0, &mapping->region);
-    vm_object_release(&mapping->vmo->object);
+    vm_object_release(&mapping->source->object);
     slab_free(&vm_machine->mapping_cache, mapping);
 }
 
@@ -87,7 +89,7 @@ static void discard(struct vm_mapping *mapping)
     mapping->region.alive = false;
     mapping->region.parent = NULL;
     region_tree_clear(&mapping->protections);
-    vm_object_release(&mapping->vmo->object);
+    vm_object_release(&mapping->source->object);
     slab_free(&vm_machine->mapping_cache, mapping);
 }
 
@@ -125,7 +127,7 @@ zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapp
     *cut = (struct mapping_cut){0};
     if (!cut_is_hole(&mapping->region, base, base + size))
         return ZX_OK;
-    zx_status_t status = mapping_create(mapping->vmo, &cut->tail);
+    zx_status_t status = mapping_create(mapping->source, &cut->tail);
     if (status == ZX_OK)
         status = protection_split_reserve(&cut->tail_protections, mapping, base + size);
     if (status != ZX_OK)
@@ -200,7 +202,7 @@ static struct vm_mapping *mapping_at(struct vm_vmar *parent, zx_vaddr_t va)
 /* Whether one mapping could stand for the two, of which `right` begins where `left` ends. */
 static bool are_alike(const struct vm_mapping *left, const struct vm_mapping *right)
 {
-    return left != NULL && right != NULL && left->vmo == right->vmo &&
+    return left != NULL && right != NULL && left->source == right->source &&
            left->vmo_offset + left->region.size == right->vmo_offset &&
            left->region.flags == right->region.flags && left->perms == right->perms &&
            left->protections.count == 0 && right->protections.count == 0 && left->pending == 0 &&
@@ -243,15 +245,30 @@ uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms)
     return perms | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
 }
 
+uint64_t mapping_vmo_end_locked(const struct vm_mapping *mapping)
+{
+    return mapping->vmo->size < mapping->vmo_limit ? mapping->vmo->size : mapping->vmo_limit;
+}
+
+uint64_t mapping_vmo_end(const struct vm_mapping *mapping)
+{
+    port_mutex_lock(&mapping->vmo->lock);
+    uint64_t end = mapping_vmo_end_locked(mapping);
+    port_mutex_unlock(&mapping->vmo->lock);
+    return end;
+}
+
 size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
-                                 zx_paddr_t *paddrs)
+                                 zx_paddr_t *paddrs, bool *shared)
 {
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    uint64_t limit = mapping_vmo_end_locked(mapping);
     size_t count = 0;
-    for (; count < most && va < end && offset < mapping->vmo->size; va += PAGE_SIZE, offset += PAGE_SIZE) {
+    for (; count < most && va < end && offset < limit; va += PAGE_SIZE, offset += PAGE_SIZE) {
         const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
-        if (page == NULL)
+        if (page == NULL || (count != 0 && page_is_shared(page) != *shared))
             break;
+        *shared = page_is_shared(page);
         paddrs[count++] = page->paddr;
     }
     return count;
@@ -264,12 +281,15 @@ void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t l
     struct vm_region *region = &mapping->region;
     struct vm_vmo *vmo = mapping->vmo;
     port_mutex_lock(&vmo->lock);
+    uint64_t vmo_end = mapping->vmo_offset + (limit - region->base), shown = mapping_vmo_end_locked(mapping);
+    if (vmo_end > shown)
+        vmo_end = shown;
     for (;;) {
         uint64_t index;
+        bool shared;
         uint64_t offset = mapping->vmo_offset + (va - region->base);
-        if (va >= limit || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
-            break;
-        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= limit - region->base)
+        if (page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL ||
+            index >= vmo_end >> PAGE_SHIFT)
             break;
         va = region->base + ((index << PAGE_SHIFT) - mapping->vmo_offset);
         zx_vaddr_t base, end;
@@ -280,7 +300,9 @@ void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t l
             va = end;
             continue;
         }
-        size_t count = mapping_gather_vmo_locked(mapping, va, end, BATCH, paddrs);
+        size_t count = mapping_gather_vmo_locked(mapping, va, end, BATCH, paddrs, &shared);
+        if (shared)
+            perms &= ~ARCH_MMU_WRITE;
         if (page_table_map_pages(&region->aspace->table, va, paddrs, count, mapping_mmu_flags(mapping, perms),
                                  PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
             break;

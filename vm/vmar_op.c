@@ -44,7 +44,9 @@ static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const str
         return ZX_ERR_ACCESS_DENIED;
     if (!is_child)
         return ZX_ERR_INVALID_ARGS;
-    return offset_of(mapping, end) <= vmo_size(mapping->vmo) ? ZX_OK : ZX_ERR_OUT_OF_RANGE;
+    if (offset_of(mapping, end) > mapping_vmo_end(mapping))
+        return ZX_ERR_OUT_OF_RANGE;
+    return op == ZX_VMAR_OP_DECOMMIT && mapping->vmo->is_snapshot ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
 }
 
 static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, zx_vaddr_t end,
@@ -67,9 +69,13 @@ zx_status_t mappings_commit_locked(struct vm_vmar *vmar, zx_vaddr_t base, zx_vad
     zx_status_t status = ZX_OK;
     struct list_node ready;
     list_init(&ready);
-    while (status == ZX_OK && mapping_walk_next(&walk, &mapping, &part_base, &part_end) == ZX_OK)
-        status =
-            vmo_commit_prepare(mapping->vmo, offset_of(mapping, part_base), part_end - part_base, &ready);
+    while (status == ZX_OK && mapping_walk_next(&walk, &mapping, &part_base, &part_end) == ZX_OK) {
+        uint64_t first = offset_of(mapping, part_base), limit = offset_of(mapping, part_end);
+        if (limit > mapping->vmo_limit)
+            limit = mapping->vmo_limit;
+        if (first < limit)
+            status = vmo_commit_prepare(mapping->vmo, first, limit - first, &ready);
+    }
     if (status == ZX_OK)
         return vmo_commit_finish(&ready);
     vmo_commit_release(&ready);
