@@ -279,6 +279,7 @@ CALL(zx_vmar_protect, zx_status_t, zx_handle_t, zx_vm_option_t, zx_vaddr_t, size
 CALL(zx_vmar_destroy, zx_status_t, zx_handle_t);
 CALL(zx_vmar_op_range, zx_status_t, zx_handle_t, uint32_t, zx_vaddr_t, size_t, void *, size_t);
 CALL(zx_vmo_create, zx_status_t, uint64_t, uint32_t, zx_handle_t *);
+CALL(zx_vmo_create_child, zx_status_t, zx_handle_t, uint32_t, uint64_t, uint64_t, zx_handle_t *);
 CALL(zx_vmo_read, zx_status_t, zx_handle_t, void *, uint64_t, size_t);
 CALL(zx_vmo_write, zx_status_t, zx_handle_t, const void *, uint64_t, size_t);
 CALL(zx_vmo_get_size, zx_status_t, zx_handle_t, uint64_t *);
