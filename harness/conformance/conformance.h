@@ -45,6 +45,7 @@ struct conformance_test {
     SUITE(types)                                                                                             \
     SUITE(vmo_create)                                                                                        \
     SUITE(vmo_create_child)                                                                                  \
+    SUITE(vmo_child)                                                                                         \
     SUITE(vmo_read_write)                                                                                    \
     SUITE(vmo_size)                                                                                          \
     SUITE(vmo_op_range)                                                                                      \

@@ -22,20 +22,6 @@ TEST(close_one)
     CHECK_EQUAL(handle_count_of(again), 1);
 }
 
-/* A number that was closed does not come back for as long as there are others. */
-TEST(numbers_are_not_reused)
-{
-    enum { MANY = 1000 };
-    zx_handle_t first = closed_handle(), next;
-    for (unsigned i = 0; i < MANY; i++) {
-        STATUS(ZX_OK, zx_vmo_create(PAGE, 0, &next));
-        CHECK(next != first);
-        CHECK_EQUAL(next & ZX_HANDLE_FIXED_BITS_MASK, ZX_HANDLE_FIXED_BITS_MASK);
-        STATUS(ZX_OK, zx_handle_close(next));
-    }
-    REFUSED(ZX_ERR_BAD_HANDLE, zx_handle_close(first));
-}
-
 TEST(close_many)
 {
     enum { MANY = 200 };
@@ -253,7 +239,6 @@ TEST(lifetime)
 }
 
 const struct conformance_test handle_tests[] = {CASE(close_one),
-                                                CASE(numbers_are_not_reused),
                                                 CASE(close_many),
                                                 CASE(errors_in_order),
                                                 CASE(each_right_missing),

@@ -230,6 +230,10 @@ TEST(commit)
     do_op(ZX_VMO_OP_COMMIT, 0, SIZE);
     do_op(ZX_VMO_OP_COMMIT, 0, SIZE);
     CHECK_EQUAL(committed(), SIZE);
+    /* From now on no write needs memory. */
+    (void)conformance_fail_allocation(1, true);
+    OK_ONCE(zx_vmo_write(vmo, bytes, 0, SIZE));
+    (void)conformance_fail_allocation(0, false);
     vmo = make_vmo(1ull << 40, 0);
     REFUSED(ZX_ERR_NO_MEMORY, zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, 1ull << 40, NULL, 0));
     REFUSED(ZX_ERR_NO_MEMORY, zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, PAGE, 1ull << 39, NULL, 0));

@@ -170,6 +170,7 @@ TEST(bytes)
         for (size_t at = 0; at < ranges[i].size; at++)
             buffer[at] = expected[ranges[i].offset + at] = (char)(at * 7 + i + 1);
         OK_ONCE(zx_vmo_write(vmo, buffer, ranges[i].offset, ranges[i].size));
+        OK(zx_vmo_write(vmo, buffer, ranges[i].offset, ranges[i].size)); /* what is there already */
         fill(buffer, '?', SIZE);
         OK(zx_vmo_read(vmo, buffer, ranges[i].offset, ranges[i].size));
         CHECK(same_bytes(buffer, expected + ranges[i].offset, ranges[i].size));
@@ -177,6 +178,18 @@ TEST(bytes)
         OK(zx_vmo_read(vmo, buffer, 0, SIZE));
         CHECK(same_bytes(buffer, expected, SIZE));
     }
+}
+
+/* All pages are made before the first byte is written. */
+TEST(writing_without_memory)
+{
+    begin();
+    fill(buffer, 'w', sizeof(buffer));
+    check_allocations(call_write);
+    CHECK_EQUAL(vmo_info_of(vmo).committed_bytes, SIZE);
+    OK(zx_vmo_read(vmo, buffer, 0, SIZE));
+    CHECK(all_bytes(buffer, 0, PAGE - 1) && all_bytes(buffer + PAGE - 1, 'w', PAGE + 2));
+    CHECK(all_bytes(buffer + 2 * PAGE + 1, 0, PAGE - 1));
 }
 
 /* Reading takes no memory, writing that of the pages written; a VMO costs what it holds. */
@@ -188,10 +201,12 @@ TEST(memory)
     OK(zx_vmo_read(huge, buffer, 0, SIZE));
     CHECK(all_bytes(buffer, 0, SIZE));
     CHECK_EQUAL(vmo_info_of(huge).committed_bytes, 0);
+    uint64_t before = kmem_stats().free_bytes;
     OK_ONCE(zx_vmo_write(huge, "a", 0, 1));
     OK_ONCE(zx_vmo_write(huge, "bc", (1ull << FAR) - 1, 2));
     OK_ONCE(zx_vmo_write(huge, "d", (1ull << 40) - 1, 1));
     CHECK_EQUAL(vmo_info_of(huge).committed_bytes, 4 * PAGE);
+    CHECK(before - kmem_stats().free_bytes < 32 * PAGE);
     OK(zx_vmo_read(huge, &byte, 1ull << FAR, 1));
     CHECK_EQUAL(byte, 'c');
     OK(zx_vmo_read(huge, buffer, (1ull << FAR) - 2, 4));
@@ -216,6 +231,6 @@ TEST(mapped)
     CHECK(same_bytes(buffer, "cd", 2));
 }
 
-const struct conformance_test vmo_read_write_tests[] = {CASE(errors_in_order), CASE(handles), CASE(ranges),
-                                                        CASE(an_empty_vmo),    CASE(buffers), CASE(bytes),
-                                                        CASE(memory),          CASE(mapped),  NO_MORE_CASES};
+const struct conformance_test vmo_read_write_tests[] = {
+    CASE(errors_in_order),        CASE(handles), CASE(ranges), CASE(an_empty_vmo), CASE(buffers), CASE(bytes),
+    CASE(writing_without_memory), CASE(memory),  CASE(mapped), NO_MORE_CASES};
