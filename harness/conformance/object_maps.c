@@ -131,7 +131,7 @@ TEST(tree)
 /* Depth is no matter of stack. */
 TEST(deep)
 {
-    enum { DEPTH = 1000 };
+    enum { DEPTH = 3000 };
     zx_vaddr_t base;
     zx_handle_t at = make_vmar(CAN_MAP, DEPTH, &base);
     size_t before = maps_of(zx_process_self());
