@@ -39,6 +39,7 @@ struct conformance_test {
 /* Every source with tests: the name of the file. */
 #define CONFORMANCE_SUITES(SUITE)                                                                            \
     SUITE(vmar_allocate)                                                                                     \
+    SUITE(vmar_map)                                                                                          \
     SUITE(access)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
