@@ -40,6 +40,10 @@ struct conformance_test {
 #define CONFORMANCE_SUITES(SUITE)                                                                            \
     SUITE(vmar_allocate)                                                                                     \
     SUITE(vmar_map)                                                                                          \
+    SUITE(vmar_unmap)                                                                                        \
+    SUITE(vmar_protect)                                                                                      \
+    SUITE(vmar_destroy)                                                                                      \
+    SUITE(vmar_op_range)                                                                                     \
     SUITE(access)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
@@ -65,7 +69,8 @@ struct conformance_place {
 /* The call answers that status. Nothing else is looked at. */
 #define STATUS(expected, call) conformance_check_status((call), (expected), CONFORMANCE_PLACE(#call))
 
-/* The call answers that status and changes nothing. The status is worked out first. */
+/* The call answers that status and changes nothing. The status is worked out first. The
+   expression holds the call and nothing else that changes anything. */
 #define REFUSED(expected, call)                                                                              \
     do {                                                                                                     \
         zx_status_t wanted_ = (expected);                                                                    \
