@@ -39,9 +39,12 @@ struct conformance_test {
 /* Every source with tests: the name of the file. */
 #define CONFORMANCE_SUITES(SUITE)                                                                            \
     SUITE(vmar_allocate)                                                                                     \
+    SUITE(vmar_map)                                                                                          \
+    SUITE(vmar_unmap)                                                                                        \
+    SUITE(vmar_protect)                                                                                      \
+    SUITE(vmar_destroy)                                                                                      \
+    SUITE(vmar_op_range)                                                                                     \
     SUITE(access)                                                                                            \
-    CONFORMANCE_OTHERS(SUITE)
-#define CONFORMANCE_OTHERS(SUITE)                                                                            \
     SUITE(types)                                                                                             \
     SUITE(vmo_create)                                                                                        \
     SUITE(vmo_create_child)                                                                                  \
@@ -81,7 +84,8 @@ struct conformance_place {
 /* The call answers that status. Nothing else is looked at. */
 #define STATUS(expected, call) conformance_check_status((call), (expected), CONFORMANCE_PLACE(#call))
 
-/* The call answers that status and changes nothing. The status is worked out first. */
+/* The call answers that status and changes nothing. The status is worked out first. The
+   expression holds the call and nothing else that changes anything. */
 #define REFUSED(expected, call)                                                                              \
     do {                                                                                                     \
         zx_status_t wanted_ = (expected);                                                                    \

@@ -110,7 +110,7 @@ void conformance_succeeded(zx_status_t status, const struct conformance_place *p
 void conformance_note(const char *name, uint64_t value)
 {
     unsigned i = 0;
-    while (i < runner.note_count && runner.notes[i].name != name)
+    while (i < runner.note_count && strcmp(runner.notes[i].name, name) != 0)
         i++;
     if (i == NOTES_MAX)
         return;
