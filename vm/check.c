@@ -254,13 +254,17 @@ static void check_page(struct cursor *cursor, zx_vaddr_t va, const struct page_t
         broken_translation(cursor, va, entry, "past the end of the VMO");
         return;
     }
-    const struct vm_page *page = vmo_page_locked(vmo, offset);
-    if (page != NULL && page->paddr != paddr)
-        broken_translation(cursor, va, entry, "not the page that the VMO holds there");
-    if (page != NULL && page_is_shared(page) && (entry->flags & ARCH_MMU_WRITE) != 0)
-        broken_translation(cursor, va, entry, "a page that other VMOs hold too, writable");
-    if (page != NULL)
+    if ((entry->flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT != vmo->cache_policy)
+        broken_translation(cursor, va, entry, "another cache policy than the VMO's");
+    zx_paddr_t frame;
+    bool shared;
+    if (vmo_frame_locked(vmo, offset, &frame, &shared)) {
+        if (frame != paddr)
+            broken_translation(cursor, va, entry, "not the page that the VMO holds there");
+        if (shared && (entry->flags & ARCH_MMU_WRITE) != 0)
+            broken_translation(cursor, va, entry, "a page that other VMOs hold too, writable");
         return;
+    }
     if (paddr != vm_machine->zero_page->paddr)
         broken_translation(cursor, va, entry, "the VMO holds no page there");
     else if ((entry->flags & ARCH_MMU_WRITE) != 0)
@@ -359,7 +363,7 @@ static bool is_page_sound(const struct vm_page *page, const struct vm_vmo *vmo, 
 
 static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
 {
-    uint64_t index = 0, count = 0;
+    uint64_t index = 0, count = 0, pinned = 0;
     struct vm_page *page;
 
     if (!page_list_check(&vmo->pages, checker->report))
@@ -370,6 +374,11 @@ static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
             broken_object(checker, &vmo->object, "a page past its end");
         if (page->check_holders++ == 0)
             checker->object_pages++;
+        pinned += page->pin_count != 0;
+        if (page->pin_count != 0 && page_is_shared(page))
+            broken_object(checker, &vmo->object, "a pinned page is shared");
+        if (vmo->kind != VMO_PAGED && page->paddr != vmo->frames + (index << PAGE_SHIFT))
+            broken_object(checker, &vmo->object, "its frames do not lie one behind the other");
         if (!is_page_sound(page, vmo, index))
             broken(checker, "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or in state %u",
                    (unsigned long long)page->paddr, (unsigned long long)vmo->object.koid,
@@ -377,6 +386,10 @@ static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
     }
     if (count != vmo->pages.count)
         broken_object(checker, &vmo->object, "holds another number of pages than it counts");
+    if (pinned != vmo->pinned_pages)
+        broken_object(checker, &vmo->object, "another number of its pages is pinned than it counts");
+    if (vmo->kind != VMO_PAGED && count != (vmo->kind == VMO_PHYSICAL ? 0 : vmo->size >> PAGE_SHIFT))
+        broken_object(checker, &vmo->object, "lacks pages, or has some that it cannot have");
 }
 
 /* After each VMO has noted the pages that it holds: as many as each page says. The notes are wiped. */
@@ -449,8 +462,9 @@ static void check_vmos_together(struct checker *checker)
             continue;
         struct vm_vmo *vmo = container_of(object, struct vm_vmo, object);
         check_holders(checker, vmo);
-        if (atomic_load(&object->refs) != object->handles + vmo->check_refs)
-            broken_object(checker, object, "its references are not its handles, mappings and slices");
+        if (atomic_load(&object->refs) != object->handles + vmo->check_refs + atomic_load(&vmo->host_refs))
+            broken_object(checker, object,
+                          "its references are not its handles, mappings, slices and the host's");
         vmo->check_refs = 0;
     }
 }

@@ -73,6 +73,25 @@ static zx_status_t enter_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t
                                 mapping_mmu_flags(mapping, perms), PAGE_TABLE_EXISTING_REPLACE);
 }
 
+/* Enters, of a VMO whose frames lie one behind the other, the largest page around va that fits into [base, end),
+   which have one permission, and into the VMO; else the pages from va on. */
+static zx_status_t enter_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t base,
+                                           zx_vaddr_t end, uint32_t perms)
+{
+    struct page_table *table = &mapping->region.aspace->table;
+    zx_paddr_t first_frame = mapping->vmo->frames + mapping->vmo_offset - mapping->region.base;
+    uint64_t shown = mapping_vmo_end_locked(mapping) - mapping->vmo_offset;
+    if (end - mapping->region.base > shown)
+        end = mapping->region.base + shown;
+    for (unsigned level = table->largest_level; level > 1; level--) {
+        zx_vaddr_t size = PAGE_SIZE << (9 * (level - 1)), block = va & ~(size - 1);
+        if (block >= base && block <= end && end - block >= size && ((first_frame + block) & (size - 1)) == 0)
+            return page_table_map(table, block, first_frame + block, size, mapping_mmu_flags(mapping, perms),
+                                  PAGE_TABLE_EXISTING_REPLACE);
+    }
+    return enter_pages_vmo_locked(mapping, va, end, perms);
+}
+
 static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, uint32_t perms)
 {
     zx_status_t status =
@@ -110,12 +129,15 @@ static zx_status_t make_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t v
     return status;
 }
 
-static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
-                                      uint32_t perms, bool write)
+/* [base, end) has one permission, which suffices. */
+static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t base,
+                                      zx_vaddr_t end, uint32_t perms, bool write)
 {
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
     if (offset >= mapping_vmo_end_locked(mapping))
         return ZX_ERR_OUT_OF_RANGE;
+    if (mapping->vmo->kind != VMO_PAGED)
+        return enter_frames_vmo_locked(mapping, va, base, end, perms);
     const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
     if (write && (page == NULL || page_is_shared(page)))
         return make_page_vmo_locked(mapping, va, end, perms);
@@ -135,7 +157,7 @@ static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_
         return ZX_ERR_ACCESS_DENIED;
     port_mutex_lock(&mapping->vmo->lock);
     zx_status_t status =
-        resolve_vmo_locked(mapping, round_down_page(va), end, perms, (flags & VM_PF_FLAG_WRITE) != 0);
+        resolve_vmo_locked(mapping, round_down_page(va), base, end, perms, (flags & VM_PF_FLAG_WRITE) != 0);
     port_mutex_unlock(&mapping->vmo->lock);
     return status;
 }

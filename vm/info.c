@@ -66,7 +66,11 @@ void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
     memset(out, 0, sizeof(*out));
     out->koid = vmo->object.koid;
     out->handle_rights = rights;
-    out->flags = ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE;
+    out->flags = ZX_INFO_VMO_VIA_HANDLE;
+    if (target->kind != VMO_PHYSICAL)
+        out->flags |= ZX_INFO_VMO_TYPE_PAGED;
+    if (target->kind == VMO_CONTIGUOUS)
+        out->flags |= ZX_INFO_VMO_CONTIGUOUS;
     if (vmo->resizable)
         out->flags |= ZX_INFO_VMO_RESIZABLE;
     if (vmo->is_snapshot)
@@ -78,6 +82,7 @@ void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
     out->committed_bytes = vmo_counted_pages_locked(vmo) << PAGE_SHIFT;
     port_mutex_unlock(&vmo->lock);
     port_mutex_lock(&target->lock);
+    out->cache_policy = target->cache_policy;
     out->share_count = count_spaces_locked(target, vmo->window, UINT64_MAX, vmo, &out->num_mappings);
     port_mutex_unlock(&target->lock);
 }

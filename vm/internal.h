@@ -24,6 +24,7 @@
 #include <vm/machine.h>
 #include <vm/pmm.h>
 #include <vm/port.h>
+#include <vm/vmo.h>
 #include <zircon/syscalls.h>
 
 #include "assert.h"
@@ -130,15 +131,21 @@ struct vm_aspace {
 
 /* ---- VMOs ---- */
 
+enum vmo_kind { VMO_PAGED, VMO_CONTIGUOUS, VMO_PHYSICAL };
+
 struct vm_vmo {
     struct vm_object object;
     struct port_mutex lock;
     uint64_t size;         /* (v) bytes, page-aligned; slices (c) */
+    enum vmo_kind kind;    /* (c) of a slice's target; a slice is VMO_PAGED */
     bool resizable;        /* (c) */
     bool is_snapshot;      /* (c) made as a snapshot of another */
     bool had_sharers;      /* (v) some of its pages were held by others too, and may be */
     struct vm_vmo *target; /* (c) whose pages it shows: itself, or, a slice, the VMO behind; referenced */
     uint64_t window;       /* (c) where a slice begins in its target; else 0 */
+    zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
+    uint8_t cache_policy;  /* (v) enum vm_cache_policy; not changed while there are mappings */
+    uint64_t pinned_pages; /* (v) pages with pin_count > 0 */
     char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT; slices: none */
     struct mapping_tree mappings; /* (v) by the part that they show, those of slices too; slices: none */
@@ -146,6 +153,7 @@ struct vm_vmo {
     struct list_node sibling;     /* (m) on parent->children */
     struct list_node children;    /* (m) */
     size_t child_count;           /* (m) */
+    atomic_uint host_refs;        /* (x) references of the core's host, for check.c to account for */
     uint32_t check_refs;          /* check.c's own: references that it found so far */
 };
 
@@ -456,7 +464,11 @@ zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out);
 void vmo_free(struct vm_vmo *vmo); /* last reference */
 uint64_t vmo_size(struct vm_vmo *vmo);
 zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size);
+/* Turns a range of a slice into one of the VMO behind it; leaves any other. OUT_OF_RANGE: not within the slice. */
+zx_status_t vmo_find_target(struct vm_vmo **vmo, uint64_t *offset, uint64_t size);
 zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+/* Of pages [first, limit), all or none. NO_MEMORY. */
+zx_status_t vmo_commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit);
 /* Committing parts of several VMOs, all or none: prepare each part, then finish or release them all; `ready`
    begins as an empty list. Pages and their places are then at hand, and finishing fails (NO_MEMORY) only
    where another thread took such a place away meanwhile. The VMOs must not go away in between. prepare: the
@@ -465,6 +477,8 @@ zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 zx_status_t vmo_commit_finish(struct list_node *ready);
 void vmo_commit_release(struct list_node *ready);
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+/* How decommitting a range of a VMO that is no slice would end. */
+zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
@@ -496,12 +510,22 @@ uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo);
 /* Removes the translations of [offset, offset + size) from every mapping. */
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 
+/* vmo_device.c */
+/* The physical address of the page at offset, and whether it is shared. False: there is no page. */
+bool vmo_frame_locked(const struct vm_vmo *vmo, uint64_t offset, zx_paddr_t *frame, bool *shared);
+/* Whether any page of [first, limit) is pinned. O(1) where no page of the VMO is. */
+bool vmo_is_pinned_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
+/* Cache maintenance for a range. OUT_OF_RANGE. */
+zx_status_t vmo_cache(struct vm_vmo *vmo, enum port_cache_operation operation, uint64_t offset,
+                      uint64_t size);
+
 /* vmo_child.c; the parent is referenced by the caller. `out` null: everything is tried, nothing is left. */
-/* Errors in order: INVALID_ARGS offset unaligned; OUT_OF_RANGE size too large, offset + size overflows;
-   NO_MEMORY. */
+/* Errors in order: INVALID_ARGS a contiguous VMO; NOT_SUPPORTED a physical one; INVALID_ARGS offset unaligned;
+   OUT_OF_RANGE size too large, offset + size overflows; BAD_STATE a page of the range is pinned; NO_MEMORY. */
 zx_status_t vmo_create_snapshot(struct vm_vmo *parent, uint64_t offset, uint64_t size, bool resizable,
                                 struct vm_vmo **out);
-/* As above; before NO_MEMORY: INVALID_ARGS not within the parent; NOT_SUPPORTED the parent is resizable. */
+/* Errors in order: INVALID_ARGS offset unaligned; OUT_OF_RANGE as above; INVALID_ARGS not within the parent;
+   NOT_SUPPORTED the parent is resizable; NO_MEMORY. */
 zx_status_t vmo_create_slice(struct vm_vmo *parent, uint64_t offset, uint64_t size, struct vm_vmo **out);
 /* The children of a VMO that goes become its parent's. */
 void vmo_leave_family(struct vm_vmo *vmo);

@@ -242,7 +242,8 @@ void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va)
 
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms)
 {
-    return perms | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
+    uint32_t cache = (uint32_t)mapping->vmo->cache_policy << ARCH_MMU_CACHE_SHIFT;
+    return perms | cache | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
 }
 
 uint64_t mapping_vmo_end_locked(const struct vm_mapping *mapping)
@@ -265,25 +266,41 @@ size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va
     uint64_t limit = mapping_vmo_end_locked(mapping);
     size_t count = 0;
     for (; count < most && va < end && offset < limit; va += PAGE_SIZE, offset += PAGE_SIZE) {
-        const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
-        if (page == NULL || (count != 0 && page_is_shared(page) != *shared))
+        bool also_shared;
+        if (!vmo_frame_locked(mapping->vmo, offset, &paddrs[count], &also_shared) ||
+            (count != 0 && also_shared != *shared))
             break;
-        *shared = page_is_shared(page);
-        paddrs[count++] = page->paddr;
+        *shared = also_shared;
+        count++;
     }
     return count;
 }
 
-void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+/* Enters [va, limit) of a VMO whose frames lie one behind the other, with large pages where that is possible. */
+static void map_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+{
+    struct vm_region *region = &mapping->region;
+    zx_vaddr_t base, end;
+    for (; va < limit; va = end) {
+        uint32_t perms = protection_range(mapping, va, &base, &end);
+        if (end > limit)
+            end = limit;
+        zx_paddr_t frame = mapping->vmo->frames + mapping->vmo_offset + (va - region->base);
+        if ((perms & ARCH_MMU_READ) != 0 &&
+            page_table_map(&region->aspace->table, va, frame, end - va, mapping_mmu_flags(mapping, perms),
+                           PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
+            break;
+    }
+}
+
+/* Enters the pages that there are below vmo_end, from va on. */
+static void map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit,
+                                 uint64_t vmo_end)
 {
     enum { BATCH = 32 };
     zx_paddr_t paddrs[BATCH];
     struct vm_region *region = &mapping->region;
     struct vm_vmo *vmo = mapping->vmo;
-    port_mutex_lock(&vmo->lock);
-    uint64_t vmo_end = mapping->vmo_offset + (limit - region->base), shown = mapping_vmo_end_locked(mapping);
-    if (vmo_end > shown)
-        vmo_end = shown;
     for (;;) {
         uint64_t index;
         bool shared;
@@ -308,5 +325,19 @@ void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t l
             break;
         va += count * PAGE_SIZE;
     }
+}
+
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+{
+    struct vm_vmo *vmo = mapping->vmo;
+    zx_vaddr_t base = mapping->region.base;
+    port_mutex_lock(&vmo->lock);
+    uint64_t vmo_end = mapping_vmo_end_locked(mapping), first = mapping->vmo_offset + (va - base);
+    if (first < vmo_end && vmo_end - first < limit - va)
+        limit = va + (vmo_end - first);
+    if (first < vmo_end && vmo->kind != VMO_PAGED)
+        map_frames_vmo_locked(mapping, va, limit);
+    else if (first < vmo_end)
+        map_pages_vmo_locked(mapping, va, limit, mapping->vmo_offset + (limit - base));
     port_mutex_unlock(&vmo->lock);
 }

@@ -51,6 +51,11 @@ zx_status_t zx_vmo_create(uint64_t size, uint32_t options, zx_handle_t *out)
     return ZX_OK;
 }
 
+_Static_assert(ZX_VMO_OP_CACHE_INVALIDATE - ZX_VMO_OP_CACHE_SYNC == PORT_CACHE_INVALIDATE &&
+                   ZX_VMO_OP_CACHE_CLEAN - ZX_VMO_OP_CACHE_SYNC == PORT_CACHE_CLEAN &&
+                   ZX_VMO_OP_CACHE_CLEAN_INVALIDATE - ZX_VMO_OP_CACHE_SYNC == PORT_CACHE_CLEAN_INVALIDATE,
+               "the port's cache operations are in the order of the program's");
+
 /* ---- Children ---- */
 
 #define SNAPSHOTS (ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE)
@@ -208,14 +213,17 @@ static zx_status_t check_op(uint32_t op, const void *buffer, size_t buffer_size,
     return (needed & ~rights) != 0 ? ZX_ERR_ACCESS_DENIED : ZX_OK;
 }
 
-/* The operations that change no byte: x86 keeps caches coherent, and nothing is reclaimed yet. */
-static zx_status_t hint(struct vm_vmo *vmo, uint32_t op, uint64_t offset, uint64_t size)
+/* Nothing is reclaimed yet: the range is looked at. */
+static zx_status_t hint(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
     uint64_t end = vmo_size(vmo);
-    bool cache = op != ZX_VMO_OP_DONT_NEED && op != ZX_VMO_OP_ALWAYS_NEED;
-    if (cache && size == 0)
-        return ZX_ERR_INVALID_ARGS;
     return offset > end || size > end - offset ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
+}
+
+static zx_status_t cache(struct vm_vmo *vmo, uint32_t op, uint64_t offset, uint64_t size)
+{
+    enum port_cache_operation operation = PORT_CACHE_SYNC + (op - ZX_VMO_OP_CACHE_SYNC);
+    return size == 0 ? ZX_ERR_INVALID_ARGS : vmo_cache(vmo, operation, offset, size);
 }
 
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
@@ -238,8 +246,12 @@ zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, ui
         case ZX_VMO_OP_ZERO:
             status = vmo_zero(vmo, offset, size);
             break;
+        case ZX_VMO_OP_DONT_NEED:
+        case ZX_VMO_OP_ALWAYS_NEED:
+            status = hint(vmo, offset, size);
+            break;
         default:
-            status = hint(vmo, op, offset, size);
+            status = cache(vmo, op, offset, size);
             break;
         }
     }

@@ -24,7 +24,8 @@
  * Therefore whoever takes a page out removes its translations first, and whoever puts one in removes those of
  * the page that was shown until then (of the zero page: each mapping knows whether it may show it).
  *
- * Slices. A slice (vmo_child.c) has no pages: what comes in here for it is done to the VMO behind it.
+ * Slices. A slice (vmo_child.c) has no pages: what comes in here for it is done to the VMO behind it. What is
+ * special about contiguous, physical and pinned memory is in vmo_device.c.
  *
  * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page
  * table's. The holders of a page and its name of one are atomic. Bytes are copied from and to programs
@@ -62,17 +63,20 @@ zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
     return ZX_OK;
 }
 
-/* Turns a range of a slice into one of the VMO behind it. OUT_OF_RANGE: not within the slice. */
-static zx_status_t find_target(struct vm_vmo **vmo, uint64_t *offset, uint64_t size)
+zx_status_t vmo_find_target(struct vm_vmo **vmo, uint64_t *offset, uint64_t size)
 {
-    const struct vm_vmo *slice = *vmo;
-    if (!vmo_is_slice(slice))
-        return ZX_OK;
-    if (*offset > slice->size || size > slice->size - *offset)
+    const struct vm_vmo *asked = *vmo;
+    if (vmo_is_slice(asked) && (*offset > asked->size || size > asked->size - *offset))
         return ZX_ERR_OUT_OF_RANGE;
-    *vmo = slice->target;
-    *offset += slice->window;
+    *vmo = asked->target;
+    *offset += asked->window;
     return ZX_OK;
+}
+
+/* The same for what works on pages: NOT_SUPPORTED comes first, where there never are any. */
+static zx_status_t find_pages(struct vm_vmo **vmo, uint64_t *offset, uint64_t size)
+{
+    return (*vmo)->target->kind == VMO_PHYSICAL ? ZX_ERR_NOT_SUPPORTED : vmo_find_target(vmo, offset, size);
 }
 
 /* Gives up this VMO's hold on a page that is not in its list any more and has no translation in its mappings. */
@@ -219,14 +223,18 @@ zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size)
     uint64_t rounded;
     if (vmo_round_size(size, &rounded) != ZX_OK)
         return ZX_ERR_OUT_OF_RANGE;
+    zx_status_t status = ZX_OK;
     port_mutex_lock(&vmo->lock);
-    if (rounded < vmo->size) {
+    if (vmo_is_pinned_locked(vmo, rounded >> PAGE_SHIFT, UINT64_MAX)) {
+        status = ZX_ERR_BAD_STATE;
+    } else if (rounded < vmo->size) {
         vmo_unmap_range_locked(vmo, rounded, vmo->size - rounded);
         drop_pages_locked(vmo, rounded >> PAGE_SHIFT, vmo->size >> PAGE_SHIFT);
     }
-    vmo->size = rounded;
+    if (status == ZX_OK)
+        vmo->size = rounded;
     port_mutex_unlock(&vmo->lock);
-    return ZX_OK;
+    return status;
 }
 
 static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
@@ -322,19 +330,23 @@ static zx_status_t end_ready_locked(struct vm_vmo *vmo, struct list_node *ready,
     return status;
 }
 
-zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+zx_status_t vmo_commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     struct list_node ready;
     list_init(&ready);
-    if (find_target(&vmo, &offset, size) != ZX_OK)
-        return ZX_ERR_OUT_OF_RANGE;
+    return end_ready_locked(vmo, &ready, prepare_range_locked(vmo, first, limit, &ready));
+}
+
+zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
-    zx_status_t status = in_range_locked(vmo, offset, size) ? ZX_OK : ZX_ERR_OUT_OF_RANGE;
-    if (status == ZX_OK && size != 0) {
-        status = prepare_range_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT,
-                                      &ready);
-        status = end_ready_locked(vmo, &ready, status);
-    }
+    if (!in_range_locked(vmo, offset, size))
+        status = ZX_ERR_OUT_OF_RANGE;
+    else if (size != 0)
+        status = vmo_commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
     port_mutex_unlock(&vmo->lock);
     return status;
 }
@@ -388,19 +400,38 @@ static void decommit_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     drop_pages_locked(vmo, offset >> PAGE_SHIFT, (offset + size) >> PAGE_SHIFT);
 }
 
+static zx_status_t check_decommit_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    if (vmo->kind != VMO_PAGED)
+        return ZX_ERR_NOT_SUPPORTED;
+    if (!in_range_locked(vmo, offset, size))
+        return ZX_ERR_OUT_OF_RANGE;
+    if (!is_page_aligned(offset) || !is_page_aligned(size))
+        return ZX_ERR_INVALID_ARGS;
+    if (size == 0)
+        return ZX_OK;
+    if (vmo->is_snapshot)
+        return ZX_ERR_NOT_SUPPORTED;
+    bool pinned = vmo_is_pinned_locked(vmo, offset >> PAGE_SHIFT, (offset + size) >> PAGE_SHIFT);
+    return pinned ? ZX_ERR_BAD_STATE : ZX_OK;
+}
+
+zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    port_mutex_lock(&vmo->lock);
+    zx_status_t status = check_decommit_locked(vmo, offset, size);
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
-    if (find_target(&vmo, &offset, size) != ZX_OK)
-        return ZX_ERR_OUT_OF_RANGE;
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
-    zx_status_t status = ZX_OK;
-    if (!in_range_locked(vmo, offset, size))
-        status = ZX_ERR_OUT_OF_RANGE;
-    else if (!is_page_aligned(offset) || !is_page_aligned(size))
-        status = ZX_ERR_INVALID_ARGS;
-    else if (vmo->is_snapshot && size != 0)
-        status = ZX_ERR_NOT_SUPPORTED;
-    else
+    status = check_decommit_locked(vmo, offset, size);
+    if (status == ZX_OK)
         decommit_locked(vmo, offset, size);
     port_mutex_unlock(&vmo->lock);
     return status;
@@ -455,6 +486,26 @@ static void zero_part_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
         copy_to_page((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, NULL, size);
 }
 
+/* Makes whole pages zero: absent, or, where they have to stay, by writing. */
+static void zero_whole_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t end)
+{
+    if (vmo->kind == VMO_PAGED && vmo->pinned_pages == 0) {
+        decommit_locked(vmo, offset, end - offset);
+        return;
+    }
+    const struct vm_page *page;
+    uint64_t index;
+    for (; (page = page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index)) != NULL; offset += PAGE_SIZE) {
+        offset = index << PAGE_SHIFT;
+        if (offset >= end)
+            break;
+        if (vmo->kind != VMO_PAGED || page->pin_count != 0)
+            zero_part_locked(vmo, offset, PAGE_SIZE);
+        else
+            decommit_locked(vmo, offset, PAGE_SIZE);
+    }
+}
+
 /* Where the page at offset is shared, and [offset, offset + size) is less than all of it, prepares a copy. */
 static zx_status_t prepare_edge_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size,
                                        struct list_node *ready)
@@ -486,18 +537,18 @@ static zx_status_t zero_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
     if (status != ZX_OK)
         return status;
     zero_part_locked(vmo, offset, head_end - offset);
-    decommit_locked(vmo, head_end, tail - head_end);
+    zero_whole_locked(vmo, head_end, tail);
     zero_part_locked(vmo, tail, end - tail);
     return ZX_OK;
 }
 
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
-    if (find_target(&vmo, &offset, size) != ZX_OK)
-        return ZX_ERR_OUT_OF_RANGE;
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
-    zx_status_t status =
-        in_range_locked(vmo, offset, size) ? zero_locked(vmo, offset, size) : ZX_ERR_OUT_OF_RANGE;
+    status = in_range_locked(vmo, offset, size) ? zero_locked(vmo, offset, size) : ZX_ERR_OUT_OF_RANGE;
     port_mutex_unlock(&vmo->lock);
     return status;
 }
@@ -528,8 +579,9 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
 {
     uintptr_t to = (uintptr_t)user_to; /* a program's pointer may be anything: arithmetic on numbers */
     char bytes[VM_COPY_CHUNK];
-    if (find_target(&vmo, &offset, size) != ZX_OK)
-        return ZX_ERR_OUT_OF_RANGE;
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     do {
         size_t step = vm_copy_step(offset, size);
         port_mutex_lock(&vmo->lock);
@@ -580,8 +632,9 @@ zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset
 {
     uintptr_t from = (uintptr_t)user_from;
     char bytes[VM_COPY_CHUNK];
-    if (find_target(&vmo, &offset, size) != ZX_OK)
-        return ZX_ERR_OUT_OF_RANGE;
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
     bool inside = in_range_locked(vmo, offset, size);
     port_mutex_unlock(&vmo->lock);
@@ -589,7 +642,7 @@ zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset
         return ZX_ERR_OUT_OF_RANGE;
     if (user_probe(user_from, size) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
-    zx_status_t status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
+    status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
     while (size != 0 && status == ZX_OK) {
         size_t step = vm_copy_step(offset, size);
         if (port_copy_from_user(bytes, (const void *)from, step) != ZX_OK)

@@ -103,22 +103,38 @@ static zx_status_t share_pages_locked(struct vm_vmo *target, uint64_t first, uin
     return ZX_OK;
 }
 
+/* Asked before any memory is taken, since that comes later in the order of refusals, and again under the lock. */
+static bool is_pinned(struct vm_vmo *parent, uint64_t offset, uint64_t size)
+{
+    uint64_t first, limit;
+    port_mutex_lock(&parent->target->lock);
+    visible_pages_locked(parent, offset, size, &first, &limit);
+    bool pinned = vmo_is_pinned_locked(parent->target, first, limit);
+    port_mutex_unlock(&parent->target->lock);
+    return pinned;
+}
+
 zx_status_t vmo_create_snapshot(struct vm_vmo *parent, uint64_t offset, uint64_t size, bool resizable,
                                 struct vm_vmo **out)
 {
     struct vm_vmo *child, *target = parent->target;
     uint64_t rounded, first, limit;
+    if (target->kind != VMO_PAGED)
+        return target->kind == VMO_CONTIGUOUS ? ZX_ERR_INVALID_ARGS : ZX_ERR_NOT_SUPPORTED;
     if (!is_page_aligned(offset))
         return ZX_ERR_INVALID_ARGS;
     if (vmo_round_size(size, &rounded) != ZX_OK || offset + rounded < offset)
         return ZX_ERR_OUT_OF_RANGE;
+    if (is_pinned(parent, offset, rounded))
+        return ZX_ERR_BAD_STATE;
     zx_status_t status = vmo_create(rounded, resizable, &child);
     if (status != ZX_OK)
         return status;
     child->is_snapshot = true;
     port_mutex_lock(&target->lock);
     visible_pages_locked(parent, offset, rounded, &first, &limit);
-    status = share_pages_locked(target, first, limit, child);
+    status = vmo_is_pinned_locked(target, first, limit) ? ZX_ERR_BAD_STATE
+                                                        : share_pages_locked(target, first, limit, child);
     if (status == ZX_OK && out != NULL && child->pages.count != 0) {
         child->had_sharers = target->had_sharers = true;
         vmo_unmap_range_locked(target, first << PAGE_SHIFT, (limit - first) << PAGE_SHIFT);
