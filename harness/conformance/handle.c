@@ -76,14 +76,21 @@ static void begin(void)
     good();
 }
 
+/* A refusal leaves the result alone, too. */
 static zx_status_t call_duplicate(void)
 {
-    return zx_handle_duplicate(args.handle, args.rights, args.out);
+    zx_handle_t before = made;
+    zx_status_t status = zx_handle_duplicate(args.handle, args.rights, args.out);
+    CHECK(status == ZX_OK || made == before);
+    return status;
 }
 
 static zx_status_t call_replace(void)
 {
-    return zx_handle_replace(args.handle, args.rights, args.out);
+    zx_handle_t before = made;
+    zx_status_t status = zx_handle_replace(args.handle, args.rights, args.out);
+    CHECK(status == ZX_OK || made == before);
+    return status;
 }
 
 static zx_status_t spoil_replace(unsigned nth)
@@ -117,10 +124,6 @@ static zx_status_t spoil_duplicate(unsigned nth)
 TEST(errors_in_order)
 {
     begin();
-    made = 77;
-    REFUSED(ZX_ERR_INVALID_ARGS, zx_handle_duplicate(vmo, ZX_RIGHT_EXECUTE, &made));
-    REFUSED(ZX_ERR_INVALID_ARGS, zx_handle_replace(vmo, ZX_RIGHT_EXECUTE, &made));
-    CHECK_EQUAL(made, 77);
     REFUSED(ZX_ERR_INVALID_ARGS, zx_handle_duplicate(vmo, 0, BAD_POINTER));
     REFUSED(ZX_ERR_INVALID_ARGS, zx_handle_replace(vmo, 0, BAD_POINTER));
     check_errors(&(const struct errors){good, spoil_duplicate, call_duplicate});

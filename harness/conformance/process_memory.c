@@ -49,14 +49,21 @@ static void begin(void)
     good();
 }
 
+/* A refusal leaves the result alone, too. */
 static zx_status_t call_read(void)
 {
-    return zx_process_read_memory(args.handle, args.va, args.buffer, args.size, args.actual);
+    actual = 77;
+    zx_status_t status = zx_process_read_memory(args.handle, args.va, args.buffer, args.size, args.actual);
+    CHECK(status == ZX_OK || actual == 77);
+    return status;
 }
 
 static zx_status_t call_write(void)
 {
-    return zx_process_write_memory(args.handle, args.va, args.buffer, args.size, args.actual);
+    actual = 77;
+    zx_status_t status = zx_process_write_memory(args.handle, args.va, args.buffer, args.size, args.actual);
+    CHECK(status == ZX_OK || actual == 77);
+    return status;
 }
 
 /* ---- Refusals ---- */
@@ -128,10 +135,6 @@ static zx_status_t write_on(zx_handle_t handle)
 TEST(errors_in_order)
 {
     begin();
-    actual = 77;
-    REFUSED(ZX_ERR_WRONG_TYPE, read_on(vmos[0]));
-    REFUSED(ZX_ERR_WRONG_TYPE, write_on(vmos[0]));
-    CHECK_EQUAL(actual, 77);
     check_errors(&(const struct errors){good, spoil_read, call_read});
     check_errors(&(const struct errors){good, spoil_write, call_write});
     check_handles(read_on, zx_process_self(), ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_READ | ZX_RIGHT_WRITE);
