@@ -45,7 +45,22 @@ struct conformance_test {
     SUITE(vmar_protect)                                                                                      \
     SUITE(vmar_destroy)                                                                                      \
     SUITE(vmar_op_range)                                                                                     \
-    SUITE(access)
+    SUITE(access)                                                                                            \
+    SUITE(types)                                                                                             \
+    SUITE(vmo_create)                                                                                        \
+    SUITE(vmo_create_child)                                                                                  \
+    SUITE(vmo_child)                                                                                         \
+    SUITE(vmo_read_write)                                                                                    \
+    SUITE(vmo_size)                                                                                          \
+    SUITE(vmo_op_range)                                                                                      \
+    SUITE(vmo_replace_as_executable)                                                                         \
+    SUITE(handle)                                                                                            \
+    SUITE(object_info)                                                                                       \
+    SUITE(object_maps)                                                                                       \
+    SUITE(object_property)                                                                                   \
+    SUITE(process)                                                                                           \
+    SUITE(process_memory)                                                                                    \
+    SUITE(system)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
 CONFORMANCE_SUITES(CONFORMANCE_DECLARE)

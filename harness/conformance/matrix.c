@@ -48,6 +48,24 @@ void check_errors(const struct errors *errors)
     OK_ONCE(errors->call());
 }
 
+void check_allocations(zx_status_t (*call)(void))
+{
+    zx_status_t status = ZX_ERR_NO_MEMORY;
+    unsigned attempt = 0;
+    while (status != ZX_OK && conformance_fail_allocation(attempt / 2 + 1, attempt % 2 != 0)) {
+        conformance_before();
+        status = call();
+        (void)conformance_fail_allocation(0, false);
+        NOTE(attempt);
+        if (status != ZX_OK)
+            conformance_unchanged(status, ZX_ERR_NO_MEMORY, CONFORMANCE_PLACE("without memory"));
+        attempt++;
+    }
+    CHECK(attempt != 1); /* the first one did fail */
+    if (status != ZX_OK)
+        OK_ONCE(call());
+}
+
 /* ---- Handles ---- */
 
 void check_bad_handles(call_on_handle *call)

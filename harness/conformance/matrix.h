@@ -29,6 +29,11 @@ void check_errors(const struct errors *errors);
 /* For a `spoil`: the call finds no memory. ZX_ERR_NO_MEMORY, or CANNOT_SPOIL. */
 zx_status_t no_memory(void);
 
+/* Each allocation of a call that makes something fails in turn, once and for good: NO_MEMORY, nothing
+   changed. At last the call succeeds. For calls that OK cannot make, since a copy that breaks off changes
+   something. */
+void check_allocations(zx_status_t (*call)(void));
+
 /* A call on a handle, all its other arguments fine. It can be made many times. */
 typedef zx_status_t call_on_handle(zx_handle_t handle);
 
