@@ -40,6 +40,7 @@ struct conformance_test {
 #define CONFORMANCE_SUITES(SUITE)                                                                            \
     SUITE(vmar_allocate)                                                                                     \
     SUITE(vmar_map)                                                                                          \
+    SUITE(vmar_map_memory)                                                                                   \
     SUITE(vmar_unmap)                                                                                        \
     SUITE(vmar_protect)                                                                                      \
     SUITE(vmar_destroy)                                                                                      \
