@@ -321,6 +321,12 @@ TEST(mapped)
     CHECK(mapping_shows(of_child, "GyzdE.") && mapping_shows(of_child_too, "GyzdE.") &&
           shows(child, "GyzdE."));
     REFUSED(ZX_ERR_ACCESS_DENIED, touch(of_child_too, 'n'));
+    /* Mappings keep both. */
+    OK_ONCE(zx_handle_close(vmo));
+    OK_ONCE(zx_handle_close(child));
+    OK(touch(writable + 3 * PAGE, 'm'));
+    OK(touch(of_child + 3 * PAGE, 'n'));
+    CHECK(mapping_shows(reader, "xB.meF") && mapping_shows(of_child_too, "GyznE."));
 }
 
 /* A fault that needs a copy and finds no memory changes nothing; what can be read stays readable. */
@@ -420,6 +426,9 @@ TEST(ends_of_slices)
         if (offset <= 2 * PAGE)
             OK(zx_vmo_op_range(slice, ZX_VMO_OP_ALWAYS_NEED, 0, offset, NULL, 0));
     }
+    char two[2];
+    REFUSED(ZX_ERR_OUT_OF_RANGE, zx_vmo_read(slice, two, 2 * PAGE - 1, 2));
+    REFUSED(ZX_ERR_OUT_OF_RANGE, zx_vmo_write(slice, two, 2 * PAGE - 1, 2));
     REFUSED(ZX_ERR_UNAVAILABLE, zx_vmo_set_size(slice, PAGE));
     uint64_t size = 0;
     OK(zx_vmo_get_size(slice, &size));
@@ -448,11 +457,20 @@ TEST(mappings_of_slices)
     OK(zx_vmar_op_range(vmar, ZX_VMAR_OP_MAP_RANGE, at, 4 * PAGE, NULL, 0));
     REFUSED(ZX_ERR_OUT_OF_RANGE, access_read(at + 2 * PAGE, &byte, 1));
     REFUSED(ZX_ERR_NO_MEMORY, zx_process_read_memory(zx_process_self(), at + 2 * PAGE, &byte, 1, &actual));
-    OK(zx_process_read_memory(zx_process_self(), at + 2 * PAGE - 1, &byte, 1, &actual));
+    char bytes[8];
+    OK(zx_process_read_memory(zx_process_self(), at + 2 * PAGE - 4, bytes, sizeof(bytes), &actual));
+    CHECK_EQUAL(actual, 4);
+    zx_handle_t inner = child_of(slice, SLICE, 1, 1);
+    zx_vaddr_t of_inner = map_at(vmar, READ_WRITE, 3 * SIZE, inner, 0, 2);
+    CHECK(mapping_shows(of_inner, "x"));
+    OK(touch(of_inner, 'i'));
+    CHECK(mapping_shows(whole, "abide."));
+    REFUSED(ZX_ERR_OUT_OF_RANGE, touch(of_inner + PAGE, 'y'));
+    OK_ONCE(zx_handle_close(inner));
     /* It outlives the handles of all. */
     OK_ONCE(zx_handle_close(slice));
     OK_ONCE(zx_handle_close(vmo));
-    CHECK(mapping_shows(at, "bx") && mapping_shows(whole, "abxde."));
+    CHECK(mapping_shows(at, "bi") && mapping_shows(whole, "abide.") && mapping_shows(of_inner, "i"));
     REFUSED(ZX_ERR_OUT_OF_RANGE, access_read(at + 2 * PAGE, &byte, 1));
 }
 

@@ -388,6 +388,15 @@ TEST(families_of_slices)
     OK_ONCE(zx_handle_close(inner));
     check_family(copy, basic_of(vmo).koid, 0);
     check_family(vmo, 0, 1);
+    /* A snapshot that has a slice is kept by it. */
+    zx_koid_t copy_koid = basic_of(copy).koid;
+    zx_handle_t window = child_of(copy, SLICE), second = child_of(copy, SNAPSHOT);
+    OK_ONCE(zx_handle_close(copy));
+    check_family(window, copy_koid, 0);
+    check_family(second, copy_koid, 0);
+    OK_ONCE(zx_handle_close(window));
+    check_family(second, basic_of(vmo).koid, 0);
+    check_family(vmo, 0, 1);
 }
 
 /* A parent lives on, and is the parent, while it is mapped. */
@@ -445,6 +454,7 @@ TEST(mappings_of_slices)
     CHECK_EQUAL(vmo_info_of(slice).share_count, 1);
     CHECK_EQUAL(vmo_info_of(other).num_mappings, 0);
     CHECK_EQUAL(vmo_info_of(other).share_count, 0);
+    CHECK_EQUAL(vmo_info_of(vmo).num_mappings, 0);
     OK(zx_vmar_unmap(vmar, base, 2 * PAGE));
     CHECK_EQUAL(vmo_info_of(slice).num_mappings, 1);
 }
