@@ -369,6 +369,12 @@ void host_enter_process(struct vm_process *process)
     entered_process = process;
 }
 
+/* The program is the process: whatever else it simulates ends with it. */
+void port_process_exited(int64_t retcode)
+{
+    exit((int)retcode);
+}
+
 /* ---- Time ---- */
 
 int64_t port_ticks(void)

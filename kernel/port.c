@@ -221,6 +221,13 @@ struct vm_process *port_set_process(struct vm_process *process)
     return before;
 }
 
+/* Only the kernel itself calls zx_ functions so far: the process that ends is the kernel's own. */
+void port_process_exited(int64_t retcode)
+{
+    vm_print(&vm_log_sink, "zvm: the kernel's process exits with %lld\n", (long long)retcode);
+    power_off(retcode == 0 ? 0 : 1);
+}
+
 void port_set_user_aspace(struct vm_aspace *aspace)
 {
     user_aspace = aspace;

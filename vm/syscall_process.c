@@ -102,6 +102,12 @@ zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_siz
     return ZX_OK;
 }
 
+void zx_process_exit(int64_t retcode)
+{
+    vm_process_kill(port_current_process());
+    port_process_exited(retcode);
+}
+
 /* ---- Memory of a process ---- */
 
 #define MEMORY_MAX ((size_t)64 << 20)

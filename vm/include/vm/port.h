@@ -96,6 +96,10 @@ struct vm_process;
 /* The process on whose behalf the calling thread runs; never null once the machine has started. */
 struct vm_process *port_current_process(void);
 
+/* The current process has ended itself and is dead: whatever ran in it runs no more. Does not return. No lock
+   of the core is held. */
+_Noreturn void port_process_exited(int64_t retcode);
+
 /* ---- Time ---- */
 
 /* A clock that never goes back, in units of the host's. */

@@ -210,6 +210,12 @@ zx_status_t zx_process_read_memory(zx_handle_t handle, zx_vaddr_t vaddr, void *b
 zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const void *buffer,
                                     size_t buffer_size, size_t *actual);
 
+/*
+ * Ends the calling process: its regions and handles go, and the call does not return. Where the process is the
+ * host's own program, that ends with `retcode` (as far as the host's exit status can hold it).
+ */
+void zx_process_exit(int64_t retcode) __attribute__((__noreturn__));
+
 /* ---- System ---- */
 
 uint32_t zx_system_get_page_size(void);
