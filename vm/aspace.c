@@ -155,6 +155,24 @@ void vm_aspace_rename(struct vm_aspace *aspace, const char *name)
     port_mutex_unlock(&aspace->lock);
 }
 
+struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace)
+{
+    port_mutex_lock(&aspace->lock);
+    struct vm_vmar *root = aspace->root;
+    if (root != NULL)
+        vm_object_acquire(&root->object);
+    port_mutex_unlock(&aspace->lock);
+    return root;
+}
+
+bool vm_aspace_is_high_memory_priority(struct vm_aspace *aspace)
+{
+    port_mutex_lock(&aspace->lock);
+    bool high = !aspace->destroyed && (aspace->high_vmars != 0 || aspace->always_need);
+    port_mutex_unlock(&aspace->lock);
+    return high;
+}
+
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace)
 {
     return __atomic_load_n(&aspace->table.root, __ATOMIC_ACQUIRE);

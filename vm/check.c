@@ -34,6 +34,7 @@ struct checker {
     bool sound;
     uint64_t vmars, mappings; /* alive, reached from roots */
     uint64_t tree_bytes;      /* of their trees */
+    uint64_t high_vmars;      /* of the space being checked, alive and of high memory priority */
     uint64_t table_pages;
     uint64_t vmos, processes, all_vmars; /* on the list of objects */
     uint64_t listed_mappings;            /* on the lists of VMOs */
@@ -95,6 +96,7 @@ static void check_vmar(struct checker *checker, const struct vm_vmar *vmar)
     const struct region_tree *tree = &vmar->children;
 
     checker->vmars++;
+    checker->high_vmars += vmar->high_priority;
     checker->tree_bytes += region_tree_bytes(tree);
     if ((region->flags & ~(CAN_MAP_PERMS | ZX_VM_CAN_MAP_SPECIFIC)) != 0)
         broken_region(checker, region, "unknown flags");
@@ -171,6 +173,7 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
     bool was_sound = checker->sound;
 
     checker->sound = true;
+    checker->high_vmars = 0;
     check_root(checker, aspace);
     region_walk_start(&walk, aspace->root);
     for (const struct vm_region *region; (region = region_walk_next(&walk)) != NULL;) {
@@ -189,6 +192,9 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
     }
     if (last_fault != NULL)
         broken(checker, "space '%s': the mapping of the last fault is not in it", aspace->name);
+    if (checker->high_vmars != aspace->high_vmars)
+        broken(checker, "space '%s': counts %llu VMARs of high priority, there are %llu", aspace->name,
+               (unsigned long long)aspace->high_vmars, (unsigned long long)checker->high_vmars);
     bool sound = checker->sound;
     checker->sound = sound && was_sound;
     return sound;
@@ -282,6 +288,8 @@ static void check_destroyed(struct checker *checker, const struct vm_aspace *asp
 {
     if (aspace->root != NULL || aspace->last_fault != NULL)
         broken(checker, "space '%s': destroyed, but it has regions", aspace->name);
+    if (aspace->high_vmars != 0)
+        broken(checker, "space '%s': destroyed, but it counts VMARs of high priority", aspace->name);
     if (aspace->table.root != 0 || aspace->table.table_pages != 0)
         broken(checker, "space '%s': destroyed, but it has page tables", aspace->name);
 }
@@ -400,6 +408,8 @@ static void check_vmar_object(struct checker *checker, const struct vm_vmar *vma
         checker->vmars++;
         if (vmar->region.parent != NULL || vmar->children.count != 0)
             broken_object(checker, &vmar->object, "dead, but with a parent or children");
+        if (vmar->high_priority)
+            broken_object(checker, &vmar->object, "dead, but of high memory priority");
     }
     if (atomic_load(&vmar->object.refs) != vmar->object.handles + (vmar->region.alive ? 1 : 0))
         broken_object(checker, &vmar->object, "its references are not its handles and its place in the tree");

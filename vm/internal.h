@@ -24,6 +24,7 @@
 #include <vm/machine.h>
 #include <vm/pmm.h>
 #include <vm/port.h>
+#include <vm/vmar.h>
 #include <zircon/syscalls.h>
 
 #include "assert.h"
@@ -90,6 +91,7 @@ struct vm_vmar {
     struct vm_region region;
     bool is_root;                /* (c) */
     bool compact;                /* (c) places with the compact entropy */
+    bool high_priority;          /* (a) of memory: its mappings' too; counted in its space while alive */
     struct region_tree children; /* (a) values: struct vm_region * */
     struct vm_vmar *next_doomed; /* (a) while its subtree is being torn down */
 };
@@ -119,6 +121,7 @@ struct vm_aspace {
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
     uint64_t next_pending;                      /* (a) counts those that vmar_map has begun */
+    uint64_t high_vmars;                        /* (a) VMARs alive of high memory priority */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct page_table table;       /* locks for itself */

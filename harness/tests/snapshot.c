@@ -65,9 +65,9 @@ static void write_vmar(struct vm_sink *to, const struct vm_vmar *vmar, unsigned 
 {
     const struct vm_region *region = &vmar->region;
 
-    vm_print(to, "  %u vmar %llu [0x%llx, 0x%llx) flags 0x%x%s, %llu children in %llu bytes%s\n", depth,
+    vm_print(to, "  %u vmar %llu [0x%llx, 0x%llx) flags 0x%x%s%s, %llu children in %llu bytes%s\n", depth,
              (ull)vmar->object.koid, (ull)region->base, (ull)(region->base + region->size), region->flags,
-             vmar->compact ? " compact" : "", (ull)vmar->children.count,
+             vmar->compact ? " compact" : "", vmar->high_priority ? " high" : "", (ull)vmar->children.count,
              (ull)region_tree_bytes(&vmar->children), region->alive ? "" : " dead");
 }
 

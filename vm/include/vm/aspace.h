@@ -54,6 +54,12 @@ bool vm_aspace_is_destroyed(struct vm_aspace *aspace);
 void vm_aspace_name(struct vm_aspace *aspace, char name[static 32]); /* a copy taken under the lock */
 void vm_aspace_rename(struct vm_aspace *aspace, const char *name);
 
+/* The VMAR that spans the space, referenced (vm/vmar.h); null after destruction. */
+struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace);
+
+/* Whether a region of it is of high priority, or ZX_VMAR_OP_ALWAYS_NEED was used; a destroyed one is not. O(1). */
+bool vm_aspace_is_high_memory_priority(struct vm_aspace *aspace);
+
 /* The top-level table, for a processor to load; 0 when destroyed. */
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace);
 
