@@ -34,15 +34,10 @@ void *port_phys_to_virt(zx_paddr_t pa)
 
 /* ---- Translations ---- */
 
-void port_root_table_created(zx_paddr_t root, bool user)
+void port_root_table_created(zx_paddr_t root, bool low)
 {
-    if (user)
+    if (low)
         paging_fill_root(root);
-}
-
-static bool is_current(zx_paddr_t root)
-{
-    return (read_cr3() & X86_PTE_ADDRESS) == root;
 }
 
 void port_invalidate(const struct port_invalidation *invalidation)
@@ -51,7 +46,7 @@ void port_invalidate(const struct port_invalidation *invalidation)
         paging_forget_global();
         return;
     }
-    if (!is_current(invalidation->root))
+    if (!port_invalidation_names(invalidation, read_cr3() & X86_PTE_ADDRESS))
         return;
     if (invalidation->everything) {
         paging_switch(paging_kernel_root());

@@ -81,7 +81,7 @@ static void check_place(struct checker *checker, const struct vm_region *region,
                parent->region.aspace->name, (unsigned long long)entry->base, (unsigned long long)entry->end);
     if (!is_page_aligned(region->base) || !is_page_aligned(region->size))
         broken_region(checker, region, "not page-aligned");
-    if (region->size == 0 || region->base == 0)
+    if (region->size == 0 || (region->base == 0 && region->aspace->type != VM_ASPACE_LOW_KERNEL))
         broken_region(checker, region, "empty, or at address 0");
     if (entry->base < parent->region.base || entry->end > parent->region.base + parent->region.size)
         broken_region(checker, region, "not within its parent");
@@ -294,11 +294,40 @@ static void check_destroyed(struct checker *checker, const struct vm_aspace *asp
         broken(checker, "space '%s': destroyed, but it has page tables", aspace->name);
 }
 
+/* A space that shows two others has nothing itself but the top-level table, which page_table_check compares. */
+static void check_unified(struct checker *checker, struct vm_aspace *aspace)
+{
+    const struct vm_aspace *below = aspace->parts[0], *above = aspace->parts[1];
+    unsigned shared = below->share_opt == VM_ASPACE_SHARE_SHARED ? 0 : 1;
+
+    if (aspace->root != NULL || aspace->last_fault != NULL || aspace->high_vmars != 0 || aspace->base != 0 ||
+        aspace->size != 0)
+        broken(checker, "space '%s': unified, but it has something of its own", aspace->name);
+    if (below->base + (below->size - 1) >= above->base ||
+        aspace->parts[shared]->share_opt != VM_ASPACE_SHARE_SHARED ||
+        aspace->parts[1 - shared]->share_opt != VM_ASPACE_SHARE_RESTRICTED)
+        broken(checker, "space '%s': unified from what cannot be", aspace->name);
+    if (aspace->destroyed) {
+        check_destroyed(checker, aspace);
+        return;
+    }
+    if (below->destroyed || above->destroyed)
+        broken(checker, "space '%s': unified, but one that it shows is destroyed", aspace->name);
+    if (aspace->table.root == 0)
+        broken(checker, "space '%s': alive without page tables", aspace->name);
+    else if (!page_table_check(&aspace->table, checker->report))
+        broken(checker, "space '%s': its page tables are broken", aspace->name);
+}
+
 static void check_aspace(struct checker *checker, struct vm_aspace *aspace)
 {
     struct cursor cursor = {.checker = checker, .aspace = aspace};
 
     checker->table_pages += aspace->table.table_pages;
+    if (aspace_is_unified(aspace)) {
+        check_unified(checker, aspace);
+        return;
+    }
     if (aspace->destroyed || aspace->root == NULL) {
         if (!aspace->destroyed)
             broken(checker, "space '%s': alive without a root", aspace->name);
@@ -465,9 +494,15 @@ static void check_objects(struct checker *checker)
     list_for_each(node, &vm_machine->aspaces)
     {
         const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
+        for (unsigned i = 0; aspace_is_unified(aspace) && i < 2; i++)
+            aspace->parts[i]->check_refs++;
+    }
+    list_for_each(node, &vm_machine->aspaces)
+    {
+        const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
         if (atomic_load(&aspace->refs) < aspace->check_refs)
-            broken(checker, "space '%s': %u references, but %u VMARs and processes hold it", aspace->name,
-                   atomic_load(&aspace->refs), aspace->check_refs);
+            broken(checker, "space '%s': %u references, but %u VMARs, processes and spaces hold it",
+                   aspace->name, atomic_load(&aspace->refs), aspace->check_refs);
     }
 }
 

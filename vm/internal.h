@@ -109,10 +109,12 @@ struct vm_mapping {
 
 struct vm_aspace {
     struct port_mutex lock;
-    atomic_uint refs;                           /* (x) the process, its VMARs */
-    enum vm_aspace_type type;                   /* (c) */
-    bool destroyed;                             /* (a) */
-    bool aslr;                                  /* (c) */
+    atomic_uint refs;                   /* (x) processes, its VMARs, unified spaces that show it */
+    enum vm_aspace_type type;           /* (c) */
+    enum vm_aspace_share_opt share_opt; /* (c) */
+    struct vm_aspace *parts[2];         /* (c) of a unified one: what it shows, by address, referenced */
+    bool destroyed;                     /* (a) */
+    bool aslr;                          /* (c) */
     uint8_t entropy_bits, compact_entropy_bits; /* (c) */
     zx_vaddr_t base;                            /* (c) */
     size_t size;                                /* (c) */
@@ -308,7 +310,19 @@ zx_status_t maps_walk_next(struct maps_walk *walk, zx_info_maps_t *records, size
 void maps_walk_end(struct maps_walk *walk);
 
 /* aspace.c */
-zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
+/* The range is within the type's. */
+zx_status_t vm_aspace_init(struct vm_aspace *aspace, zx_vaddr_t base, size_t size, enum vm_aspace_type type,
+                           const char *name, enum vm_aspace_share_opt share_opt);
+/* Who answers for va: the space itself, or what a unified one shows there; null where that is destroyed. As
+   long-lived as `aspace`. */
+struct vm_aspace *aspace_at(struct vm_aspace *aspace, zx_vaddr_t va);
+/* The spaces that have the regions, by address: itself, or what a unified one shows unless it is destroyed. Null:
+   no more. */
+struct vm_aspace *aspace_part(struct vm_aspace *aspace, unsigned index);
+static inline bool aspace_is_unified(const struct vm_aspace *aspace)
+{
+    return aspace->parts[0] != NULL;
+}
 /* What a placement in this VMAR draws from. */
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
 

@@ -204,7 +204,7 @@ static void test_spaces_and_objects(void **state)
     struct vm_process *process = port_current_process();
 
     (void)state;
-    PLANT(aspace->refs, 1, "VMARs and processes hold it");
+    PLANT(aspace->refs, 1, "VMARs, processes and spaces hold it");
     PLANT(aspace->last_fault, (struct vm_mapping *)(void *)vmo, "the mapping of the last fault is not in it");
     PLANT(aspace->table.table_pages, 77, "page tables are broken");
     PLANT(aspace->destroyed, true, "destroyed, but it has regions");
