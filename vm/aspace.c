@@ -183,9 +183,10 @@ struct vm_aspace *aspace_at(struct vm_aspace *aspace, zx_vaddr_t va)
 
 struct vm_aspace *aspace_part(struct vm_aspace *aspace, unsigned index)
 {
-    if (aspace_is_unified(aspace))
-        return index < 2 && vm_aspace_table_root(aspace) != 0 ? aspace->parts[index] : NULL;
-    return index == 0 ? aspace : NULL;
+    VM_ASSERT(index < aspace_part_count(aspace));
+    if (!aspace_is_unified(aspace))
+        return aspace;
+    return vm_aspace_table_root(aspace) != 0 ? aspace->parts[index] : NULL;
 }
 
 /* ---- Ending ---- */

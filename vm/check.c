@@ -359,7 +359,7 @@ static void check_aspaces(struct checker *checker)
     list_for_each(node, &vm_machine->aspaces)
     {
         struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
-        aspace->check_refs = 0;
+        aspace->check_refs = aspace->check_sharers = 0;
         check_aspace(checker, aspace);
         if (++count > most)
             break;
@@ -444,19 +444,39 @@ static void check_vmar_object(struct checker *checker, const struct vm_vmar *vma
         broken_object(checker, &vmar->object, "its references are not its handles and its place in the tree");
 }
 
+/* What a process has of its own is destroyed when it is dead; what it shares, when all that share it are. */
+static void check_spaces_of(struct checker *checker, const struct vm_process *process)
+{
+    struct vm_aspace *aspace = process->aspace, *shared = process->shared, *restricted = process->restricted;
+
+    aspace->check_refs++;
+    if (aspace != shared && process->dead != aspace->destroyed)
+        broken_object(checker, &process->object, "dead, or its space destroyed, but not both");
+    if (restricted != NULL) {
+        restricted->check_refs++;
+        if (process->dead != restricted->destroyed || !aspace_is_unified(aspace) || shared == NULL)
+            broken_object(checker, &process->object, "its restricted space is not its own");
+    }
+    if (shared != NULL) {
+        shared->check_refs++;
+        shared->check_sharers += process->dead ? 0 : 1;
+        if (shared->destroyed != (shared->sharers == 0))
+            broken_object(checker, &process->object,
+                          "its shared space does not go with the last that shares it");
+    }
+}
+
 static void check_process(struct checker *checker, const struct vm_process *process)
 {
     unsigned own = 0;
 
     checker->processes++;
-    process->aspace->check_refs++;
+    check_spaces_of(checker, process);
     list_for_each(node, &process->handles)
     {
         if (container_of(node, struct vm_handle, node)->object == &process->object)
             own++;
     }
-    if (process->dead != process->aspace->destroyed)
-        broken_object(checker, &process->object, "dead, or its space destroyed, but not both");
     if (atomic_load(&process->object.refs) < process->object.handles + own + (process->dead ? 0 : 1))
         broken_object(checker, &process->object, "fewer references than handles and its own life");
 }
@@ -503,6 +523,9 @@ static void check_objects(struct checker *checker)
         if (atomic_load(&aspace->refs) < aspace->check_refs)
             broken(checker, "space '%s': %u references, but %u VMARs, processes and spaces hold it",
                    aspace->name, atomic_load(&aspace->refs), aspace->check_refs);
+        if (aspace->sharers != aspace->check_sharers)
+            broken(checker, "space '%s': %u processes share it, it counts %u", aspace->name,
+                   aspace->check_sharers, aspace->sharers);
     }
 }
 

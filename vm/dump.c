@@ -207,11 +207,12 @@ static void dump_own(struct vm_aspace *aspace, struct vm_sink *sink)
 
 void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
 {
-    struct vm_aspace *part;
-
     dump_own(aspace, sink);
-    for (unsigned i = 0; aspace_is_unified(aspace) && (part = aspace_part(aspace, i)) != NULL; i++)
-        dump_own(part, sink);
+    for (unsigned i = 0; aspace_is_unified(aspace) && i < aspace_part_count(aspace); i++) {
+        struct vm_aspace *part = aspace_part(aspace, i);
+        if (part != NULL)
+            dump_own(part, sink);
+    }
 }
 
 void vm_aspace_dump_all(struct vm_sink *sink)
@@ -658,12 +659,13 @@ static void draw_locked(struct picture *picture, struct vm_aspace *aspace)
 
 static void draw_pass(struct picture *picture, enum pass pass)
 {
-    struct vm_aspace *part;
-
     picture->pass = pass;
     picture->y = TOP;
     picture->depth = 0;
-    for (unsigned i = 0; (part = aspace_part(picture->aspace, i)) != NULL; i++) {
+    for (unsigned i = 0; i < aspace_part_count(picture->aspace); i++) {
+        struct vm_aspace *part = aspace_part(picture->aspace, i);
+        if (part == NULL)
+            return;
         bool locked = lock_unless_held(&part->lock);
         if (i > 0)
             picture->y += GAP_HEIGHT;

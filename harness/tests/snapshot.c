@@ -98,8 +98,8 @@ static void write_aspace(struct vm_sink *to, struct vm_aspace *aspace)
     struct region_walk walk;
     struct vm_region *region;
 
-    vm_print(to, "space '%s' seed 0x%llx: %u references, %llu tables%s%s\n", aspace->name, (ull)aspace->seed,
-             atomic_load(&aspace->refs), (ull)aspace->table.table_pages,
+    vm_print(to, "space '%s' seed 0x%llx: %u references, %u sharers, %llu tables%s%s\n", aspace->name,
+             (ull)aspace->seed, atomic_load(&aspace->refs), aspace->sharers, (ull)aspace->table.table_pages,
              aspace->always_need ? ", always needed" : "", aspace->destroyed ? ", destroyed" : "");
     if (aspace->root != NULL)
         write_vmar(to, aspace->root, 0);
