@@ -11,6 +11,7 @@
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/mem.h>
+#include <vm/vmar.h>
 #include <zircon/syscalls.h>
 
 #include "cpu.h"
@@ -400,6 +401,63 @@ static void test_shared(void)
     user_leave();
 }
 
+/* ---- Spaces without a process ---- */
+
+static struct vm_aspace *make_part(zx_vaddr_t base, size_t size, enum vm_aspace_share_opt share_opt)
+{
+    return vm_aspace_create_range(base, size, VM_ASPACE_USER, "part", share_opt);
+}
+
+static void discard(struct vm_aspace *aspace)
+{
+    if (aspace == NULL)
+        return;
+    vm_aspace_destroy(aspace);
+    vm_aspace_release(aspace);
+}
+
+static void test_priority(struct vm_aspace *aspace, struct vm_aspace *unified)
+{
+    struct vm_vmar *root = vm_aspace_root_vmar(aspace);
+    expect(root != NULL && !vm_aspace_is_high_memory_priority(aspace), "a root VMAR of default priority");
+    expect_status(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH), ZX_OK, "made high");
+    expect(vm_aspace_is_high_memory_priority(aspace) && vm_aspace_is_high_memory_priority(unified),
+           "makes its space so, and what shows it");
+    expect_status(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_DEFAULT), ZX_OK, "made default again");
+    expect(!vm_aspace_is_high_memory_priority(unified), "makes it default again");
+    vm_vmar_release(root);
+}
+
+static void test_spaces(void)
+{
+    uint64_t tables = pmm_count(VM_PAGE_MMU);
+    struct vm_aspace *low = vm_aspace_create(VM_ASPACE_LOW_KERNEL, "low");
+    struct vm_aspace *shared = make_part(1ull << 40, 1ull << 40, VM_ASPACE_SHARE_SHARED);
+    struct vm_aspace *restricted = make_part(VM_USER_ASPACE_BASE, 1ull << 30, VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *overlapping = make_part(1ull << 40, 1ull << 30, VM_ASPACE_SHARE_RESTRICTED);
+    expect(low != NULL && shared != NULL && restricted != NULL && overlapping != NULL, "spaces of all kinds");
+    expect(make_part(VM_USER_ASPACE_TOP, ZX_PAGE_SIZE, VM_ASPACE_SHARE_NONE) == NULL,
+           "none outside the range");
+    expect(make_part(VM_USER_ASPACE_BASE, 0, VM_ASPACE_SHARE_NONE) == NULL, "and none of nothing");
+    expect(low == NULL || (vm_aspace_base(low) == 0 && !vm_aspace_is_user(low)),
+           "low memory is the kernel's");
+    if (shared != NULL && restricted != NULL && overlapping != NULL) {
+        struct vm_aspace *unified = vm_aspace_create_unified(shared, restricted, "unified");
+        expect(unified != NULL && vm_aspace_size(unified) == 0, "a unified space");
+        expect(vm_aspace_create_unified(shared, overlapping, "bad") == NULL, "and none of what overlaps");
+        expect(vm_aspace_create_unified(restricted, overlapping, "bad") == NULL, "nor of what is not shared");
+        if (unified != NULL)
+            test_priority(shared, unified);
+        expect(vm_check(&vm_log_sink), "every invariant holds");
+        discard(unified);
+    }
+    discard(overlapping);
+    discard(restricted);
+    discard(shared);
+    discard(low);
+    expect(pmm_count(VM_PAGE_MMU) == tables, "all tables came back");
+}
+
 bool selftest(void)
 {
     passed = failed = 0;
@@ -408,6 +466,7 @@ bool selftest(void)
     test_symbols();
     test_ring3();
     test_shared();
+    test_spaces();
     test_fetch();
     expect(pmm_check(&vm_log_sink), "every page is in one state");
     vm_print(&vm_log_sink, "%u passed, %u failed\n", passed, failed);
