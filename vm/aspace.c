@@ -8,10 +8,10 @@
  * (page_table_unified.c), and nothing else. It has neither regions nor random numbers; whatever asks about an
  * address asks the part that holds it (aspace_at). The two touch no common entry of the top level.
  *
- * Lifetime. The process holds a reference, so does every VMAR (dead ones too), so does a unified space to both of
- * its parts. Destroying takes the root VMAR and everything below it down and frees the tables; the object itself
- * stays until the last reference, and answers everything as an empty space does. A unified space is destroyed
- * before its parts.
+ * Lifetime. The process holds a reference, so does every VMAR (dead ones too), so does a unified space to
+ * both of its parts. Destroying takes the root VMAR and everything below it down and frees the tables; the
+ * object itself stays until the last reference, and answers everything as an empty space does. A unified
+ * space is destroyed before its parts.
  *
  * Randomness. Each space has a ChaCha20 stream of its own, from the machine's seed and the number of the
  * space: a run can be repeated, and two spaces share no placement.

@@ -294,7 +294,7 @@ static void check_destroyed(struct checker *checker, const struct vm_aspace *asp
         broken(checker, "space '%s': destroyed, but it has page tables", aspace->name);
 }
 
-/* A space that shows two others has nothing itself but the top-level table, which page_table_check compares. */
+/* A space that shows two others has nothing but the top-level table, which page_table_check compares. */
 static void check_unified(struct checker *checker, struct vm_aspace *aspace)
 {
     const struct vm_aspace *below = aspace->parts[0], *above = aspace->parts[1];

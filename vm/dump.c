@@ -16,8 +16,8 @@
  *
  * Locking. Dump and picture hold the aspace's lock, and a VMO's while they look at its pages; not where the
  * caller holds it already. vm_aspace_dump_around is for a machine in distress: it takes none, and looks at a
- * bounded number of regions. A unified space is shown by its parts, each under its own lock: where others change
- * them meanwhile, the picture of one may come out uneven.
+ * bounded number of regions. A unified space is shown by its parts, each under its own lock: where others
+ * change them meanwhile, the picture of one may come out uneven.
  *
  * Cost. O(regions + committed pages).
  */

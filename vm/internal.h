@@ -281,8 +281,8 @@ bool handle_check(struct vm_sink *report); /* tables, counts, references of obje
 /* process.c */
 /* One reference, the caller's, beside the one that it holds to itself. NO_MEMORY. */
 zx_status_t process_create(const char *name, bool hosted, struct vm_process **out);
-/* The same, of one that shares a space: that of `with`, or (null) a new one. Errors in order: INVALID_ARGS `with`
-   shares none; BAD_STATE nobody alive shares it any more; NO_MEMORY. */
+/* The same, of one that shares a space: that of `with`, or (null) a new one. Errors in order: INVALID_ARGS
+   `with` shares none; BAD_STATE nobody alive shares it any more; NO_MEMORY. */
 zx_status_t process_create_sharing(const char *name, struct vm_process *with, struct vm_process **out);
 /* The VMAR that spans the space of its own; the process is alive. */
 struct vm_vmar *process_root(const struct vm_process *process);
@@ -330,8 +330,8 @@ static inline bool aspace_is_unified(const struct vm_aspace *aspace)
 {
     return aspace->parts[0] != NULL;
 }
-/* The spaces that have the regions, by address: itself, or the two that a unified one shows; null where that is
-   destroyed. */
+/* The spaces that have the regions, by address: itself, or the two that a unified one shows; null where that
+   is destroyed. */
 struct vm_aspace *aspace_part(struct vm_aspace *aspace, unsigned index);
 static inline unsigned aspace_part_count(const struct vm_aspace *aspace)
 {

@@ -28,12 +28,13 @@
  * removal of the large page, so that no processor holds large and small translations of one address when the
  * small ones change.
  *
- * Sharing. The tables may be shown by unified ones too (page_table_unified.c): these copy the entries of the top
- * level, and every invalidation names their roots as well.
+ * Sharing. The tables may be shown by unified ones too (page_table_unified.c): these copy the entries of the
+ * top level, and every invalidation names their roots as well.
  *
- * Invariants (page_table_check). Every table is in state MMU, linked once (a unified table's links are copies),
- * and not empty, but for the top one and those right below a fixed one; its count is right; table_pages is the
- * number of tables; no translation lies outside the span; entries that are not present are zero.
+ * Invariants (page_table_check). Every table is in state MMU, linked once (a unified table's links are
+ * copies), and not empty, but for the top one and those right below a fixed one; its count is right;
+ * table_pages is the number of tables; no translation lies outside the span; entries that are not present are
+ * zero.
  *
  * Locking. table->lock (PORT_LOCK_PAGE_TABLE) over everything. Processors read entries at any time and set
  * accessed and dirty bits in them, so entries are read and written as whole words, a new table is complete
@@ -390,8 +391,8 @@ static bool leaf_fits(const struct map_request *request, unsigned level, zx_vadd
            (paddr_at(request, va) & level_mask(level)) == 0;
 }
 
-/* Whether anything in the range is translated. A table that lies wholly in the range answers for itself: it is
-   not empty, or stays while it is. */
+/* Whether anything in the range is translated. A table that lies wholly in the range answers for itself: it
+   is not empty, or stays while it is. */
 static bool any_present(const struct vm_page *page, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
 {
     const uint64_t *entries = entries_of(page);

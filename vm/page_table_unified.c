@@ -11,14 +11,14 @@
  * invalidation (page_table.c, set_link). Each part lists the roots that show it: processors remember a
  * translation by the root by which they came to it, so every invalidation names these roots as well.
  *
- * Order of ending. No processor finds the root any more; all forget it; the parts forget it; its page is freed.
- * Were the parts to forget it first, a page that they give up could still be seen by way of this root.
+ * Order of ending. No processor finds the root any more; all forget it; the parts forget it; its page is
+ * freed. Were the parts to forget it first, a page that they give up could still be seen by way of this root.
  *
- * Invariants (page_table_check). In the lower half each entry is that of the part whose span it touches, but for
- * what processors have noted in it, or zero; both parts list the root.
+ * Invariants (page_table_check). In the lower half each entry is that of the part whose span it touches, but
+ * for what processors have noted in it, or zero; both parts list the root.
  *
- * Locking. The entries of a unified table, and the lists of roots, are under the lock of the part concerned; two
- * parts are never locked at once.
+ * Locking. The entries of a unified table, and the lists of roots, are under the lock of the part concerned;
+ * two parts are never locked at once.
  *
  * Cost. Making and ending: the top-level entries. Nothing else.
  */
@@ -115,7 +115,9 @@ void page_table_destroy_unified(struct page_table *table)
     /* Until here, what the parts take away had to be forgotten by way of this root as well. */
     for (unsigned i = 0; i < 2; i++)
         show_no_more(table->parts[i], &table->shown[i]);
+    port_mutex_lock(&table->lock);
     table->table_pages--;
+    port_mutex_unlock(&table->lock);
     pmm_free_page(child_of(root));
 }
 
@@ -137,8 +139,8 @@ static bool is_listed(const struct list_node *list, const struct list_node *want
     return false;
 }
 
-/* Every entry is a copy of the part's, but for what processors have noted in it; where there is no part, there
-   is none. */
+/* Every entry is a copy of the part's, but for what processors have noted in it; where there is no part,
+   there is none. */
 bool page_table_check_unified(const struct page_table *table, struct vm_sink *report)
 {
     const uint64_t *entries = port_phys_to_virt(table->root);

@@ -12,9 +12,10 @@
  * handles closed, its reference to itself given up. Handles to a dead process stay valid.
  *
  * Sharing. A process may share its address space with others. The one that is made first has the shared space
- * alone; each that joins it has a restricted one of its own as well, and sees both by a unified one (aspace.c).
- * Whoever shares counts in aspace->sharers until it has died and its own spaces are gone; the last one destroys
- * the shared space. So it is there while anybody needs it, and nobody joins when it is about to go.
+ * alone; each that joins it has a restricted one of its own as well, and sees both by a unified one
+ * (aspace.c). Whoever shares counts in aspace->sharers until it has died and its own spaces are gone; the
+ * last one destroys the shared space. So it is there while anybody needs it, and nobody joins when it is
+ * about to go.
  *
  * Closing the handles of one may end others. They queue up on a list, and one loop ends them in turn: no
  * recursion, whatever holds on to whatever.

@@ -11,8 +11,8 @@
  * another: a destroyed VMAR leaves the tree and lives on, dead, until its handles are gone. Mappings belong
  * to the tree alone.
  *
- * Memory priority belongs to VMARs; a mapping has that of the VMAR it is in. The space counts the VMARs of high
- * priority, so that whether it has any is known at once.
+ * Memory priority belongs to VMARs; a mapping has that of the VMAR it is in. The space counts the VMARs of
+ * high priority, so that whether it has any is known at once.
  *
  * Invariants. Alive means: in the tree, all ancestors alive. Dead means: no parent, no children. Never
  * between, since both change under the space's lock within one operation.

@@ -4,10 +4,11 @@
  *
  *   stress_threads [--threads N] [--ops M] [--seed S] [--perturb K]
  *
- * N threads (8) make M operations each (20000): all zx_ calls but zx_debug_write and zx_process_exit, zvm_access, views, statistics, failing allocations and
- * copies. They share handles and addresses in pools from which each takes at random, so most of what one works with is
- * being closed, unmapped or destroyed by others. Now and then a thread runs for a guest, a process that others may end
- * meanwhile. One in K steps (16) of the schedule is perturbed (host_perturb_schedule); 0: none.
+ * N threads (8) make M operations each (20000): all zx_ calls but zx_debug_write and zx_process_exit,
+ * zvm_access, views, statistics, failing allocations and copies. They share handles and addresses in pools
+ * from which each takes at random, so most of what one works with is being closed, unmapped or destroyed by
+ * others. Now and then a thread runs for a guest, a process that others may end meanwhile. One in K steps
+ * (16) of the schedule is perturbed (host_perturb_schedule); 0: none.
  *
  * What must hold, in spite of all:
  * - each call answers with a status that its description names;

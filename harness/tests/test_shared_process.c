@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_shared_process.c: processes that share a part of their address space: what is refused, who sees what, what
- * lives how long, what is told of them, and all of that in many threads.
+ * test_shared_process.c: processes that share a part of their address space: what is refused, who sees what,
+ * what lives how long, what is told of them, and all of that in many threads.
  */
 #define _DEFAULT_SOURCE
 #include "calls.h"

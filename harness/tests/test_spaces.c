@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_spaces.c: address spaces as those inside the kernel see them: memory priority; ranges and types; shared,
- * restricted and unified spaces, with several processors that look at them. White-box.
+ * test_spaces.c: address spaces as those inside the kernel see them: memory priority; ranges and types;
+ * shared, restricted and unified spaces, with several processors that look at them. White-box.
  */
 #define _DEFAULT_SOURCE
 #include "calls.h"
@@ -712,8 +712,8 @@ struct worker {
     unsigned seen;
 };
 
-/* Each has a restricted space of its own, beside the one that all share: what goes in either, and whole top-level
-   entries of the restricted one with it, goes under the eyes of all. */
+/* Each has a restricted space of its own, beside the one that all share: what goes in either, and whole
+   top-level entries of the restricted one with it, goes under the eyes of all. */
 static void *work(void *argument)
 {
     struct worker *worker = argument;

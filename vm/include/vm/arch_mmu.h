@@ -53,12 +53,12 @@ struct page_table {
     struct port_root shown[2];        /* of a unified one: on parts[i]->views */
 };
 
-/* An empty set of tables for [base, base + size). NO_MEMORY. Those of the lower half leave the upper one to the
-   port. */
+/* An empty set of tables for [base, base + size). NO_MEMORY. Those of the lower half leave the upper one to
+   the port. */
 zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user);
 
-/* Makes the top-level entries of the whole span, in an empty set of tables that nobody uses yet. They stay until
-   it is destroyed, whatever is mapped and unmapped below them. NO_MEMORY: nothing is changed. */
+/* Makes the top-level entries of the whole span, in an empty set of tables that nobody uses yet. They stay
+   until it is destroyed, whatever is mapped and unmapped below them. NO_MEMORY: nothing is changed. */
 zx_status_t page_table_fix(struct page_table *table);
 
 /*

@@ -19,7 +19,7 @@ struct vm_sink;
 #define VM_USER_ASPACE_BASE 0x0000000001000000ull
 #define VM_USER_ASPACE_TOP  0x00007ffffffff000ull /* one page short of the canonical hole */
 #define VM_USER_ASPACE_SIZE (VM_USER_ASPACE_TOP - VM_USER_ASPACE_BASE)
-/* How the user range is divided where processes share a space: each has a restricted one of its own below it. */
+/* How the user range is divided where processes share a space: each has a restricted one of its own below. */
 #define VM_RESTRICTED_ASPACE_SIZE ((1ull << 46) - VM_USER_ASPACE_BASE)
 #define VM_SHARED_ASPACE_BASE     (1ull << 46)
 #define VM_SHARED_ASPACE_SIZE     (VM_USER_ASPACE_TOP - VM_SHARED_ASPACE_BASE)
@@ -29,7 +29,7 @@ struct vm_sink;
 enum vm_aspace_type {
     VM_ASPACE_USER,
     VM_ASPACE_KERNEL,
-    VM_ASPACE_LOW_KERNEL, /* the kernel's, at user addresses and from 0 on: to start processors in low memory */
+    VM_ASPACE_LOW_KERNEL, /* the kernel's, at user addresses and from 0 on: to start processors there */
 };
 
 enum vm_aspace_share_opt {
@@ -55,17 +55,18 @@ struct vm_aspace *vm_aspace_kernel(void);
    "unnamed". Referenced; null without memory, nothing leaked. */
 struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name);
 
-/* As vm_aspace_create, of a part of the type's range. Null also where the range is empty, not page-aligned, wraps,
-   or is not within the type's. Only user spaces are shared or restricted. A shared one takes a page of tables
-   for each 512 GiB that it touches. */
+/* As vm_aspace_create, of a part of the type's range. Null also where the range is empty, not page-aligned,
+   wraps, or is not within the type's. Only user spaces are shared or restricted. A shared one takes a page of
+   tables for each 512 GiB that it touches. */
 struct vm_aspace *vm_aspace_create_range(zx_vaddr_t base, size_t size, enum vm_aspace_type type,
                                          const char *name, enum vm_aspace_share_opt share_opt);
 
 /*
  * A space that shows two others at once: base 0, size 0, no regions of its own; faults, and whatever else
- * concerns an address, go to the one that holds it. Referenced, and refers to both. Null where `shared` was not
- * created SHARED or `restricted` not RESTRICTED; the two touch the same 512 GiB; one is destroyed; `restricted`
- * is shown already; without memory. It must be destroyed before either of the two: else an assertion fails.
+ * concerns an address, go to the one that holds it. Referenced, and refers to both. Null where `shared` was
+ * not created SHARED or `restricted` not RESTRICTED; the two touch the same 512 GiB; one is destroyed;
+ * `restricted` is shown already; without memory. It must be destroyed before either of the two: else an
+ * assertion fails.
  */
 struct vm_aspace *vm_aspace_create_unified(struct vm_aspace *shared, struct vm_aspace *restricted,
                                            const char *name);

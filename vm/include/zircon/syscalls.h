@@ -199,13 +199,13 @@ zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_siz
                               zx_handle_t *proc_handle, zx_handle_t *vmar_handle);
 
 /*
- * Makes a process that shares the space of `shared_proc`, which was made with ZX_PROCESS_SHARED or by this call,
- * and has a space of its own below it, its restricted one. What it does with its memory goes to either, by
- * the address. Gives a handle to the process and one to the root VMAR of its restricted space, which is what
- * zx_vmar_root_self answers in it. The shared space lives as long as any process that shares it.
+ * Makes a process that shares the space of `shared_proc`, which was made with ZX_PROCESS_SHARED or by this
+ * call, and has a space of its own below it, its restricted one. What it does with its memory goes to either,
+ * by the address. Gives a handle to the process and one to the root VMAR of its restricted space, which is
+ * what zx_vmar_root_self answers in it. The shared space lives as long as any process that shares it.
  * Errors in order: INVALID_ARGS options not 0, bad name pointer; shared_proc BAD_HANDLE, WRONG_TYPE,
- * ACCESS_DENIED without MANAGE_PROCESS or GET_PROPERTY; INVALID_ARGS it shares nothing; BAD_STATE every process
- * that shared the space is dead; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * ACCESS_DENIED without MANAGE_PROCESS or GET_PROPERTY; INVALID_ARGS it shares nothing; BAD_STATE every
+ * process that shared the space is dead; NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, const char *name,
                                      size_t name_size, zx_handle_t *proc_handle,
@@ -213,9 +213,9 @@ zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, 
 
 /*
  * Copies bytes out of or into the memory of a process, through the VMOs behind its mappings: whatever
- * permissions these have. What a write needs is made first, all or none. *actual is short where memory
- * ends before buffer_size bytes: at a gap, past the end of a VMO, or where a process's restricted space meets the
- * one that it shares.
+ * permissions these have. What a write needs is made first, all or none. *actual is short where memory ends
+ * before buffer_size bytes: at a gap, past the end of a VMO, or where a process's restricted space meets the
+ * shared one.
  * Errors in order: INVALID_ARGS buffer null, buffer_size 0 or above 64 MiB; BAD_HANDLE, WRONG_TYPE,
  * ACCESS_DENIED without WRITE (reading: READ and WRITE); BAD_STATE the process is dead; NO_MEMORY nothing
  * is mapped at vaddr; INVALID_ARGS bad buffer, or (writing) bad result pointer; NO_MEMORY; INVALID_ARGS
@@ -228,8 +228,8 @@ zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const 
                                     size_t buffer_size, size_t *actual);
 
 /*
- * Ends the calling process: its regions and handles go, and the call does not return. Where the process is the
- * host's own program, that ends with `retcode` (as far as the host's exit status can hold it).
+ * Ends the calling process: its regions and handles go, and the call does not return. Where the process is
+ * the host's own program, that ends with `retcode` (as far as the host's exit status can hold it).
  */
 void zx_process_exit(int64_t retcode) __attribute__((__noreturn__));
 
