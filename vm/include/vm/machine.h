@@ -49,8 +49,10 @@ void vm_process_kill(struct vm_process *process);
 /* Gives up a reference. A process that the host made is ended by vm_process_kill or vm_machine_stop, not by
    this. */
 void vm_process_release(struct vm_process *process);
-/* not referenced; lives as long as the process */
+/* What the process sees; one that others share outlives its death. Not referenced; as long-lived as the
+   process. */
 struct vm_aspace *vm_process_aspace(struct vm_process *process);
+bool vm_process_is_dead(struct vm_process *process);
 zx_handle_t vm_process_self_handle(struct vm_process *process); /* what zx_process_self answers in it */
 zx_handle_t vm_process_root_handle(struct vm_process *process); /* what zx_vmar_root_self answers in it */
 
