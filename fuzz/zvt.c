@@ -178,10 +178,10 @@ static int command_assemble(int argc, char **argv)
     }
     struct zvt_bytes text = zvt_read(argv[0], "the text form of a trace");
     const size_t size = trace_parse((const char *)text.bytes, text.size, out, sizeof out, &error);
+    zvt_free(&text);
     if (size == SIZE_MAX)
         zvt_misuse("%s:%u: %s; `zvt dump` shows what the text form looks like", argv[0], error.line,
                    error.message);
-    zvt_free(&text);
     return zvt_write(to, out, size) ? ZVT_FINE : ZVT_BROKEN;
 }
 

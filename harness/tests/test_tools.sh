@@ -4,12 +4,13 @@
 #
 #   harness/tests/test_tools.sh
 #
-# Prints each test that fails with what the tool said, and a last line `N passed, N failed`.
+# Prints each test that fails with what the tool said, and a last line `N passed, N failed`. ZVT=FILE is used for build/host/zvt, and then
+# only zvt itself is tested: harness/valgrind names a script that runs it under memcheck.
 set -uo pipefail
 case ${1-} in --help | -h) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/../.." || exit 2
 root=$PWD
-zvt=$root/build/host/zvt
+zvt=${ZVT:-$root/build/host/zvt}
 kernel=$root/build/kernel/zvm.elf
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
@@ -102,6 +103,12 @@ expect "zvt diff, different" 1 '.' "$zvt" diff "$work/good.zvt" "$work/long.zvt"
 "$zvt" dump "$work/good.zvt" >"$work/good.txt"
 "$zvt" assemble "$work/good.txt" -o "$work/again.zvt"
 that "zvt dump and assemble are lossless" cmp -s "$work/good.zvt" "$work/again.zvt"
+
+if [ -n "${ZVT:-}" ]; then
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+    exit
+fi
 
 # ---- the library, as the README shows it ----
 sed -n "/tour.c <<'END'/,/^    END/p" README.md | sed '1d;$d;s/^    //' >"$work/tour.c"
@@ -210,11 +217,18 @@ expect "fuzz, bad engine" 2 'honggfuzz' harness/fuzz --engine honggfuzz
 expect "fuzz, no target" 3 'make fuzzers' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
 expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything
+expect "valgrind, no such variant" 2 'VARIANT' harness/valgrind vax
+expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash)" harness/valgrind
+# memcheck must see what it is for: in a program, and through the variant's objects.
+printf 'int main(int argc, char **argv) { int undefined[argc]; (void)argv; return undefined[0] ? 0 : 1; }\n' >"$work/undefined.c"
+gcc -w -O0 "$work/undefined.c" -o "$work/undefined"
+expect "valgrind sees an undefined value" 99 'uninitialised' harness/valgrind --one "$work/undefined"
+expect "run-tests under a command" 1 '0 passed, 1 failed' env TEST_UNDER=false harness/run-tests /bin/true
 expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
 
 # Every script explains itself when asked, wherever its first comment ends.
 for script in harness/check* harness/compare harness/coverage harness/determinism harness/fuzz harness/make-iso harness/oom \
-    harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/zoo harness/bench/run harness/bench/region_tree; do
+    harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/valgrind harness/zoo harness/bench/run harness/bench/region_tree; do
     expect "$script --help" 0 "$script" "$script" --help
 done
 
