@@ -223,6 +223,59 @@ expect "compare, missing file" 2 'nowhere' harness/compare "$work/left" "$work/n
 expect "fuzz, bad time" 2 'soon' harness/fuzz --time soon
 expect "fuzz, bad engine" 2 'honggfuzz' harness/fuzz --engine honggfuzz
 expect "fuzz, no target" 3 'make fuzzers' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
+# What a campaign counts: the operations and runs of all processes that share the file.
+for engine in libfuzzer afl; do
+    head -c 16 /dev/zero >"$work/count"
+    for _ in 1 2; do
+        ZVM_COUNT_FILE=$work/count ASAN_OPTIONS=detect_leaks=0 build/$engine/fuzz_trace "$work/good.zvt" >/dev/null 2>&1
+    done
+    expect "operations are counted by $engine" 0 '^ +100 +2$' od -An -t u8 "$work/count"
+    expect "a count file that is none, $engine" 1 'expected a file of 16 bytes' env ZVM_COUNT_FILE="$work/empty.zvt" \
+        build/$engine/fuzz_trace "$work/good.zvt"
+done
+expect "soak, no number" 2 'whole number' harness/soak --operations many
+expect "soak, too many jobs" 2 'from 1 to' harness/soak --jobs 1000
+expect "soak, unknown option" 2 'vax' harness/soak --vax 1
+expect "soak, unknown host" 2 'vax' harness/soak --on vax
+expect "soak, no program" 3 'make' env ZVM_BUILD="$work/none" harness/soak
+mkdir -p "$work/soaked/host"
+cp build/host/soak_trace "$work/soaked/host/"
+expect "soak" 0 '^soak: 20224 operations in 79 traces.*findings 0' env ZVM_BUILD="$work/soaked" harness/soak --operations 2e4 --jobs 2 --seed 7 \
+    --length 256
+expect "soak tells of progress and can be interrupted" '1|124' 'operations \([0-9.]+ %\), [0-9]+/s, [0-9]+ min left' \
+    env ZVM_BUILD="$work/soaked" timeout -s INT 1.5 harness/soak --operations 1e9 --jobs 2 --progress 1
+that "soak tells where to go on" grep -qE 'seed [0-9]+ goes on' "$work/said"
+
+# ---- Against a core that is broken: answers wrongly where it tells the size of a VMO, dies where it protects ----
+mkdir -p "$work/lame/host" "$work/lame/host-o0" "$work/lame/asan"
+cat >"$work/lame.c" <<'END'
+#include <zircon/syscalls.h>
+#include "../vm/internal.h"
+zx_status_t __wrap_zx_vmo_get_size(zx_handle_t handle, uint64_t *size);
+zx_status_t __wrap_zx_vmo_get_size(zx_handle_t handle, uint64_t *size) { (void)handle; (void)size; return ZX_ERR_INTERNAL; }
+zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t address, size_t size);
+zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t address, size_t size)
+{
+    VM_ASSERT(vmar == options && address == size && size == 0x5eed);
+    return ZX_OK;
+}
+END
+gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
+core=()
+for source in vm/*.c fuzz/{trace,trace_text,run,run_ops,run_info,run_resolve,generate,generate_op,model,model_handle,model_vmo}.c \
+    harness/{port,port_objects,processor,trace_host,host}.c; do
+    core+=("build/host/${source%.c}.o")
+done
+# lame PROGRAM OBJECT…
+lame() {
+    local program=$1
+    shift
+    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
+}
+that "programs with a broken core link" lame "$work/lame/host/soak_trace" build/host/harness/soak_trace.o
+expect "soak finds what is broken" 1 'found .*seed-[0-9]+.zvt: harness/reproduce' env ZVM_BUILD="$work/lame" harness/soak --operations 1e6 --jobs 2
+that "soak leaves the trace" test -s "$(echo "$work"/lame/soak/seed-*.zvt | cut -d ' ' -f 1)"
+
 expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything
 expect "valgrind, no such variant" 2 'VARIANT' harness/valgrind vax
@@ -236,7 +289,7 @@ expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$w
 
 # Every script explains itself when asked, wherever its first comment ends.
 for script in harness/check* harness/compare harness/coverage harness/determinism harness/fuzz harness/make-iso harness/oom \
-    harness/public-names harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/valgrind harness/zoo harness/bench/run harness/bench/region_tree; do
+    harness/public-names harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/soak harness/valgrind harness/zoo harness/bench/run harness/bench/region_tree; do
     expect "$script --help" 0 "$script" "$script" --help
 done
 
