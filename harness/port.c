@@ -295,8 +295,24 @@ void host_fail_user_copy(uint64_t nth)
     switch_set(&user_copies, nth, false);
 }
 
+/* By enum port_cache_operation. There are no caches to work on: it is counted. */
+static atomic_uint_least64_t cache_bytes[PORT_CACHE_OPERATIONS];
+
+void port_cache(enum port_cache_operation operation, void *at, size_t size)
+{
+    (void)at;
+    atomic_fetch_add_explicit(&cache_bytes[operation], size, memory_order_relaxed);
+}
+
+uint64_t host_cache_bytes(uint32_t operation)
+{
+    return atomic_load(&cache_bytes[operation - ZX_VMO_OP_CACHE_SYNC]);
+}
+
 void host_switches_reset(void)
 {
+    for (unsigned i = 0; i < PORT_CACHE_OPERATIONS; i++)
+        atomic_store(&cache_bytes[i], 0);
     switch_set(&allocations, 0, false);
     switch_set(&user_copies, 0, false);
     atomic_store(&allocations.count, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cpu.c: what the processor can do, and switching it on: WP and NX, which must be there, then global
- * pages, SMEP, SMAP, UMIP, each where there is one.
+ * pages, SMEP, SMAP, UMIP, each where there is one; and the ways in which pages can be cached.
  */
 #include <vm/format.h>
 #include <vm/mem.h>
@@ -16,6 +16,13 @@ struct cpuid {
 
 static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "UMIP", "SMEP", "SMAP"};
 static bool features[CPU_FEATURE_COUNT];
+static size_t line_size;
+
+/* A byte for each combination of the PAT, PCD and PWT bits of a page, as vm/arch_mmu.h has it, twice. */
+enum { UNCACHED = 0, WRITE_COMBINING = 1, WRITE_BACK = 6, UNCACHED_UNLESS = 7 };
+#define PAT_HALF                                                                                             \
+    ((uint64_t)UNCACHED << 24 | (uint64_t)UNCACHED_UNLESS << 16 | WRITE_COMBINING << 8 | WRITE_BACK)
+#define PAT (PAT_HALF << 32 | PAT_HALF)
 
 static struct cpuid cpuid(uint32_t leaf)
 {
@@ -38,6 +45,13 @@ void cpu_start(void)
     if (!features[CPU_NX])
         power_fail("boot: this processor has no NX; the core's page tables rely on it");
     write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NXE);
+    write_msr(MSR_PAT, PAT);
+    line_size = (cpuid(1).b >> 8 & 0xff) * 8;
+}
+
+size_t cpu_cache_line_size(void)
+{
+    return line_size;
 }
 
 void cpu_protect(void)

@@ -4,6 +4,7 @@
 #define KERNEL_CPU_H_
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CR0_WP   (1ull << 16)
@@ -12,17 +13,20 @@
 #define CR4_SMEP (1ull << 20)
 #define CR4_SMAP (1ull << 21)
 
+#define MSR_PAT  0x277u
 #define MSR_EFER 0xc0000080u
 #define EFER_NXE (1ull << 11)
 
 enum cpu_feature { CPU_NX, CPU_PGE, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_FEATURE_COUNT };
 
-/* Finds the features out and switches on those that need no tables of ours: NX, WP. */
+/* Finds the features out and switches on those that need no tables of ours: NX, WP, the cache policies. */
 void cpu_start(void);
 /* The rest: global pages, SMEP, SMAP, UMIP. Once the kernel's own tables are loaded. */
 void cpu_protect(void);
 
 bool cpu_has(enum cpu_feature feature);
+/* In bytes. */
+size_t cpu_cache_line_size(void);
 
 struct vm_sink;
 /* The processor's name and the features in use, one line. */

@@ -77,6 +77,16 @@ static inline void invlpg(uint64_t va)
     __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
+static inline void flush_line(uint64_t va)
+{
+    __asm__ volatile("clflush (%0)" : : "r"(va) : "memory");
+}
+
+static inline void memory_fence(void)
+{
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 static inline uint64_t read_msr(uint32_t number)
 {
     uint32_t low, high;

@@ -19,6 +19,7 @@
 #include <vm/port.h>
 
 #include "console.h"
+#include "cpu.h"
 #include "io.h"
 #include "paging.h"
 #include "port.h"
@@ -67,6 +68,18 @@ void port_invalidate(const struct port_invalidation *invalidation)
         for (; pages > 0; pages--, va += ZX_PAGE_SIZE)
             paging_forget_page(va);
     }
+}
+
+/* Caches of x86 know of each other and of instructions; memory that devices look at is made to agree with them by
+   flushing, which writes back what is newer in the cache: nothing is ever lost by invalidating. */
+void port_cache(enum port_cache_operation operation, void *at, size_t size)
+{
+    size_t line = cpu_cache_line_size();
+    uintptr_t end = (uintptr_t)at + size;
+    if (operation != PORT_CACHE_SYNC)
+        for (uintptr_t address = (uintptr_t)at & ~(line - 1); address < end; address += line)
+            flush_line(address);
+    memory_fence();
 }
 
 unsigned port_current_processor(void)

@@ -30,8 +30,9 @@ static void print_region(const struct vm_region *region)
              (const void *)region->aspace);
     if (region->kind == VM_REGION_MAPPING) {
         const struct vm_mapping *mapping = container_of(region, struct vm_mapping, region);
-        vm_print(&vm_log_sink, "    vmo %p offset 0x%llx perms 0x%x, %llu protection ranges\n",
-                 (const void *)mapping->vmo, (unsigned long long)mapping->vmo_offset, mapping->perms,
+        vm_print(&vm_log_sink, "    vmo %p of source %p offset 0x%llx perms 0x%x, %llu protection ranges\n",
+                 (const void *)mapping->vmo, (const void *)mapping->source,
+                 (unsigned long long)mapping->vmo_offset, mapping->perms,
                  (unsigned long long)mapping->protections.count);
     }
 }

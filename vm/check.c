@@ -37,7 +37,7 @@ struct checker {
     uint64_t table_pages;
     uint64_t vmos, processes, all_vmars; /* on the list of objects */
     uint64_t listed_mappings;            /* on the lists of VMOs */
-    uint64_t object_pages;
+    uint64_t object_pages;               /* each counted once */
 };
 
 static void broken(struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -250,15 +250,21 @@ static void check_page(struct cursor *cursor, zx_vaddr_t va, const struct page_t
         broken_translation(cursor, va, entry, "more than the protection in force");
     if (((entry->flags & ARCH_MMU_USER) != 0) != (cursor->aspace->type == VM_ASPACE_USER))
         broken_translation(cursor, va, entry, "for users just where it should not be, or the reverse");
-    if (offset >= vmo->size) {
+    if (offset >= mapping_vmo_end_locked(mapping)) {
         broken_translation(cursor, va, entry, "past the end of the VMO");
         return;
     }
-    const struct vm_page *page = vmo_page_locked(vmo, offset);
-    if (page != NULL && page->paddr != paddr)
-        broken_translation(cursor, va, entry, "not the page that the VMO holds there");
-    if (page != NULL)
+    if ((entry->flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT != vmo->cache_policy)
+        broken_translation(cursor, va, entry, "another cache policy than the VMO's");
+    zx_paddr_t frame;
+    bool shared;
+    if (vmo_frame_locked(vmo, offset, &frame, &shared)) {
+        if (frame != paddr)
+            broken_translation(cursor, va, entry, "not the page that the VMO holds there");
+        if (shared && (entry->flags & ARCH_MMU_WRITE) != 0)
+            broken_translation(cursor, va, entry, "a page that other VMOs hold too, writable");
         return;
+    }
     if (paddr != vm_machine->zero_page->paddr)
         broken_translation(cursor, va, entry, "the VMO holds no page there");
     else if ((entry->flags & ARCH_MMU_WRITE) != 0)
@@ -344,10 +350,21 @@ static void broken_object(struct checker *checker, const struct vm_object *objec
            (unsigned long long)object->koid, atomic_load(&object->refs), object->handles, how);
 }
 
+/* Of a page in the list of a VMO: it may be there, and says who holds it. */
+static bool is_page_sound(const struct vm_page *page, const struct vm_vmo *vmo, uint64_t index)
+{
+    if (page->state != VM_PAGE_OBJECT || pmm_page_at(page->paddr) != page)
+        return false;
+    const struct vm_vmo *counted = atomic_load(&page->vmo);
+    if (counted == vmo)
+        return page->vmo_offset == index << PAGE_SHIFT;
+    return vmo->had_sharers && (counted == NULL || page_is_shared(page));
+}
+
 static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
 {
-    uint64_t index = 0, count = 0;
-    const struct vm_page *page;
+    uint64_t index = 0, count = 0, pinned = 0;
+    struct vm_page *page;
 
     if (!page_list_check(&vmo->pages, checker->report))
         broken_object(checker, &vmo->object, "its list of pages is broken");
@@ -355,38 +372,101 @@ static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
         count++;
         if (index >= vmo->size >> PAGE_SHIFT)
             broken_object(checker, &vmo->object, "a page past its end");
-        if (page->state != VM_PAGE_OBJECT || page->vmo != vmo || page->vmo_offset != index << PAGE_SHIFT ||
-            pmm_page_at(page->paddr) != page)
+        if (page->check_holders++ == 0)
+            checker->object_pages++;
+        pinned += page->pin_count != 0;
+        if (page->pin_count != 0 && page_is_shared(page))
+            broken_object(checker, &vmo->object, "a pinned page is shared");
+        if (vmo->kind != VMO_PAGED && page->paddr != vmo->frames + (index << PAGE_SHIFT))
+            broken_object(checker, &vmo->object, "its frames do not lie one behind the other");
+        if (!is_page_sound(page, vmo, index))
             broken(checker, "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or in state %u",
                    (unsigned long long)page->paddr, (unsigned long long)vmo->object.koid,
                    (unsigned long long)(index << PAGE_SHIFT), page->state);
     }
     if (count != vmo->pages.count)
         broken_object(checker, &vmo->object, "holds another number of pages than it counts");
-    checker->object_pages += count;
+    if (pinned != vmo->pinned_pages)
+        broken_object(checker, &vmo->object, "another number of its pages is pinned than it counts");
+    if (vmo->kind != VMO_PAGED && count != (vmo->kind == VMO_PHYSICAL ? 0 : vmo->size >> PAGE_SHIFT))
+        broken_object(checker, &vmo->object, "lacks pages, or has some that it cannot have");
+}
+
+/* After each VMO has noted the pages that it holds: as many as each page says. The notes are wiped. */
+static void check_holders(struct checker *checker, const struct vm_vmo *vmo)
+{
+    struct vm_page *page;
+
+    for (uint64_t index = 0; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++) {
+        if (page->check_holders != 0 && page->check_holders != atomic_load(&page->sharers) + 1)
+            broken(checker, "page 0x%llx, held by vmo %llu at 0x%llx: %u VMOs hold it, it says %u",
+                   (unsigned long long)page->paddr, (unsigned long long)vmo->object.koid,
+                   (unsigned long long)(index << PAGE_SHIFT), page->check_holders,
+                   atomic_load(&page->sharers) + 1);
+        page->check_holders = 0;
+    }
+}
+
+/* The children know their parent; a slice has nothing of its own. */
+static void check_family(struct checker *checker, const struct vm_vmo *vmo)
+{
+    size_t children = 0;
+
+    list_for_each(node, &vmo->children)
+    {
+        if (container_of(node, struct vm_vmo, sibling)->parent != vmo)
+            broken_object(checker, &vmo->object, "a child of it is another's");
+        if (++children > vmo->child_count)
+            break;
+    }
+    if (children != vmo->child_count)
+        broken_object(checker, &vmo->object, "has another number of children than it counts");
+    if (!vmo_is_slice(vmo))
+        return;
+    if (vmo->pages.count != 0 || vmo->mappings.root != NULL || vmo->resizable || vmo->is_snapshot)
+        broken_object(checker, &vmo->object, "a slice with something of its own");
+    if (vmo_is_slice(vmo->target) || vmo->target->resizable || vmo->window > vmo->target->size ||
+        vmo->size > vmo->target->size - vmo->window)
+        broken_object(checker, &vmo->object, "a slice of nothing that could be sliced");
 }
 
 static void check_vmo(struct checker *checker, const struct vm_vmo *vmo)
 {
-    uint64_t mappings = 0;
-
     checker->vmos++;
     if (!is_page_aligned(vmo->size) || vmo->size > VMO_SIZE_MAX)
         broken_object(checker, &vmo->object, "its size is none");
     check_vmo_pages(checker, vmo);
+    check_family(checker, vmo);
+    if (vmo_is_slice(vmo))
+        vmo->target->check_refs++;
     if (!mapping_tree_check(&vmo->mappings, checker->report)) {
         broken_object(checker, &vmo->object, "its tree of mappings is broken");
         return;
     }
     for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false);
          mapping != NULL; mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
-        mappings++;
-        if (mapping->vmo != vmo || !mapping->region.alive)
+        checker->listed_mappings++;
+        mapping->source->check_refs++;
+        if (mapping->vmo != vmo || mapping->source->target != vmo || !mapping->region.alive)
             broken_object(checker, &vmo->object, "lists a mapping that is dead, or another VMO's");
     }
-    checker->listed_mappings += mappings;
-    if (atomic_load(&vmo->object.refs) != vmo->object.handles + mappings)
-        broken_object(checker, &vmo->object, "its references are not its handles and mappings");
+}
+
+/* What can be said of VMOs only when all of them have been looked at. */
+static void check_vmos_together(struct checker *checker)
+{
+    list_for_each(node, &vm_machine->objects)
+    {
+        const struct vm_object *object = container_of(node, struct vm_object, node);
+        if (object->type != ZX_OBJ_TYPE_VMO)
+            continue;
+        struct vm_vmo *vmo = container_of(object, struct vm_vmo, object);
+        check_holders(checker, vmo);
+        if (atomic_load(&object->refs) != object->handles + vmo->check_refs + atomic_load(&vmo->host_refs))
+            broken_object(checker, object,
+                          "its references are not its handles, mappings, slices and the host's");
+        vmo->check_refs = 0;
+    }
 }
 
 static void check_vmar_object(struct checker *checker, const struct vm_vmar *vmar)
@@ -452,6 +532,7 @@ static void check_objects(struct checker *checker)
             broken(checker, "object %llu: unknown type %u", (unsigned long long)object->koid, object->type);
         }
     }
+    check_vmos_together(checker);
     list_for_each(node, &vm_machine->aspaces)
     {
         const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);

@@ -101,8 +101,10 @@ static uint64_t count_tables(struct vm_aspace *aspace)
 static uint64_t count_committed(const struct vm_mapping *mapping)
 {
     uint64_t index = mapping->vmo_offset >> PAGE_SHIFT, count = 0;
-    uint64_t limit = index + (mapping->region.size >> PAGE_SHIFT);
+    uint64_t limit = index + (mapping->region.size >> PAGE_SHIFT), end = mapping_vmo_end_locked(mapping);
 
+    if (limit > end >> PAGE_SHIFT)
+        limit = end >> PAGE_SHIFT;
     for (; page_list_next(&mapping->vmo->pages, index, &index) != NULL && index < limit; index++)
         count++;
     return count;
@@ -132,7 +134,8 @@ static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, 
     vm_print(sink, "%*smapping [0x%llx, 0x%llx) %s %s of %s, vmo %llu + 0x%llx, %llu of %llu pages%s\n",
              (int)depth * 2, "", region_base(region), region_end(region), size_text(region->size).bytes,
              uniform ? perms_text(perms).bytes : "mixed", flags_text(region->flags).bytes,
-             (unsigned long long)mapping->vmo->object.koid, (unsigned long long)mapping->vmo_offset,
+             (unsigned long long)mapping->source->object.koid,
+             (unsigned long long)(mapping->vmo_offset - mapping->source->window),
              (unsigned long long)committed, (unsigned long long)(region->size >> PAGE_SHIFT),
              region->alive ? "" : " dead");
     for (zx_vaddr_t va = region->base; !uniform && va < end; va = part_end) {
@@ -442,7 +445,7 @@ static unsigned fill_cells(const struct vm_mapping *mapping, zx_vaddr_t va, zx_v
                            enum cell cells[STRIP_CELLS])
 {
     uint64_t first = (mapping->vmo_offset + (va - mapping->region.base)) >> PAGE_SHIFT, index = first;
-    uint64_t pages = (end - va) >> PAGE_SHIFT, limit = mapping->vmo->size >> PAGE_SHIFT;
+    uint64_t pages = (end - va) >> PAGE_SHIFT, limit = mapping_vmo_end_locked(mapping) >> PAGE_SHIFT;
     uint64_t held[STRIP_CELLS] = {0};
     unsigned count = pages < STRIP_CELLS ? (unsigned)pages : STRIP_CELLS;
     uint64_t step = pages / count, longer = pages % count; /* the first `longer` cells have one more */
@@ -542,7 +545,8 @@ static void draw_mapping_box(const struct picture *picture, const struct vm_mapp
              "<text class=\"m\" x=\"%d\" y=\"%d\"><tspan class=\"b\">%s</tspan>&#160;· vmo %llu + 0x%llx · "
              "%llu of %llu page%s</text>\n",
              box.x + 10, words_y, uniform ? perms_text(perms).bytes : "mixed",
-             (unsigned long long)mapping->vmo->object.koid, (unsigned long long)mapping->vmo_offset,
+             (unsigned long long)mapping->source->object.koid,
+             (unsigned long long)(mapping->vmo_offset - mapping->source->window),
              (unsigned long long)count_committed(mapping), (unsigned long long)(region->size >> PAGE_SHIFT),
              region->size == PAGE_SIZE ? "" : "s");
     vm_print(picture->sink, "<text class=\"z\" x=\"%d\" y=\"%d\">%s</text>\n",

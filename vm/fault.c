@@ -57,17 +57,39 @@ static bool is_allowed(const struct vm_aspace *aspace, uint32_t perms, uint32_t 
     return (needed & ~perms) == 0;
 }
 
-/* Enters the run of pages that the VMO has from va on, at least one. */
+/* Enters the run of pages that the VMO has from va on, at least one; read-only where other VMOs hold them too. */
 static zx_status_t enter_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
                                           uint32_t perms)
 {
     zx_paddr_t paddrs[FAULT_PAGES];
+    bool shared;
     zx_vaddr_t table_end = (va & ~(TABLE_SPAN - 1)) + TABLE_SPAN;
     if (table_end < end)
         end = table_end;
-    size_t count = mapping_gather_vmo_locked(mapping, va, end, FAULT_PAGES, paddrs);
+    size_t count = mapping_gather_vmo_locked(mapping, va, end, FAULT_PAGES, paddrs, &shared);
+    if (shared)
+        perms &= ~ARCH_MMU_WRITE;
     return page_table_map_pages(&mapping->region.aspace->table, va, paddrs, count,
                                 mapping_mmu_flags(mapping, perms), PAGE_TABLE_EXISTING_REPLACE);
+}
+
+/* Enters, of a VMO whose frames lie one behind the other, the largest page around va that fits into [base, end),
+   which have one permission, and into the VMO; else the pages from va on. */
+static zx_status_t enter_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t base,
+                                           zx_vaddr_t end, uint32_t perms)
+{
+    struct page_table *table = &mapping->region.aspace->table;
+    zx_paddr_t first_frame = mapping->vmo->frames + mapping->vmo_offset - mapping->region.base;
+    uint64_t shown = mapping_vmo_end_locked(mapping) - mapping->vmo_offset;
+    if (end - mapping->region.base > shown)
+        end = mapping->region.base + shown;
+    for (unsigned level = table->largest_level; level > 1; level--) {
+        zx_vaddr_t size = PAGE_SIZE << (9 * (level - 1)), block = va & ~(size - 1);
+        if (block >= base && block <= end && end - block >= size && ((first_frame + block) & (size - 1)) == 0)
+            return page_table_map(table, block, first_frame + block, size, mapping_mmu_flags(mapping, perms),
+                                  PAGE_TABLE_EXISTING_REPLACE);
+    }
+    return enter_pages_vmo_locked(mapping, va, end, perms);
 }
 
 static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, uint32_t perms)
@@ -80,43 +102,48 @@ static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vad
     return status;
 }
 
-/* Makes the absent page at va and enters it. Where the zero page may have stood for it, here or elsewhere, it
-   is entered without write permission until no processor can see the zero page any more: what a program
-   writes through one translation must not be missing behind another. The second entering finds its tables
-   there, so it cannot fail. */
+/* Makes a page at va that the VMO owns, in the place of the zero page or of one that others hold too, and
+   enters it. Where the page before may have been shown, here or elsewhere, it is entered without write
+   permission until no processor can see that one any more: what a program writes through one translation must
+   not be missing behind another. The second entering finds its tables there, so it cannot fail. */
 static zx_status_t make_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
                                         uint32_t perms)
 {
     struct vm_vmo *vmo = mapping->vmo;
-    struct vm_page *made;
+    struct vm_page *before;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
-    bool shown = mapping_tree_first(&vmo->mappings, offset, offset + PAGE_SIZE, true) != NULL;
-    zx_status_t status = vmo_make_page_locked(vmo, offset, &made);
+    zx_status_t status = vmo_make_page_locked(vmo, offset, &before);
     if (status != ZX_OK)
         return status;
+    bool shown =
+        before != NULL || mapping_tree_first(&vmo->mappings, offset, offset + PAGE_SIZE, true) != NULL;
     if (shown)
         status = enter_pages_vmo_locked(mapping, va, va + PAGE_SIZE, perms & ~ARCH_MMU_WRITE);
     if (shown && status == ZX_OK)
-        vmo_page_made_locked(vmo, offset, mapping); /* here the zero page has been replaced already */
+        vmo_page_made_locked(vmo, offset, before,
+                             mapping); /* here the page before has been replaced already */
     if (status == ZX_OK)
         status = enter_pages_vmo_locked(mapping, va, end, perms);
     if (status != ZX_OK)
-        vmo_drop_page_locked(vmo, offset);
+        vmo_unmake_page_locked(vmo, offset, before);
     return status;
 }
 
-static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
-                                      uint32_t perms, bool write)
+/* [base, end) has one permission, which suffices. */
+static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t base,
+                                      zx_vaddr_t end, uint32_t perms, bool write)
 {
-    struct vm_vmo *vmo = mapping->vmo;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
-    if (offset >= vmo->size)
+    if (offset >= mapping_vmo_end_locked(mapping))
         return ZX_ERR_OUT_OF_RANGE;
-    if (vmo_page_locked(vmo, offset) != NULL)
-        return enter_pages_vmo_locked(mapping, va, end, perms);
-    if (!write)
+    if (mapping->vmo->kind != VMO_PAGED)
+        return enter_frames_vmo_locked(mapping, va, base, end, perms);
+    const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
+    if (write && (page == NULL || page_is_shared(page)))
+        return make_page_vmo_locked(mapping, va, end, perms);
+    if (page == NULL)
         return enter_zero_page_vmo_locked(mapping, va, perms);
-    return make_page_vmo_locked(mapping, va, end, perms);
+    return enter_pages_vmo_locked(mapping, va, end, perms);
 }
 
 static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags)
@@ -130,7 +157,7 @@ static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_
         return ZX_ERR_ACCESS_DENIED;
     port_mutex_lock(&mapping->vmo->lock);
     zx_status_t status =
-        resolve_vmo_locked(mapping, round_down_page(va), end, perms, (flags & VM_PF_FLAG_WRITE) != 0);
+        resolve_vmo_locked(mapping, round_down_page(va), base, end, perms, (flags & VM_PF_FLAG_WRITE) != 0);
     port_mutex_unlock(&mapping->vmo->lock);
     return status;
 }

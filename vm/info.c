@@ -41,14 +41,17 @@ static void count_space(struct space_count *counter, const struct vm_aspace *asp
         counter->spaces[counter->known++] = aspace;
 }
 
-/* How many spaces, and mappings, show some of [offset, end). */
-static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t end, size_t *mappings)
+/* How many spaces, and mappings, show some of [offset, end). `source`: only mappings of this one; null: of any. */
+static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t end,
+                                  const struct vm_vmo *source, size_t *mappings)
 {
     struct space_count counter;
     counter.count = counter.known = 0;
     *mappings = 0;
     for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, false);
          mapping != NULL; mapping = mapping_tree_next(mapping, offset, end, false)) {
+        if (source != NULL && mapping->source != source)
+            continue;
         count_space(&counter, mapping->region.aspace);
         ++*mappings;
     }
@@ -59,18 +62,29 @@ static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uin
 
 void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
 {
+    struct vm_vmo *target = vmo->target;
     memset(out, 0, sizeof(*out));
     out->koid = vmo->object.koid;
     out->handle_rights = rights;
-    out->flags = ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE;
+    out->flags = ZX_INFO_VMO_VIA_HANDLE;
+    if (target->kind != VMO_PHYSICAL)
+        out->flags |= ZX_INFO_VMO_TYPE_PAGED;
+    if (target->kind == VMO_CONTIGUOUS)
+        out->flags |= ZX_INFO_VMO_CONTIGUOUS;
     if (vmo->resizable)
         out->flags |= ZX_INFO_VMO_RESIZABLE;
+    if (vmo->is_snapshot)
+        out->flags |= ZX_INFO_VMO_IS_COW_CLONE;
+    vmo_family(vmo, &out->parent_koid, &out->num_children);
     port_mutex_lock(&vmo->lock);
     memcpy(out->name, vmo->name, sizeof(out->name));
     out->size_bytes = vmo->size;
-    out->committed_bytes = vmo->pages.count << PAGE_SHIFT;
-    out->share_count = count_spaces_locked(vmo, 0, UINT64_MAX, &out->num_mappings);
+    out->committed_bytes = vmo_counted_pages_locked(vmo) << PAGE_SHIFT;
     port_mutex_unlock(&vmo->lock);
+    port_mutex_lock(&target->lock);
+    out->cache_policy = target->cache_policy;
+    out->share_count = count_spaces_locked(target, vmo->window, UINT64_MAX, vmo, &out->num_mappings);
+    port_mutex_unlock(&target->lock);
 }
 
 /* ---- Address spaces ---- */
@@ -79,14 +93,15 @@ void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
 static void add_mapping(const struct vm_mapping *mapping, zx_info_task_stats_t *stats)
 {
     struct vm_vmo *vmo = mapping->vmo;
-    uint64_t limit = (mapping->vmo_offset + mapping->region.size) >> PAGE_SHIFT;
+    uint64_t end = mapping->vmo_offset + mapping->region.size;
     size_t mappings;
     stats->mem_mapped_bytes += mapping->region.size;
     port_mutex_lock(&vmo->lock);
     uint64_t index = mapping->vmo_offset >> PAGE_SHIFT;
+    uint64_t limit = (end < mapping->vmo_limit ? end : mapping->vmo_limit) >> PAGE_SHIFT;
     for (; page_list_next(&vmo->pages, index, &index) != NULL && index < limit; index++) {
         uint64_t offset = index << PAGE_SHIFT;
-        size_t spaces = count_spaces_locked(vmo, offset, offset + PAGE_SIZE, &mappings);
+        size_t spaces = count_spaces_locked(vmo, offset, offset + PAGE_SIZE, NULL, &mappings);
         if (spaces == 1) {
             stats->mem_private_bytes += PAGE_SIZE;
         } else {
@@ -127,16 +142,20 @@ static void record_region(zx_info_maps_t *record, zx_info_maps_type_t type, zx_v
 static void record_part(zx_info_maps_t *record, const struct vm_mapping *mapping, zx_vaddr_t va,
                         zx_vaddr_t end, uint32_t perms, size_t depth)
 {
-    struct vm_vmo *vmo = mapping->vmo;
+    struct vm_vmo *source = mapping->source, *vmo = mapping->vmo;
     zx_info_maps_mapping_t *out = &record->u.mapping;
+    uint64_t first = mapping->vmo_offset + (va - mapping->region.base), limit = first + (end - va);
     record_region(record, ZX_INFO_MAPS_TYPE_MAPPING, va, end - va, depth);
     out->mmu_flags = perms;
-    out->vmo_koid = vmo->object.koid;
-    out->vmo_offset = mapping->vmo_offset + (va - mapping->region.base);
+    out->vmo_koid = source->object.koid;
+    out->vmo_offset = first - source->window;
+    port_mutex_lock(&source->lock);
+    memcpy(record->name, source->name, sizeof(record->name));
+    port_mutex_unlock(&source->lock);
+    if (limit > mapping->vmo_limit)
+        limit = mapping->vmo_limit;
     port_mutex_lock(&vmo->lock);
-    memcpy(record->name, vmo->name, sizeof(record->name));
-    out->committed_pages = vmo_count_pages_locked(vmo, out->vmo_offset >> PAGE_SHIFT,
-                                                  (out->vmo_offset + (end - va)) >> PAGE_SHIFT);
+    out->committed_pages = vmo_count_pages_locked(vmo, first >> PAGE_SHIFT, limit >> PAGE_SHIFT);
     port_mutex_unlock(&vmo->lock);
 }
 

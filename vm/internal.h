@@ -24,6 +24,7 @@
 #include <vm/machine.h>
 #include <vm/pmm.h>
 #include <vm/port.h>
+#include <vm/vmo.h>
 #include <zircon/syscalls.h>
 
 #include "assert.h"
@@ -96,8 +97,10 @@ struct vm_vmar {
 
 struct vm_mapping {
     struct vm_region region;
-    struct vm_vmo *vmo;       /* (c) referenced */
-    uint64_t vmo_offset;      /* (a+v) bytes, of region.base */
+    struct vm_vmo *source;    /* (c) what was mapped; referenced */
+    struct vm_vmo *vmo;       /* (c) whose pages are shown: source->target */
+    uint64_t vmo_limit;       /* (c) where in `vmo` a slice ends; UINT64_MAX: the source is no slice */
+    uint64_t vmo_offset;      /* (a+v) bytes, of region.base, in `vmo` */
     struct mapping_link link; /* (v) in vmo->mappings */
     uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
@@ -128,15 +131,43 @@ struct vm_aspace {
 
 /* ---- VMOs ---- */
 
+enum vmo_kind { VMO_PAGED, VMO_CONTIGUOUS, VMO_PHYSICAL };
+
 struct vm_vmo {
     struct vm_object object;
     struct port_mutex lock;
-    uint64_t size;                /* (v) bytes, page-aligned */
-    bool resizable;               /* (c) */
+    uint64_t size;         /* (v) bytes, page-aligned; slices (c) */
+    enum vmo_kind kind;    /* (c) of a slice's target; a slice is VMO_PAGED */
+    bool resizable;        /* (c) */
+    bool is_snapshot;      /* (c) made as a snapshot of another */
+    bool had_sharers;      /* (v) some of its pages were held by others too, and may be */
+    struct vm_vmo *target; /* (c) whose pages it shows: itself, or, a slice, the VMO behind; referenced */
+    uint64_t window;       /* (c) where a slice begins in its target; else 0 */
+    zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
+    uint8_t cache_policy;  /* (v) enum vm_cache_policy; not changed while there are mappings */
+    uint64_t pinned_pages; /* (v) pages with pin_count > 0 */
     char name[ZX_MAX_NAME_LEN];   /* (v) */
-    struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT */
-    struct mapping_tree mappings; /* (v) by the part that they show */
+    struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT; slices: none */
+    struct mapping_tree mappings; /* (v) by the part that they show, those of slices too; slices: none */
+    struct vm_vmo *parent;        /* (m) whose child it is; null: nobody's */
+    struct list_node sibling;     /* (m) on parent->children */
+    struct list_node children;    /* (m) */
+    size_t child_count;           /* (m) */
+    atomic_uint host_refs;        /* (x) references of the core's host, for check.c to account for */
+    uint32_t check_refs;          /* check.c's own: references that it found so far */
 };
+
+static inline bool vmo_is_slice(const struct vm_vmo *vmo)
+{
+    return vmo->target != vmo;
+}
+
+/* Whether other VMOs hold the page too: then nobody writes to it. Where the answer is no, and a holder's lock
+   is held, it stays no. */
+static inline bool page_is_shared(const struct vm_page *page)
+{
+    return atomic_load(&page->sharers) != 0;
+}
 
 /* ---- Handles and processes ---- */
 
@@ -372,8 +403,8 @@ zx_status_t vmar_op_range(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, si
 zx_status_t mappings_commit_locked(struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_t end);
 
 /* mapping.c; the aspace's lock is held in all */
-/* not in any tree; takes a reference to vmo */
-zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out);
+/* not in any tree; takes a reference to source */
+zx_status_t mapping_create(struct vm_vmo *source, struct vm_mapping **out);
 void mapping_abandon(struct vm_mapping *mapping); /* of one never inserted */
 void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve,
                     zx_vaddr_t base, size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may);
@@ -390,9 +421,12 @@ void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how
-   many. */
+   many. All of them are shared, or none is, as *shared tells. */
 size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
-                                 zx_paddr_t *paddrs);
+                                 zx_paddr_t *paddrs, bool *shared);
+/* Where in mapping->vmo it ends to show anything: at the end of the VMO, or of the slice that was mapped. */
+uint64_t mapping_vmo_end_locked(const struct vm_mapping *mapping);
+uint64_t mapping_vmo_end(const struct vm_mapping *mapping);
 
 /* A removal of [base, base + size) from a mapping, prepared so that committing cannot fail. */
 struct mapping_cut {
@@ -425,11 +459,16 @@ void protection_split(struct vm_mapping *mapping, struct vm_mapping *tail, zx_va
 bool protection_check(const struct vm_mapping *mapping, struct vm_sink *report);
 
 /* vmo.c */
+zx_status_t vmo_round_size(uint64_t size, uint64_t *rounded); /* OUT_OF_RANGE */
 zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out);
 void vmo_free(struct vm_vmo *vmo); /* last reference */
 uint64_t vmo_size(struct vm_vmo *vmo);
 zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size);
+/* Turns a range of a slice into one of the VMO behind it; leaves any other. OUT_OF_RANGE: not within the slice. */
+zx_status_t vmo_find_target(struct vm_vmo **vmo, uint64_t *offset, uint64_t size);
 zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+/* Of pages [first, limit), all or none. NO_MEMORY. */
+zx_status_t vmo_commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit);
 /* Committing parts of several VMOs, all or none: prepare each part, then finish or release them all; `ready`
    begins as an empty list. Pages and their places are then at hand, and finishing fails (NO_MEMORY) only
    where another thread took such a place away meanwhile. The VMOs must not go away in between. prepare: the
@@ -438,6 +477,8 @@ zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 zx_status_t vmo_commit_finish(struct list_node *ready);
 void vmo_commit_release(struct list_node *ready);
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+/* How decommitting a range of a VMO that is no slice would end. */
+zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
@@ -452,16 +493,44 @@ zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *byt
 /* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the
    radix tree). */
 struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);
-/* Makes the absent page at offset, zeroed. NO_MEMORY. Once nothing can fail any more, vmo_page_made_locked is
-   due. */
-zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out);
-/* Removes the translations of the zero page that stood for the page at offset, but for those in `except` (may
-   be null). */
-void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, const struct vm_mapping *except);
-/* Takes the page at offset, if there is one, out and frees it. Its translations are gone already. */
-void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset);
+/* Whether the VMO has a page at offset that no other VMO holds. */
+bool vmo_owns_page_locked(const struct vm_vmo *vmo, uint64_t offset);
+/* Makes a page that the VMO owns where it has none, zeroed, or where it has a shared one, as a copy; *before is
+   the shared page, or null. NO_MEMORY. Then either vmo_page_made_locked or vmo_unmake_page_locked is due. */
+zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **before);
+/* Removes the translations of what was shown at offset until then, but for those in `except` (may be null), and
+   lets go of the shared page. */
+void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before,
+                          const struct vm_mapping *except);
+/* Puts back what was there. The page that was made is in no page table. */
+void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before);
+/* How many pages are counted in this VMO; those that no holder counts are from now on. O(1) where no page of it
+   was ever shared, else O(pages). */
+uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo);
 /* Removes the translations of [offset, offset + size) from every mapping. */
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+
+/* vmo_device.c */
+/* The physical address of the page at offset, and whether it is shared. False: there is no page. */
+bool vmo_frame_locked(const struct vm_vmo *vmo, uint64_t offset, zx_paddr_t *frame, bool *shared);
+/* Whether any page of [first, limit) is pinned. O(1) where no page of the VMO is. */
+bool vmo_is_pinned_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
+/* Cache maintenance for a range. OUT_OF_RANGE. */
+zx_status_t vmo_cache(struct vm_vmo *vmo, enum port_cache_operation operation, uint64_t offset,
+                      uint64_t size);
+
+/* vmo_child.c; the parent is referenced by the caller. `out` null: everything is tried, nothing is left. */
+/* Errors in order: INVALID_ARGS a contiguous VMO; NOT_SUPPORTED a physical one; INVALID_ARGS offset unaligned;
+   OUT_OF_RANGE size too large, offset + size overflows; BAD_STATE a page of the range is pinned; NO_MEMORY. */
+zx_status_t vmo_create_snapshot(struct vm_vmo *parent, uint64_t offset, uint64_t size, bool resizable,
+                                struct vm_vmo **out);
+/* Errors in order: INVALID_ARGS offset unaligned; OUT_OF_RANGE as above; INVALID_ARGS not within the parent;
+   NOT_SUPPORTED the parent is resizable; NO_MEMORY. */
+zx_status_t vmo_create_slice(struct vm_vmo *parent, uint64_t offset, uint64_t size, struct vm_vmo **out);
+/* The children of a VMO that goes become its parent's. */
+void vmo_leave_family(struct vm_vmo *vmo);
+/* The parent's number, 0 where there is none, and how many children there are. */
+void vmo_family(struct vm_vmo *vmo, zx_koid_t *parent, size_t *children);
 
 #define VMO_SIZE_MAX (UINT64_MAX & ~(uint64_t)((64u << ZX_PAGE_SHIFT) - 1))
 

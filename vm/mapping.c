@@ -27,14 +27,16 @@
  */
 #include "internal.h"
 
-zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out)
+zx_status_t mapping_create(struct vm_vmo *source, struct vm_mapping **out)
 {
     struct vm_mapping *mapping = slab_alloc(&vm_machine->mapping_cache);
     if (mapping == NULL)
         return ZX_ERR_NO_MEMORY;
     mapping->region.kind = VM_REGION_MAPPING;
-    vm_object_acquire(&vmo->object);
-    mapping->vmo = vmo;
+    vm_object_acquire(&source->object);
+    mapping->source = source;
+    mapping->vmo = source->target;
+    mapping->vmo_limit = vmo_is_slice(source) ? source->window + source->size : UINT64_MAX;
     *out = mapping;
     return ZX_OK;
 }
@@ -42,7 +44,7 @@ zx_status_t mapping_create(struct vm_vmo *vmo, struct vm_mapping **out)
 void mapping_abandon(struct vm_mapping *mapping)
 {
     VM_ASSERT_REGION(!mapping->region.alive && mapping->link.height == 0, &mapping->region);
-    vm_object_release(&mapping->vmo->object);
+    vm_object_release(&mapping->source->object);
     slab_free(&vm_machine->mapping_cache, mapping);
 }
 
@@ -87,7 +89,7 @@ static void discard(struct vm_mapping *mapping)
     mapping->region.alive = false;
     mapping->region.parent = NULL;
     region_tree_clear(&mapping->protections);
-    vm_object_release(&mapping->vmo->object);
+    vm_object_release(&mapping->source->object);
     slab_free(&vm_machine->mapping_cache, mapping);
 }
 
@@ -125,7 +127,7 @@ zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapp
     *cut = (struct mapping_cut){0};
     if (!cut_is_hole(&mapping->region, base, base + size))
         return ZX_OK;
-    zx_status_t status = mapping_create(mapping->vmo, &cut->tail);
+    zx_status_t status = mapping_create(mapping->source, &cut->tail);
     if (status == ZX_OK)
         status = protection_split_reserve(&cut->tail_protections, mapping, base + size);
     if (status != ZX_OK)
@@ -200,7 +202,7 @@ static struct vm_mapping *mapping_at(struct vm_vmar *parent, zx_vaddr_t va)
 /* Whether one mapping could stand for the two, of which `right` begins where `left` ends. */
 static bool are_alike(const struct vm_mapping *left, const struct vm_mapping *right)
 {
-    return left != NULL && right != NULL && left->vmo == right->vmo &&
+    return left != NULL && right != NULL && left->source == right->source &&
            left->vmo_offset + left->region.size == right->vmo_offset &&
            left->region.flags == right->region.flags && left->perms == right->perms &&
            left->protections.count == 0 && right->protections.count == 0 && left->pending == 0 &&
@@ -240,36 +242,71 @@ void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va)
 
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms)
 {
-    return perms | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
+    uint32_t cache = (uint32_t)mapping->vmo->cache_policy << ARCH_MMU_CACHE_SHIFT;
+    return perms | cache | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
+}
+
+uint64_t mapping_vmo_end_locked(const struct vm_mapping *mapping)
+{
+    return mapping->vmo->size < mapping->vmo_limit ? mapping->vmo->size : mapping->vmo_limit;
+}
+
+uint64_t mapping_vmo_end(const struct vm_mapping *mapping)
+{
+    port_mutex_lock(&mapping->vmo->lock);
+    uint64_t end = mapping_vmo_end_locked(mapping);
+    port_mutex_unlock(&mapping->vmo->lock);
+    return end;
 }
 
 size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
-                                 zx_paddr_t *paddrs)
+                                 zx_paddr_t *paddrs, bool *shared)
 {
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    uint64_t limit = mapping_vmo_end_locked(mapping);
     size_t count = 0;
-    for (; count < most && va < end && offset < mapping->vmo->size; va += PAGE_SIZE, offset += PAGE_SIZE) {
-        const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
-        if (page == NULL)
+    for (; count < most && va < end && offset < limit; va += PAGE_SIZE, offset += PAGE_SIZE) {
+        bool also_shared;
+        if (!vmo_frame_locked(mapping->vmo, offset, &paddrs[count], &also_shared) ||
+            (count != 0 && also_shared != *shared))
             break;
-        paddrs[count++] = page->paddr;
+        *shared = also_shared;
+        count++;
     }
     return count;
 }
 
-void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+/* Enters [va, limit) of a VMO whose frames lie one behind the other, with large pages where that is possible. */
+static void map_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+{
+    struct vm_region *region = &mapping->region;
+    zx_vaddr_t base, end;
+    for (; va < limit; va = end) {
+        uint32_t perms = protection_range(mapping, va, &base, &end);
+        if (end > limit)
+            end = limit;
+        zx_paddr_t frame = mapping->vmo->frames + mapping->vmo_offset + (va - region->base);
+        if ((perms & ARCH_MMU_READ) != 0 &&
+            page_table_map(&region->aspace->table, va, frame, end - va, mapping_mmu_flags(mapping, perms),
+                           PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
+            break;
+    }
+}
+
+/* Enters the pages that there are below vmo_end, from va on. */
+static void map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit,
+                                 uint64_t vmo_end)
 {
     enum { BATCH = 32 };
     zx_paddr_t paddrs[BATCH];
     struct vm_region *region = &mapping->region;
     struct vm_vmo *vmo = mapping->vmo;
-    port_mutex_lock(&vmo->lock);
     for (;;) {
         uint64_t index;
+        bool shared;
         uint64_t offset = mapping->vmo_offset + (va - region->base);
-        if (va >= limit || page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL)
-            break;
-        if ((index << PAGE_SHIFT) - mapping->vmo_offset >= limit - region->base)
+        if (page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL ||
+            index >= vmo_end >> PAGE_SHIFT)
             break;
         va = region->base + ((index << PAGE_SHIFT) - mapping->vmo_offset);
         zx_vaddr_t base, end;
@@ -280,11 +317,27 @@ void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t l
             va = end;
             continue;
         }
-        size_t count = mapping_gather_vmo_locked(mapping, va, end, BATCH, paddrs);
+        size_t count = mapping_gather_vmo_locked(mapping, va, end, BATCH, paddrs, &shared);
+        if (shared)
+            perms &= ~ARCH_MMU_WRITE;
         if (page_table_map_pages(&region->aspace->table, va, paddrs, count, mapping_mmu_flags(mapping, perms),
                                  PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
             break;
         va += count * PAGE_SIZE;
     }
+}
+
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+{
+    struct vm_vmo *vmo = mapping->vmo;
+    zx_vaddr_t base = mapping->region.base;
+    port_mutex_lock(&vmo->lock);
+    uint64_t vmo_end = mapping_vmo_end_locked(mapping), first = mapping->vmo_offset + (va - base);
+    if (first < vmo_end && vmo_end - first < limit - va)
+        limit = va + (vmo_end - first);
+    if (first < vmo_end && vmo->kind != VMO_PAGED)
+        map_frames_vmo_locked(mapping, va, limit);
+    else if (first < vmo_end)
+        map_pages_vmo_locked(mapping, va, limit, mapping->vmo_offset + (limit - base));
     port_mutex_unlock(&vmo->lock);
 }

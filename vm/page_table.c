@@ -124,6 +124,18 @@ static inline uint64_t make_table_entry(const struct page_table *table, zx_paddr
     return pa | X86_PTE_PRESENT | X86_PTE_WRITABLE | (table->user ? X86_PTE_USER : 0);
 }
 
+/* By enum vm_cache_policy. */
+static const uint64_t cache_bits[] = {0, X86_PTE_PCD, X86_PTE_PCD | X86_PTE_PWT, X86_PTE_PWT};
+
+static inline uint32_t cache_flags_of(uint64_t leaf)
+{
+    uint32_t policy = 0;
+
+    while (cache_bits[policy] != (leaf & (X86_PTE_PCD | X86_PTE_PWT)))
+        policy++;
+    return policy << ARCH_MMU_CACHE_SHIFT;
+}
+
 static inline uint64_t make_leaf(const struct page_table *table, zx_paddr_t pa, unsigned level,
                                  uint32_t flags)
 {
@@ -133,6 +145,7 @@ static inline uint64_t make_leaf(const struct page_table *table, zx_paddr_t pa, 
     entry |= flags & ARCH_MMU_WRITE ? X86_PTE_WRITABLE : 0;
     entry |= flags & ARCH_MMU_EXECUTE ? 0 : X86_PTE_NX;
     entry |= flags & ARCH_MMU_GLOBAL ? X86_PTE_GLOBAL : 0;
+    entry |= cache_bits[(flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT];
     entry |= table->user ? X86_PTE_USER : 0;
     return entry;
 }
@@ -151,8 +164,9 @@ static inline uint64_t make_split_leaf(uint64_t leaf, unsigned level, unsigned i
 static inline bool takes_away(uint64_t before, uint64_t after)
 {
     const uint64_t grants = X86_PTE_WRITABLE | X86_PTE_USER;
+    const uint64_t same = X86_PTE_ADDRESS | X86_PTE_GLOBAL | X86_PTE_PCD | X86_PTE_PWT;
 
-    return ((before ^ after) & (X86_PTE_ADDRESS | X86_PTE_GLOBAL)) != 0 || (before & ~after & grants) != 0 ||
+    return ((before ^ after) & same) != 0 || (before & ~after & grants) != 0 ||
            (after & ~before & X86_PTE_NX) != 0;
 }
 
@@ -165,7 +179,7 @@ static inline uint32_t flags_of(uint64_t leaf, uint64_t above)
     flags |= leaf & above & X86_PTE_USER ? ARCH_MMU_USER : 0;
     flags |= (leaf | above) & X86_PTE_NX ? 0 : ARCH_MMU_EXECUTE;
     flags |= leaf & X86_PTE_GLOBAL ? ARCH_MMU_GLOBAL : 0;
-    return flags;
+    return flags | cache_flags_of(leaf);
 }
 
 #define ALLOWS_ALL (X86_PTE_WRITABLE | X86_PTE_USER)

@@ -152,7 +152,7 @@ static void prepare_free(struct vm_page *page)
 {
     VM_ASSERT(page->state != VM_PAGE_FREE && page->state != VM_PAGE_WIRED);
     VM_ASSERT(!list_is_linked(&page->node));
-    VM_ASSERT(page->pin_count == 0);
+    VM_ASSERT(page->pin_count == 0 && atomic_load(&page->sharers) == 0);
     page->vmo = NULL;
     page->vmo_offset = 0;
     page->reserved = 0;
@@ -403,7 +403,7 @@ static void check_page(const struct pmm_arena *arena, size_t index, struct recou
     } else if (page->state == VM_PAGE_FREE) {
         if (!list_is_linked(&page->node))
             fault = "is free and on no list";
-        else if (page->vmo != NULL || page->pin_count != 0 || page->table_entries != 0)
+        else if (page->vmo != NULL || page->pin_count != 0 || page->table_entries != 0 || page->sharers != 0)
             fault = "is free and in use";
     }
     if (fault != NULL) {

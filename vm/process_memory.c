@@ -28,8 +28,8 @@ static size_t extent_locked(struct vm_vmar *root, zx_vaddr_t va, size_t size)
     zx_vaddr_t base, end;
     while (mapping_walk_next(&walk, &mapping, &base, &end) == ZX_OK) {
         uint64_t offset = mapping->vmo_offset + (base - mapping->region.base);
-        uint64_t vmo_end = vmo_size(mapping->vmo);
-        if (offset >= vmo_end)
+        uint64_t vmo_end = mapping_vmo_end(mapping);
+        if (offset >= vmo_end || mapping->vmo->kind == VMO_PHYSICAL)
             return base - va;
         if (end - base > vmo_end - offset)
             return base - va + (vmo_end - offset);
@@ -49,6 +49,8 @@ static bool copy_chunk_locked(struct vm_vmar *root, zx_vaddr_t va, char *bytes, 
         return false;
     struct vm_vmo *vmo = mapping->vmo;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    if (offset >= mapping->vmo_limit || vmo->kind == VMO_PHYSICAL)
+        return false;
     port_mutex_lock(&vmo->lock);
     zx_status_t status =
         write ? vmo_poke_locked(vmo, offset, bytes, size) : vmo_peek_locked(vmo, offset, bytes, size);

@@ -283,10 +283,12 @@ zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, stru
     if (!is_page_aligned(vmo_offset))
         return ZX_ERR_INVALID_ARGS;
     size_t size = round_up_page(len);
-    if ((size == 0 && len != 0) || vmo_offset + size < vmo_offset)
+    uint64_t offset_in_target = vmo->window + vmo_offset;
+    if ((size == 0 && len != 0) || offset_in_target < vmo_offset ||
+        offset_in_target + size < offset_in_target)
         return ZX_ERR_OUT_OF_RANGE;
     port_mutex_lock(&aspace->lock);
-    zx_status_t status = map_locked(vmar, options, offset, vmo, vmo_offset, size, may, out);
+    zx_status_t status = map_locked(vmar, options, offset, vmo, offset_in_target, size, may, out);
     port_mutex_unlock(&aspace->lock);
     return status;
 }

@@ -35,7 +35,7 @@ static zx_status_t check_no_gap(struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_
 }
 
 static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const struct vm_mapping *mapping,
-                              zx_vaddr_t end, bool op_children)
+                              zx_vaddr_t base, zx_vaddr_t end, bool op_children)
 {
     bool is_child = mapping->region.parent == vmar;
     if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT)
@@ -44,7 +44,11 @@ static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const str
         return ZX_ERR_ACCESS_DENIED;
     if (!is_child)
         return ZX_ERR_INVALID_ARGS;
-    return offset_of(mapping, end) <= vmo_size(mapping->vmo) ? ZX_OK : ZX_ERR_OUT_OF_RANGE;
+    if (offset_of(mapping, end) > mapping_vmo_end(mapping))
+        return ZX_ERR_OUT_OF_RANGE;
+    if (op == ZX_VMAR_OP_COMMIT)
+        return mapping->vmo->kind == VMO_PHYSICAL ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
+    return vmo_check_decommit(mapping->vmo, offset_of(mapping, base), end - base);
 }
 
 static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, zx_vaddr_t end,
@@ -55,7 +59,7 @@ static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t bas
     zx_vaddr_t part_base, part_end;
     zx_status_t status = ZX_OK;
     while (status == ZX_OK && mapping_walk_next(&walk, &mapping, &part_base, &part_end) == ZX_OK)
-        status = check_part(vmar, op, mapping, part_end, op_children);
+        status = check_part(vmar, op, mapping, part_base, part_end, op_children);
     return status;
 }
 
@@ -67,9 +71,13 @@ zx_status_t mappings_commit_locked(struct vm_vmar *vmar, zx_vaddr_t base, zx_vad
     zx_status_t status = ZX_OK;
     struct list_node ready;
     list_init(&ready);
-    while (status == ZX_OK && mapping_walk_next(&walk, &mapping, &part_base, &part_end) == ZX_OK)
-        status =
-            vmo_commit_prepare(mapping->vmo, offset_of(mapping, part_base), part_end - part_base, &ready);
+    while (status == ZX_OK && mapping_walk_next(&walk, &mapping, &part_base, &part_end) == ZX_OK) {
+        uint64_t first = offset_of(mapping, part_base), limit = offset_of(mapping, part_end);
+        if (limit > mapping->vmo_limit)
+            limit = mapping->vmo_limit;
+        if (first < limit)
+            status = vmo_commit_prepare(mapping->vmo, first, limit - first, &ready);
+    }
     if (status == ZX_OK)
         return vmo_commit_finish(&ready);
     vmo_commit_release(&ready);

@@ -9,14 +9,27 @@
  * not what it spans. The mappings of a VMO are in a tree by the part that they show (mapping_tree.c); every
  * page table that shows a page of it is reached from there, and no other mapping is looked at.
  *
- * Invariants. A page in state OBJECT is in exactly one VMO, which it names, with its offset. No page at or
- * past the size. A translation leads to the page that the VMO holds at that offset or, where it holds none,
- * to the zero page: therefore whoever takes a page out removes its translations first, and whoever puts one
- * in removes those of the zero page first (each mapping knows whether it may show it).
+ * Holders. A page may be held by several VMOs at once, after a snapshot (vmo_child.c). It is counted how many;
+ * none of them knows the others. A page with several holders is never written: whoever wants to write takes a
+ * copy and lets go of the page that it had. A VMO that finds itself the only holder, under its own lock, stays
+ * it, since others join only through a snapshot of this VMO: then it may write in place. So neither writing
+ * nor faulting looks at any other VMO, however long the line of ancestors is.
+ *
+ * Counting. A page is counted in one of its holders, the one that it names. When that one lets go, the page
+ * names nobody until another holder is asked what it has: that one takes it over (vmo_counted_pages_locked).
+ *
+ * Invariants. A page in state OBJECT has as many holders as it says, and names one of them, with the offset
+ * there, or none. No page at or past the size. A translation leads to the page that the VMO holds at that
+ * offset or, where it holds none, to the zero page; it is never writable where the page has other holders.
+ * Therefore whoever takes a page out removes its translations first, and whoever puts one in removes those of
+ * the page that was shown until then (of the zero page: each mapping knows whether it may show it).
+ *
+ * Slices. A slice (vmo_child.c) has no pages: what comes in here for it is done to the VMO behind it. What is
+ * special about contiguous, physical and pinned memory is in vmo_device.c.
  *
  * Locking. vmo->lock guards size, pages and the tree of mappings; taken after the aspace's, before the page
- * table's. Bytes are copied from and to programs through a buffer on the stack, with no lock held, since such
- * a copy may fault.
+ * table's. The holders of a page and its name of one are atomic. Bytes are copied from and to programs
+ * through a buffer on the stack, with no lock held, since such a copy may fault.
  *
  * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not
  * the bytes, and one page-table operation for each mapping that shows some of them.
@@ -25,10 +38,16 @@
 
 #include "internal.h"
 
+zx_status_t vmo_round_size(uint64_t size, uint64_t *rounded)
+{
+    *rounded = round_up_page(size);
+    return (*rounded == 0 && size != 0) || *rounded > VMO_SIZE_MAX ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
+}
+
 zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
 {
-    uint64_t rounded = round_up_page(size);
-    if ((rounded == 0 && size != 0) || rounded > VMO_SIZE_MAX)
+    uint64_t rounded;
+    if (vmo_round_size(size, &rounded) != ZX_OK)
         return ZX_ERR_OUT_OF_RANGE;
     struct vm_vmo *vmo = slab_alloc(&vm_machine->vmo_cache);
     if (vmo == NULL)
@@ -37,17 +56,54 @@ zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
     port_mutex_init(&vmo->lock, PORT_LOCK_VMO);
     vmo->size = rounded;
     vmo->resizable = resizable;
+    vmo->target = vmo;
+    list_init(&vmo->children);
     page_list_init(&vmo->pages);
     *out = vmo;
     return ZX_OK;
 }
 
-/* Frees every page of [first, limit) (page numbers). */
+zx_status_t vmo_find_target(struct vm_vmo **vmo, uint64_t *offset, uint64_t size)
+{
+    const struct vm_vmo *asked = *vmo;
+    if (vmo_is_slice(asked) && (*offset > asked->size || size > asked->size - *offset))
+        return ZX_ERR_OUT_OF_RANGE;
+    *vmo = asked->target;
+    *offset += asked->window;
+    return ZX_OK;
+}
+
+/* The same for what works on pages: NOT_SUPPORTED comes first, where there never are any. */
+static zx_status_t find_pages(struct vm_vmo **vmo, uint64_t *offset, uint64_t size)
+{
+    return (*vmo)->target->kind == VMO_PHYSICAL ? ZX_ERR_NOT_SUPPORTED : vmo_find_target(vmo, offset, size);
+}
+
+/* Gives up this VMO's hold on a page that is not in its list any more and has no translation in its mappings. */
+static void let_go(struct vm_vmo *vmo, struct vm_page *page)
+{
+    struct vm_vmo *counted = vmo;
+    unsigned sharers = atomic_load(&page->sharers);
+    atomic_compare_exchange_strong(&page->vmo, &counted, NULL);
+    while (sharers != 0)
+        if (atomic_compare_exchange_weak(&page->sharers, &sharers, sharers - 1))
+            return;
+    pmm_free_page(page);
+}
+
+static void drop_page_locked(struct vm_vmo *vmo, uint64_t index)
+{
+    struct vm_page *page = page_list_remove(&vmo->pages, index);
+    if (page != NULL)
+        let_go(vmo, page);
+}
+
+/* Lets go of every page of [first, limit) (page numbers). */
 static void drop_pages_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
     uint64_t index;
     while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
-        vmo_drop_page_locked(vmo, index << PAGE_SHIFT);
+        drop_page_locked(vmo, index);
         first = index + 1;
     }
 }
@@ -57,6 +113,9 @@ void vmo_free(struct vm_vmo *vmo)
     VM_ASSERT(vmo->mappings.root == NULL);
     drop_pages_locked(vmo, 0, UINT64_MAX);
     VM_ASSERT(vmo->pages.count == 0);
+    vmo_leave_family(vmo);
+    if (vmo_is_slice(vmo))
+        vm_object_release(&vmo->target->object);
     slab_free(&vm_machine->vmo_cache, vmo);
 }
 
@@ -94,10 +153,12 @@ void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     unmap_range_locked(vmo, offset, size, false, NULL);
 }
 
-zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **out)
+/* ---- Making pages ---- */
+
+/* A page for a place where the VMO has none of its own, and the place kept for it: nobody's yet, but it says
+   already whose it will be. NO_MEMORY. */
+static zx_status_t prepare_page_locked(struct vm_vmo *vmo, uint64_t index, struct vm_page **out)
 {
-    VM_ASSERT(offset < vmo->size);
-    uint64_t index = offset >> PAGE_SHIFT;
     if (page_list_reserve(&vmo->pages, index) != ZX_OK)
         return ZX_ERR_NO_MEMORY;
     struct vm_page *page = pmm_alloc_page(VM_PAGE_OBJECT);
@@ -105,43 +166,75 @@ zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_
         page_list_unreserve(&vmo->pages, index);
         return ZX_ERR_NO_MEMORY;
     }
-    memset(pmm_page_bytes(page), 0, PAGE_SIZE);
     page->vmo = vmo;
     page->vmo_offset = index << PAGE_SHIFT;
-    page_list_set(&vmo->pages, index, page);
     *out = page;
     return ZX_OK;
 }
 
-void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, const struct vm_mapping *except)
+/* Gives up a prepared page. */
+static void unprepare_page_locked(struct vm_vmo *vmo, struct vm_page *page)
 {
-    unmap_range_locked(vmo, round_down_page(offset), PAGE_SIZE, true, except);
+    page_list_unreserve(&vmo->pages, page->vmo_offset >> PAGE_SHIFT);
+    pmm_free_page(page);
 }
 
-void vmo_drop_page_locked(struct vm_vmo *vmo, uint64_t offset)
+/* Puts a prepared page in its place, zeroed, or with the bytes of the shared page that was there, which is
+   returned. */
+static struct vm_page *place_page_locked(struct vm_vmo *vmo, struct vm_page *page)
 {
-    struct vm_page *page = page_list_remove(&vmo->pages, offset >> PAGE_SHIFT);
-    if (page == NULL)
-        return;
-    page->vmo = NULL;
-    pmm_free_page(page);
+    const struct vm_page *before = vmo_page_locked(vmo, page->vmo_offset);
+    if (before != NULL)
+        memcpy(pmm_page_bytes(page), pmm_page_bytes(before), PAGE_SIZE);
+    else
+        memset(pmm_page_bytes(page), 0, PAGE_SIZE);
+    return page_list_set(&vmo->pages, page->vmo_offset >> PAGE_SHIFT, page);
+}
+
+zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **before)
+{
+    struct vm_page *page;
+    VM_ASSERT(offset < vmo->size);
+    zx_status_t status = prepare_page_locked(vmo, offset >> PAGE_SHIFT, &page);
+    if (status == ZX_OK)
+        *before = place_page_locked(vmo, page);
+    return status;
+}
+
+void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before,
+                          const struct vm_mapping *except)
+{
+    unmap_range_locked(vmo, round_down_page(offset), PAGE_SIZE, before == NULL, except);
+    if (before != NULL)
+        let_go(vmo, before);
+}
+
+void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before)
+{
+    uint64_t index = offset >> PAGE_SHIFT;
+    pmm_free_page(before != NULL ? page_list_set(&vmo->pages, index, before)
+                                 : page_list_remove(&vmo->pages, index));
 }
 
 zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size)
 {
     if (!vmo->resizable)
         return ZX_ERR_UNAVAILABLE;
-    uint64_t rounded = round_up_page(size);
-    if ((rounded == 0 && size != 0) || rounded > VMO_SIZE_MAX)
+    uint64_t rounded;
+    if (vmo_round_size(size, &rounded) != ZX_OK)
         return ZX_ERR_OUT_OF_RANGE;
+    zx_status_t status = ZX_OK;
     port_mutex_lock(&vmo->lock);
-    if (rounded < vmo->size) {
+    if (vmo_is_pinned_locked(vmo, rounded >> PAGE_SHIFT, UINT64_MAX)) {
+        status = ZX_ERR_BAD_STATE;
+    } else if (rounded < vmo->size) {
         vmo_unmap_range_locked(vmo, rounded, vmo->size - rounded);
         drop_pages_locked(vmo, rounded >> PAGE_SHIFT, vmo->size >> PAGE_SHIFT);
     }
-    vmo->size = rounded;
+    if (status == ZX_OK)
+        vmo->size = rounded;
     port_mutex_unlock(&vmo->lock);
-    return ZX_OK;
+    return status;
 }
 
 static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
@@ -159,103 +252,116 @@ uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64
     return count;
 }
 
-/* Makes every absent page of [first, limit), all or none. A range that cannot fit is refused before anything
-   is taken. */
-static zx_status_t commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+bool vmo_owns_page_locked(const struct vm_vmo *vmo, uint64_t offset)
 {
-    if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
-        return ZX_ERR_NO_MEMORY;
+    const struct vm_page *page = vmo_page_locked(vmo, offset);
+    return page != NULL && !page_is_shared(page);
+}
+
+uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo)
+{
+    struct vm_page *page;
+    uint64_t count = 0;
+    if (!vmo->had_sharers)
+        return vmo->pages.count;
+    for (uint64_t index = 0; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++) {
+        struct vm_vmo *counted = NULL;
+        if (atomic_compare_exchange_strong(&page->vmo, &counted, vmo))
+            page->vmo_offset = index << PAGE_SHIFT;
+        count += counted == NULL || counted == vmo;
+    }
+    return count;
+}
+
+/* How many pages of [first, limit) the VMO has for itself alone. */
+static uint64_t count_own_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+{
+    const struct vm_page *page;
+    uint64_t count = 0, index;
+    for (; (page = page_list_next(&vmo->pages, first, &index)) != NULL && index < limit; first = index + 1)
+        count += !page_is_shared(page);
+    return count;
+}
+
+/* Prepares a page for every place of [first, limit) that is absent or shared. NO_MEMORY: what is on the list
+   stays there. A range that cannot fit is refused before anything is taken. */
+static zx_status_t prepare_range_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit,
+                                        struct list_node *ready)
+{
     zx_status_t status = ZX_OK;
-    struct list_node made;
-    list_init(&made);
+    if (limit - first - count_own_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
+        return ZX_ERR_NO_MEMORY;
     for (uint64_t index = first; index < limit && status == ZX_OK; index++) {
         struct vm_page *page;
-        if (vmo_page_locked(vmo, index << PAGE_SHIFT) != NULL)
+        if (vmo_owns_page_locked(vmo, index << PAGE_SHIFT))
             continue;
-        status = vmo_make_page_locked(vmo, index << PAGE_SHIFT, &page);
+        status = prepare_page_locked(vmo, index, &page);
         if (status == ZX_OK)
-            list_add_tail(&made, &page->node);
-    }
-    struct list_node *node;
-    while ((node = list_pop_head(&made)) != NULL) {
-        uint64_t offset = container_of(node, struct vm_page, node)->vmo_offset;
-        if (status == ZX_OK)
-            vmo_page_made_locked(vmo, offset, NULL);
-        else
-            vmo_drop_page_locked(vmo, offset);
+            list_add_tail(ready, &page->node);
     }
     return status;
 }
 
+/* Puts a prepared page in its place where it is still wanted. The kept place is the VMO's: another thread that
+   fails to make the same page gives it up, so it is asked for again; NO_MEMORY where that fails. */
+static zx_status_t finish_page_locked(struct vm_vmo *vmo, struct vm_page *page)
+{
+    uint64_t offset = page->vmo_offset;
+    bool wanted = offset < vmo->size && !vmo_owns_page_locked(vmo, offset);
+    if (!wanted || page_list_reserve(&vmo->pages, offset >> PAGE_SHIFT) != ZX_OK) {
+        unprepare_page_locked(vmo, page);
+        return wanted ? ZX_ERR_NO_MEMORY : ZX_OK;
+    }
+    vmo_page_made_locked(vmo, offset, place_page_locked(vmo, page), NULL);
+    return ZX_OK;
+}
+
+/* Finishes the prepared pages of this VMO where `status` says that all is well, else gives them up. */
+static zx_status_t end_ready_locked(struct vm_vmo *vmo, struct list_node *ready, zx_status_t status)
+{
+    struct list_node *node;
+    while ((node = list_pop_head(ready)) != NULL) {
+        struct vm_page *page = container_of(node, struct vm_page, node);
+        if (status == ZX_OK)
+            status = finish_page_locked(vmo, page);
+        else
+            unprepare_page_locked(vmo, page);
+    }
+    return status;
+}
+
+zx_status_t vmo_commit_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit)
+{
+    struct list_node ready;
+    list_init(&ready);
+    return end_ready_locked(vmo, &ready, prepare_range_locked(vmo, first, limit, &ready));
+}
+
 zx_status_t vmo_commit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
-    zx_status_t status = ZX_ERR_OUT_OF_RANGE;
-    if (in_range_locked(vmo, offset, size))
-        status = size == 0
-                     ? ZX_OK
-                     : commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
+    if (!in_range_locked(vmo, offset, size))
+        status = ZX_ERR_OUT_OF_RANGE;
+    else if (size != 0)
+        status = vmo_commit_locked(vmo, offset >> PAGE_SHIFT, round_up_page(offset + size) >> PAGE_SHIFT);
     port_mutex_unlock(&vmo->lock);
     return status;
 }
 
 /* ---- Committing parts of several VMOs, all or none ---- */
 
-/* Pages that are not yet the VMO's say already whose they will be. The reservation of the place is the VMO's:
-   another thread that fails to make the same page gives it up, so finishing asks for it again. */
-static zx_status_t prepare_page_locked(struct vm_vmo *vmo, uint64_t index, struct list_node *ready)
-{
-    if (page_list_reserve(&vmo->pages, index) != ZX_OK)
-        return ZX_ERR_NO_MEMORY;
-    struct vm_page *page = pmm_alloc_page(VM_PAGE_ALLOC);
-    if (page == NULL) {
-        page_list_unreserve(&vmo->pages, index);
-        return ZX_ERR_NO_MEMORY;
-    }
-    memset(pmm_page_bytes(page), 0, PAGE_SIZE);
-    page->vmo = vmo;
-    page->vmo_offset = index << PAGE_SHIFT;
-    list_add_tail(ready, &page->node);
-    return ZX_OK;
-}
-
 zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t size, struct list_node *ready)
 {
     zx_status_t status = ZX_OK;
     port_mutex_lock(&vmo->lock);
     uint64_t end = offset < vmo->size && size > vmo->size - offset ? vmo->size : offset + size;
-    uint64_t first = offset >> PAGE_SHIFT, limit = round_up_page(end) >> PAGE_SHIFT;
-    if (offset >= vmo->size || size == 0)
-        limit = first;
-    else if (limit - first - vmo_count_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
-        status = ZX_ERR_NO_MEMORY;
-    for (uint64_t index = first; index < limit && status == ZX_OK; index++)
-        if (vmo_page_locked(vmo, index << PAGE_SHIFT) == NULL)
-            status = prepare_page_locked(vmo, index, ready);
+    if (offset < vmo->size && size != 0)
+        status = prepare_range_locked(vmo, offset >> PAGE_SHIFT, round_up_page(end) >> PAGE_SHIFT, ready);
     port_mutex_unlock(&vmo->lock);
     return status;
-}
-
-/* Gives up a prepared page. */
-static void unprepare_page_locked(struct vm_vmo *vmo, struct vm_page *page)
-{
-    page_list_unreserve(&vmo->pages, page->vmo_offset >> PAGE_SHIFT);
-    page->vmo = NULL;
-    pmm_free_page(page);
-}
-
-static zx_status_t finish_page_locked(struct vm_vmo *vmo, struct vm_page *page)
-{
-    uint64_t offset = page->vmo_offset, index = offset >> PAGE_SHIFT;
-    bool wanted = offset < vmo->size && vmo_page_locked(vmo, offset) == NULL;
-    if (!wanted || page_list_reserve(&vmo->pages, index) != ZX_OK) {
-        unprepare_page_locked(vmo, page);
-        return wanted ? ZX_ERR_NO_MEMORY : ZX_OK;
-    }
-    pmm_set_state(page, VM_PAGE_OBJECT);
-    page_list_set(&vmo->pages, index, page);
-    vmo_page_made_locked(vmo, offset, NULL);
-    return ZX_OK;
 }
 
 zx_status_t vmo_commit_finish(struct list_node *ready)
@@ -285,6 +391,8 @@ void vmo_commit_release(struct list_node *ready)
     }
 }
 
+/* ---- Taking pages away ---- */
+
 /* Makes [offset, offset + size), page-aligned, absent. */
 static void decommit_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
@@ -292,15 +400,38 @@ static void decommit_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     drop_pages_locked(vmo, offset >> PAGE_SHIFT, (offset + size) >> PAGE_SHIFT);
 }
 
-zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+static zx_status_t check_decommit_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    if (vmo->kind != VMO_PAGED)
+        return ZX_ERR_NOT_SUPPORTED;
+    if (!in_range_locked(vmo, offset, size))
+        return ZX_ERR_OUT_OF_RANGE;
+    if (!is_page_aligned(offset) || !is_page_aligned(size))
+        return ZX_ERR_INVALID_ARGS;
+    if (size == 0)
+        return ZX_OK;
+    if (vmo->is_snapshot)
+        return ZX_ERR_NOT_SUPPORTED;
+    bool pinned = vmo_is_pinned_locked(vmo, offset >> PAGE_SHIFT, (offset + size) >> PAGE_SHIFT);
+    return pinned ? ZX_ERR_BAD_STATE : ZX_OK;
+}
+
+zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
     port_mutex_lock(&vmo->lock);
-    zx_status_t status = ZX_OK;
-    if (!in_range_locked(vmo, offset, size))
-        status = ZX_ERR_OUT_OF_RANGE;
-    else if (!is_page_aligned(offset) || !is_page_aligned(size))
-        status = ZX_ERR_INVALID_ARGS;
-    else
+    zx_status_t status = check_decommit_locked(vmo, offset, size);
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
+zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
+    port_mutex_lock(&vmo->lock);
+    status = check_decommit_locked(vmo, offset, size);
+    if (status == ZX_OK)
         decommit_locked(vmo, offset, size);
     port_mutex_unlock(&vmo->lock);
     return status;
@@ -351,31 +482,75 @@ static void copy_to_page(char *page, const char *from, size_t size)
 static void zero_part_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
     struct vm_page *page = vmo_page_locked(vmo, offset);
-    if (page != NULL)
+    if (page != NULL && size != 0)
         copy_to_page((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, NULL, size);
+}
+
+/* Makes whole pages zero: absent, or, where they have to stay, by writing. */
+static void zero_whole_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t end)
+{
+    if (vmo->kind == VMO_PAGED && vmo->pinned_pages == 0) {
+        decommit_locked(vmo, offset, end - offset);
+        return;
+    }
+    const struct vm_page *page;
+    uint64_t index;
+    for (; (page = page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index)) != NULL; offset += PAGE_SIZE) {
+        offset = index << PAGE_SHIFT;
+        if (offset >= end)
+            break;
+        if (vmo->kind != VMO_PAGED || page->pin_count != 0)
+            zero_part_locked(vmo, offset, PAGE_SIZE);
+        else
+            decommit_locked(vmo, offset, PAGE_SIZE);
+    }
+}
+
+/* Where the page at offset is shared, and [offset, offset + size) is less than all of it, prepares a copy. */
+static zx_status_t prepare_edge_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size,
+                                       struct list_node *ready)
+{
+    struct vm_page *copy;
+    const struct vm_page *page = size == 0 ? NULL : vmo_page_locked(vmo, offset);
+    if (page == NULL || !page_is_shared(page))
+        return ZX_OK;
+    zx_status_t status = prepare_page_locked(vmo, offset >> PAGE_SHIFT, &copy);
+    if (status == ZX_OK)
+        list_add_tail(ready, &copy->node);
+    return status;
+}
+
+/* The range is cut into what is left of its first page, whole pages, and the beginning of its last page. */
+static zx_status_t zero_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    struct list_node ready;
+    uint64_t end = offset + size;
+    uint64_t head_end = is_page_aligned(offset) ? offset : round_down_page(offset) + PAGE_SIZE;
+    if (head_end > end)
+        head_end = end;
+    uint64_t tail = round_down_page(end) > head_end ? round_down_page(end) : head_end;
+    list_init(&ready);
+    zx_status_t status = prepare_edge_locked(vmo, offset, head_end - offset, &ready);
+    if (status == ZX_OK)
+        status = prepare_edge_locked(vmo, tail, end - tail, &ready);
+    status = end_ready_locked(vmo, &ready, status);
+    if (status != ZX_OK)
+        return status;
+    zero_part_locked(vmo, offset, head_end - offset);
+    zero_whole_locked(vmo, head_end, tail);
+    zero_part_locked(vmo, tail, end - tail);
+    return ZX_OK;
 }
 
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
-    if (!in_range_locked(vmo, offset, size)) {
-        port_mutex_unlock(&vmo->lock);
-        return ZX_ERR_OUT_OF_RANGE;
-    }
-    uint64_t end = offset + size;
-    uint64_t whole = round_up_page(offset), whole_end = round_down_page(end);
-    if (whole > whole_end || (whole == 0 && offset != 0)) {
-        zero_part_locked(vmo, offset, size);
-    } else {
-        if (offset < whole)
-            zero_part_locked(vmo, offset, whole - offset);
-        if (whole < whole_end)
-            decommit_locked(vmo, whole, whole_end - whole);
-        if (whole_end < end)
-            zero_part_locked(vmo, whole_end, end - whole_end);
-    }
+    status = in_range_locked(vmo, offset, size) ? zero_locked(vmo, offset, size) : ZX_ERR_OUT_OF_RANGE;
     port_mutex_unlock(&vmo->lock);
-    return ZX_OK;
+    return status;
 }
 
 /* ---- Reading and writing ---- */
@@ -404,6 +579,9 @@ zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t 
 {
     uintptr_t to = (uintptr_t)user_to; /* a program's pointer may be anything: arithmetic on numbers */
     char bytes[VM_COPY_CHUNK];
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     do {
         size_t step = vm_copy_step(offset, size);
         port_mutex_lock(&vmo->lock);
@@ -438,13 +616,13 @@ zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *byt
 {
     if (!in_range_locked(vmo, offset, size))
         return ZX_ERR_OUT_OF_RANGE;
-    struct vm_page *page = vmo_page_locked(vmo, offset);
-    if (page == NULL) {
-        if (vmo_make_page_locked(vmo, offset, &page) != ZX_OK)
+    struct vm_page *before;
+    if (!vmo_owns_page_locked(vmo, offset)) {
+        if (vmo_make_page_locked(vmo, offset, &before) != ZX_OK)
             return ZX_ERR_NO_MEMORY;
-        vmo_page_made_locked(vmo, offset, NULL);
+        vmo_page_made_locked(vmo, offset, before, NULL);
     }
-    copy_to_page((char *)pmm_page_bytes(page) + offset % PAGE_SIZE, bytes, size);
+    copy_to_page((char *)pmm_page_bytes(vmo_page_locked(vmo, offset)) + offset % PAGE_SIZE, bytes, size);
     return ZX_OK;
 }
 
@@ -454,6 +632,9 @@ zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset
 {
     uintptr_t from = (uintptr_t)user_from;
     char bytes[VM_COPY_CHUNK];
+    zx_status_t status = find_pages(&vmo, &offset, size);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&vmo->lock);
     bool inside = in_range_locked(vmo, offset, size);
     port_mutex_unlock(&vmo->lock);
@@ -461,7 +642,7 @@ zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset
         return ZX_ERR_OUT_OF_RANGE;
     if (user_probe(user_from, size) != ZX_OK)
         return ZX_ERR_INVALID_ARGS;
-    zx_status_t status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
+    status = size == 0 ? ZX_OK : vmo_commit(vmo, offset, size);
     while (size != 0 && status == ZX_OK) {
         size_t step = vm_copy_step(offset, size);
         if (port_copy_from_user(bytes, (const void *)from, step) != ZX_OK)

@@ -77,7 +77,7 @@ static void write_mapping(struct vm_sink *to, const struct vm_mapping *mapping, 
     zx_vaddr_t end = region->base + region->size, part_base, part_end;
 
     vm_print(to, "  %u mapping [0x%llx, 0x%llx) of %llu + 0x%llx, may 0x%x, ranges in %llu bytes%s\n", depth,
-             (ull)region->base, (ull)end, (ull)mapping->vmo->object.koid, (ull)mapping->vmo_offset,
+             (ull)region->base, (ull)end, (ull)mapping->source->object.koid, (ull)mapping->vmo_offset,
              region->flags, (ull)region_tree_bytes(&mapping->protections), region->alive ? "" : " dead");
     for (zx_vaddr_t va = region->base; va < end; va = part_end) {
         uint32_t perms = protection_range(mapping, va, &part_base, &part_end);
@@ -133,12 +133,15 @@ static void write_vmo(struct vm_sink *to, const struct vm_vmo *vmo)
     const struct vm_page *page;
     const struct vm_mapping *mapping;
 
-    vm_print(to, "  vmo '%s' of 0x%llx bytes%s, %llu pages\n", vmo->name, (ull)vmo->size,
-             vmo->resizable ? ", resizable" : "", (ull)vmo->pages.count);
+    vm_print(to, "  vmo '%s' of 0x%llx bytes%s, %llu pages, child of %llu, %llu children\n", vmo->name,
+             (ull)vmo->size, vmo->resizable ? ", resizable" : "", (ull)vmo->pages.count,
+             vmo->parent != NULL ? (ull)vmo->parent->object.koid : 0, (ull)vmo->child_count);
+    if (vmo_is_slice(vmo))
+        vm_print(to, "  slice of %llu at 0x%llx\n", (ull)vmo->target->object.koid, (ull)vmo->window);
     for (uint64_t index = 0; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++)
-        vm_print(to, "  page %llu of %llu: frame 0x%llx, state %u, pinned %u, bytes 0x%llx\n", (ull)index,
-                 (ull)vmo->object.koid, frame_of(page->paddr), page->state, page->pin_count,
-                 (ull)hash_of_page(page));
+        vm_print(to, "  page %llu of %llu: frame 0x%llx, state %u, pinned %u, %u sharers, bytes 0x%llx\n",
+                 (ull)index, (ull)vmo->object.koid, frame_of(page->paddr), page->state, page->pin_count,
+                 atomic_load(&page->sharers), (ull)hash_of_page(page));
     for (mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false); mapping != NULL;
          mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false))
         vm_print(to, "  mapped at 0x%llx + 0x%llx in the space of root %llu\n", (ull)mapping->region.base,

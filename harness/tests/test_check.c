@@ -172,7 +172,11 @@ static void test_vmo(void **state)
     (void)state;
     PLANT(vmo->size, 0, "a page past its end");
     PLANT(vmo->size, vmo->size + 1, "its size is none");
-    PLANT(vmo->object.refs, 9, "its references are not its handles and mappings");
+    PLANT(vmo->object.refs, 9, "its references are not its handles, mappings, slices and the host");
+    PLANT(vmo->child_count, 1, "another number of children");
+    PLANT(page->sharers, 1, "1 VMOs hold it, it says 2");
+    PLANT(page->sharers, 1, "a page that other VMOs hold too, writable");
+    PLANT(mapping->vmo_limit, PAGE_SIZE, "past the end of the VMO");
     PLANT(mapping->vmo_offset, 1, "unaligned");
     PLANT(mapping->vmo_offset, PAGE_SIZE, "the VMO holds no page there");
     PLANT(page->vmo, NULL, "it is another's");
@@ -232,7 +236,7 @@ static void test_machine(void **state)
     pmm_free_page(leaked);
     struct vm_object *leaked_ref = &vmo->object;
     vm_object_acquire(leaked_ref);
-    assert_true(finds("its references are not its handles and mappings"));
+    assert_true(finds("its references are not its handles, mappings, slices and the host"));
     vm_object_release(leaked_ref);
     struct vm_machine *machine = vm_machine_select(NULL);
     assert_true(finds("no machine"));

@@ -22,12 +22,19 @@
 #define ARCH_MMU_EXECUTE (1u << 2)
 #define ARCH_MMU_USER    (1u << 3)
 #define ARCH_MMU_GLOBAL  (1u << 4)
-#define ARCH_MMU_PERMS   (ARCH_MMU_READ | ARCH_MMU_WRITE | ARCH_MMU_EXECUTE)
+/* How the memory is cached: enum vm_cache_policy, in two bits */
+#define ARCH_MMU_CACHE_SHIFT 5
+#define ARCH_MMU_CACHE_MASK  (3u << ARCH_MMU_CACHE_SHIFT)
+#define ARCH_MMU_PERMS       (ARCH_MMU_READ | ARCH_MMU_WRITE | ARCH_MMU_EXECUTE)
 
 /* The entries themselves, for those who read tables as a processor does. */
 #define X86_PTE_PRESENT  (1ull << 0)
 #define X86_PTE_WRITABLE (1ull << 1)
 #define X86_PTE_USER     (1ull << 2)
+/* Which of the first four entries of the PAT says how the page is cached. The port sets them: write-back,
+   write-combining, uncached where nothing else says more, uncached. */
+#define X86_PTE_PWT      (1ull << 3)
+#define X86_PTE_PCD      (1ull << 4)
 #define X86_PTE_ACCESSED (1ull << 5)
 #define X86_PTE_DIRTY    (1ull << 6)
 #define X86_PTE_LARGE    (1ull << 7) /* in levels 2 and 3: maps 2 MiB or 1 GiB */

@@ -7,6 +7,7 @@
 #ifndef VM_PMM_H_
 #define VM_PMM_H_
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,12 +30,16 @@ struct vm_vmo;
 struct vm_page {
     struct list_node node; /* on the free list, or its holder's */
     zx_paddr_t paddr;
-    struct vm_vmo *vmo; /* OBJECT: whose, at vmo_offset (vmo's lock) */
+    /* OBJECT: the VMO that the page is counted in, one of those that hold it, at vmo_offset there; null: the
+       next one that is asked */
+    struct vm_vmo *_Atomic vmo;
     uint64_t vmo_offset;
     uint8_t state; /* enum vm_page_state; pmm's lock while FREE, else the holder's */
     uint8_t reserved;
     uint16_t pin_count;
     uint32_t table_entries; /* MMU: entries in use (page table's lock) */
+    atomic_uint sharers;    /* OBJECT: VMOs that hold it, beside the first */
+    uint32_t check_holders; /* check.c's own: VMOs found to hold it so far */
 };
 
 struct pmm_range {

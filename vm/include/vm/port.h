@@ -45,6 +45,17 @@ void port_invalidate(const struct port_invalidation *invalidation);
 /* The processor that runs the caller, from 0. */
 unsigned port_current_processor(void);
 
+enum port_cache_operation {
+    PORT_CACHE_SYNC, /* instructions fetched from now on are those that were written */
+    PORT_CACHE_INVALIDATE,
+    PORT_CACHE_CLEAN,
+    PORT_CACHE_CLEAN_INVALIDATE,
+    PORT_CACHE_OPERATIONS
+};
+
+/* Does that to the caches for [at, at + size), a part of one page as the core reaches it. */
+void port_cache(enum port_cache_operation operation, void *at, size_t size);
+
 /* ---- Locks ---- */
 
 /* The order in which locks may be taken: ascending. Two of one class are never held at once. */

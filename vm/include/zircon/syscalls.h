@@ -83,8 +83,8 @@ zx_status_t zx_vmar_destroy(zx_handle_t vmar);
  * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero, size
  * 0, address unaligned; OUT_OF_RANGE not within the VMAR; BAD_STATE dead, or a gap in the range; then by
  * mapping, ascending: COMMIT and DECOMMIT: ACCESS_DENIED one that can never be writable, INVALID_ARGS one
- * in a child VMAR, OUT_OF_RANGE one that reaches past the end of its VMO in the range; the other
- * operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN; NO_MEMORY (COMMIT).
+ * in a child VMAR, OUT_OF_RANGE one that reaches past the end of its VMO in the range, NOT_SUPPORTED
+ * (DECOMMIT) one of a snapshot; the other operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN; NO_MEMORY (COMMIT).
  * Cost: logarithmic in the regions for each mapping, and the pages.
  */
 zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address, size_t size, void *buffer,
@@ -98,6 +98,28 @@ zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address
  * NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_vmo_create(uint64_t size, uint32_t options, zx_handle_t *out);
+
+/*
+ * Makes a VMO from another: of `size` bytes (rounded up), about what the other has from `offset` on.
+ * options: one kind of child, and what else it shall be.
+ * ZX_VMO_CHILD_SNAPSHOT: as if the bytes were copied now: what either writes later the other does not see.
+ *   Pages are shared until one of the two writes to them. Beyond the other's end there are zeroes.
+ * ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE: the same here; programs may count on no more than that a page
+ *   that the child wrote to stays as it is.
+ * ZX_VMO_CHILD_SLICE: a window: whatever is done to the child is done to that part of the other.
+ * ZX_VMO_CHILD_RESIZABLE: the child can be resized (no slice). ZX_VMO_CHILD_NO_WRITE: the handle lacks WRITE.
+ * The new handle has the rights of the other's, but for RESIZE, which it has where the child is resizable;
+ * it also has GET_PROPERTY and SET_PROPERTY and, unless NO_WRITE takes WRITE away, a snapshot's has WRITE and
+ * lacks EXECUTE. The child begins with the other's name where the handle has GET_PROPERTY. The other may be
+ * closed; ZX_INFO_VMO then names its own parent, if it had one, as the child's.
+ * Errors in order: INVALID_ARGS NO_WRITE with RESIZABLE; BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without
+ * DUPLICATE or READ; INVALID_ARGS not exactly one kind, SLICE with RESIZABLE, unknown option, offset
+ * unaligned; OUT_OF_RANGE size too large, or offset + size beyond 64 bits; slices: INVALID_ARGS not within the
+ * other, NOT_SUPPORTED the other is resizable; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * Cost: a snapshot: the pages that the other has in the range; a slice: O(1).
+ */
+zx_status_t zx_vmo_create_child(zx_handle_t handle, uint32_t options, uint64_t offset, uint64_t size,
+                                zx_handle_t *out);
 
 /*
  * Copies bytes out of or into a VMO. Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without READ
@@ -121,10 +143,12 @@ zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
 /*
  * ZX_VMO_OP_COMMIT (needs WRITE) gives every page of the range memory, all or none; DECOMMIT (WRITE) and ZERO
  * (WRITE) make the range read as zero: DECOMMIT demands page alignment, ZERO takes any bytes. DONT_NEED,
- * ALWAYS_NEED (no right) and the CACHE_ operations (READ; CACHE_INVALIDATE: WRITE) change no byte.
+ * ALWAYS_NEED (no right) and the CACHE_ operations (READ; CACHE_INVALIDATE: WRITE) change no byte. Pages that
+ * a snapshot shares with others have no memory of their own: COMMIT gives it to them.
  * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero;
- * ACCESS_DENIED; INVALID_ARGS a CACHE_ operation of size 0; OUT_OF_RANGE not within the VMO; INVALID_ARGS
- * DECOMMIT unaligned; NO_MEMORY.
+ * ACCESS_DENIED; INVALID_ARGS a CACHE_ operation of size 0; OUT_OF_RANGE not within the VMO; DECOMMIT:
+ * INVALID_ARGS unaligned, NOT_SUPPORTED the VMO is a snapshot (and size is not 0); NO_MEMORY (COMMIT; ZERO
+ * where it ends within a shared page).
  */
 zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, uint64_t size, void *buffer,
                             size_t buffer_size);
