@@ -93,10 +93,17 @@ that "zvt assemble leaves nothing of binary" absent "$work/bad.zvt"
 expect "zvt generate, no such folder" 2 'nowhere' "$zvt" generate --seed 1 --ops 5 -o "$work/nowhere/x.zvt"
 expect "zvt generate, not a number" 2 'many' "$zvt" generate --seed 1 --ops many -o "$work/x.zvt"
 that "zvt generate leaves nothing" absent "$work/x.zvt"
-expect "zvt generate, no room" '1|2' 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
+expect "zvt generate, no room" 2 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
 that "zvt generate leaves nothing when full" absent "$work/full.zvt"
-expect "zvt dump to a full device" '1|2' '.' bash -c '"$1" dump "$2" >/dev/full' - "$zvt" "$work/good.zvt"
-expect "zvt svg, no room" '1|2' 'full.svg' no_room "$zvt" svg "$work/long.zvt" -o "$work/full.svg"
+expect "zvt run to a full device" 2 'cannot be written: No space' bash -c '"$1" run "$2" >/dev/full' - "$zvt" "$work/good.zvt"
+{ echo trace; for ((i = 0; i < 4097; i++)); do echo handle_close; done; } >"$work/many.txt"
+expect "zvt assemble, too many operations" 2 'many.txt:4098: expected at most 4096 operations' "$zvt" assemble "$work/many.txt" -o "$work/bad.zvt"
+{ echo trace; head -c 4194304 /dev/zero | tr '\0' '#'; } >"$work/many.txt"
+expect "zvt assemble, too much text" 2 'at most 4194304 bytes' "$zvt" assemble "$work/many.txt" -o "$work/bad.zvt"
+that "zvt assemble leaves nothing of what is too large" absent "$work/bad.zvt"
+expect "zvt assemble tells its limits" 0 '4096 operations.* 4 MiB' "$zvt" assemble --help
+expect "zvt dump to a full device" 2 'No space' bash -c '"$1" dump "$2" >/dev/full' - "$zvt" "$work/good.zvt"
+expect "zvt svg, no room" 2 'full.svg' no_room "$zvt" svg "$work/long.zvt" -o "$work/full.svg"
 that "zvt svg leaves nothing when full" absent "$work/full.svg"
 expect "zvt diff, equal" 0 '' "$zvt" diff "$work/good.zvt" "$work/good.zvt"
 expect "zvt diff, different" 1 '.' "$zvt" diff "$work/good.zvt" "$work/long.zvt"
@@ -135,6 +142,7 @@ int main(int argc, char **argv)
         return 1;
     switch (argv[1][0]) {
     case 'c': return zx_handle_close(5);
+    case 'p': return zx_system_get_physmem() != 0;
     case 'v': return zx_vmo_create(4096, 0, &vmo);
     case 's': return zx_process_self() == 0;
     default: return zvm_dump(vmo, stdout);
@@ -145,6 +153,7 @@ that "a program without a machine compiles" gcc -Ivm/include -Iharness/include "
 for call in close vmo_create self; do
     expect "zx_ $call without a machine" 134 'expected zvm_start' bash -c '"$0" "$1"; exit $?' "$work/alone" $call
 done
+expect "zx_system_get_physmem without a machine" 0 '^0$' bash -c '"$0" physmem; echo $?' "$work/alone"
 expect "a name cannot break a line of the dump" 0 "^space 'a\?\?\[' user" "$work/alone" dump started
 "$zvt" assemble harness/doc/address-space.txt -o "$work/picture.zvt"
 "$zvt" svg "$work/picture.zvt" -o "$work/picture.svg"
@@ -275,6 +284,45 @@ lame() {
 that "programs with a broken core link" lame "$work/lame/host/soak_trace" build/host/harness/soak_trace.o
 expect "soak finds what is broken" 1 'found .*seed-[0-9]+.zvt: harness/reproduce' env ZVM_BUILD="$work/lame" harness/soak --operations 1e6 --jobs 2
 that "soak leaves the trace" test -s "$(echo "$work"/lame/soak/seed-*.zvt | cut -d ' ' -f 1)"
+
+that "the trace tool with a broken core links" lame "$work/lame/host/zvt" build/host/fuzz/zvt*.o
+that "the teller with a broken core links" lame "$work/lame/host-o0/reproduce_trace" build/host-o0/harness/reproduce_trace.o
+printf 'trace\nvmo_create size=pages:1 to=1\n' >"$work/fine.txt"
+printf 'trace\nvmo_create size=pages:1 to=1\nvmo_get_size vmo=1\n' >"$work/wrong.txt"
+printf 'trace\nvmo_create size=pages:1 to=1\nvmar_map vmo=1 len=pages:1 options=PERM_READ to=2\nvmar_protect addr=mark len=mark-size mark=2\n' >"$work/dies.txt"
+for name in fine wrong dies; do
+    "$zvt" assemble "$work/$name.txt" -o "$work/$name.zvt"
+done
+expect "zvt run goes on where the core dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTERNAL' "$work/lame/host/zvt" run "$work/fine.zvt" \
+    "$work/dies.zvt" "$work/wrong.zvt" "$work/dies.zvt" "$work/fine.zvt"
+that "zvt run prints a line for each file, in order" diff <(sed -nE 's/.*\/(.*) [0-9a-f]{16} ([0-9]+ ZX_)/\1 \2/p' "$work/said") - <<'END'
+fine.zvt 1 ZX_OK
+dies.zvt 2 ZX_ERR_INTERNAL
+wrong.zvt 2 ZX_ERR_BAD_STATE
+dies.zvt 2 ZX_ERR_INTERNAL
+fine.zvt 1 ZX_OK
+END
+expect "zvt run --fail-each goes on" 1 'fine.zvt: [0-9]+ allocations' "$work/lame/host/zvt" run --fail-each "$work/dies.zvt" "$work/fine.zvt"
+expect "zvt run, missing file behind one that dies" 2 'nowhere' "$work/lame/host/zvt" run "$work/dies.zvt" "$work/nowhere.zvt"
+expect "replay tells of a core that dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTERNAL' env ZVM_BUILD="$work/lame" harness/replay --on host \
+    "$work/dies.zvt" "$work/fine.zvt"
+expect "reproduce where the core dies" 1 'breaks at operation 2 of 3' env ZVM_BUILD="$work/lame" harness/reproduce "$work/dies.zvt"
+that "reproduce tells of no note where there is none" test -z "$(grep -i 'noted' "$work/said")"
+
+# make run, where the core dies in the same trace on both hosts: nothing is called equal. The emulator is a stand-in.
+mkdir -p "$work/both/harness" "$work/both/build/host" "$work/both/corpus"
+cp harness/run harness/compare "$work/both/harness/"
+cp "$work/lame/host/zvt" "$work/both/build/host/"
+cp "$work/dies.zvt" "$work/both/corpus/a.zvt"
+cat >"$work/both/harness/run-qemu" <<'END'
+#!/bin/sh
+while [ "$1" != --log ]; do shift; done
+(cd "$(dirname "$0")/.." && build/host/zvt run corpus/a.zvt >"$2" 2>/dev/null)
+exit 1
+END
+chmod +x "$work/both/harness/run-qemu"
+expect "run, where the core dies on both hosts" 1 'FAILED' "$work/both/harness/run"
+that "run calls nothing equal then" test -z "$(grep -i 'equal' "$work/said")"
 
 expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything

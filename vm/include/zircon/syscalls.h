@@ -237,6 +237,7 @@ zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const 
 /* ---- System ---- */
 
 uint32_t zx_system_get_page_size(void);
+/* Bytes of physical memory; 0 where no machine is started. */
 uint64_t zx_system_get_physmem(void);
 
 /* Fills the buffer with random bytes from the machine's ChaCha20 stream. A buffer that cannot be written is
