@@ -14,6 +14,8 @@
  * - what a thread does in a process of its own goes as if it were alone, but for want of memory;
  * - memory that several processes show is coherent: a thread that has written a word through one of them reads it through
  *   any other;
+ * - a snapshot shows one moment: of two words that a thread writes one after the other, never the second without the
+ *   first; and it stays as it is;
  * - a process lives as long as a handle leads to it;
  * - a name is one that somebody has set, and the records of a process that changes meanwhile are in order;
  * - at quiet points, eight times a run, every invariant (zvm_check); at the end, nothing has leaked (zvm_stop).
@@ -34,6 +36,7 @@
 
 #include <vm/aspace.h>
 #include <vm/machine.h>
+#include <vm/vmo.h>
 #include <zircon/syscalls.h>
 #include <zvm/host.h>
 
@@ -78,6 +81,7 @@ struct worker {
     FILE *nowhere;
     zx_handle_t home_root;
     uint64_t written[SHARED_PAGES]; /* its word of each page of the shared VMO */
+    uint64_t tick;                  /* what it wrote latest into its first, then its second tick */
     uint64_t ok, calls;
 };
 
@@ -275,7 +279,8 @@ static void op_vmo_size(struct worker *worker)
     if (one_in(worker, 2))
         CALL(0, zx_vmo_get_size, some_vmo(worker), &size);
     else
-        CALL(S(ZX_ERR_UNAVAILABLE), zx_vmo_set_size, some_vmo(worker), some_pages(worker, VMO_PAGES));
+        CALL(S(ZX_ERR_UNAVAILABLE) | S(ZX_ERR_BAD_STATE), zx_vmo_set_size, some_vmo(worker),
+             some_pages(worker, VMO_PAGES));
 }
 
 static void op_vmo_range(struct worker *worker)
@@ -287,7 +292,40 @@ static void op_vmo_range(struct worker *worker)
 
     if (op == ZX_VMO_OP_ZERO && one_in(worker, 2))
         offset += 100, size -= 300;
-    CALL(S(ZX_ERR_OUT_OF_RANGE), zx_vmo_op_range, some_vmo(worker), op, offset, size, NULL, 0);
+    CALL(S(ZX_ERR_OUT_OF_RANGE) | S(ZX_ERR_NOT_SUPPORTED) | S(ZX_ERR_BAD_STATE), zx_vmo_op_range,
+         some_vmo(worker), op, offset, size, NULL, 0);
+}
+
+static void op_vmo_child(struct worker *worker)
+{
+    static const uint32_t kinds[] = {ZX_VMO_CHILD_SNAPSHOT, ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_RESIZABLE,
+                                     ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
+                                     ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_NO_WRITE, ZX_VMO_CHILD_SLICE};
+    uint64_t offset = below(worker, 4) * PAGE;
+    zx_handle_t child;
+
+    if (CALL(S(ZX_ERR_NOT_SUPPORTED) | S(ZX_ERR_BAD_STATE), zx_vmo_create_child, some_vmo(worker),
+             kinds[below(worker, 5)], offset, some_pages(worker, VMO_PAGES), &child))
+        put(worker, &pool_of(worker)->vmos[below(worker, SLOTS)], child);
+}
+
+/* What is pinned stays where it is, whatever others do to it meanwhile. */
+static void op_pin(struct worker *worker)
+{
+    struct vm_vmo *vmo;
+    uint64_t offset = below(worker, 4) * PAGE, size = some_pages(worker, 8);
+    zx_paddr_t before, after;
+
+    if (vm_vmo_from_handle(some_vmo(worker), &vmo) != ZX_OK)
+        return;
+    if (CALL(S(ZX_ERR_OUT_OF_RANGE), vm_vmo_pin, vmo, offset, size)) {
+        CALL(0, vm_vmo_lookup, vmo, offset, &before);
+        sched_yield();
+        if (CALL(0, vm_vmo_lookup, vmo, offset, &after) && before != after)
+            fail(worker, "a pinned page has moved, to", (int64_t)after);
+        vm_vmo_unpin(vmo, offset, size);
+    }
+    vm_vmo_release(vmo);
 }
 
 static void op_vmar_range(struct worker *worker)
@@ -295,8 +333,8 @@ static void op_vmar_range(struct worker *worker)
     static const uint32_t ops[] = {ZX_VMAR_OP_COMMIT,    ZX_VMAR_OP_COMMIT,    ZX_VMAR_OP_DECOMMIT,
                                    ZX_VMAR_OP_MAP_RANGE, ZX_VMAR_OP_DONT_NEED, ZX_VMAR_OP_ALWAYS_NEED};
 
-    CALL(S(ZX_ERR_BAD_STATE) | S(ZX_ERR_OUT_OF_RANGE), zx_vmar_op_range, some_vmar(worker),
-         ops[below(worker, 6)], some_address(worker), some_pages(worker, 16), NULL, 0);
+    CALL(S(ZX_ERR_BAD_STATE) | S(ZX_ERR_OUT_OF_RANGE) | S(ZX_ERR_NOT_SUPPORTED), zx_vmar_op_range,
+         some_vmar(worker), ops[below(worker, 6)], some_address(worker), some_pages(worker, 16), NULL, 0);
 }
 
 static void op_close(struct worker *worker)
@@ -484,6 +522,49 @@ static void op_coherence(struct worker *worker)
         fail(worker, "a word of the shared VMO is not what was written; page", page);
 }
 
+/* Where a thread's two ticks are, in pages far from each other. */
+static uint64_t tick_offset(unsigned thread, bool second)
+{
+    return (second ? (SHARED_PAGES - 1) * PAGE : 0) + PAGE / 2 + thread * sizeof(uint64_t);
+}
+
+static void op_tick(struct worker *worker)
+{
+    unsigned home = below(worker, thread_count);
+    uint64_t value = worker->tick + 1;
+
+    for (unsigned second = 0; second < 2; second++)
+        if (!CALL(0, zvm_access, homes[home], shared_at[home] + tick_offset(worker->number, second), &value,
+                  sizeof(value), ZVM_WRITE))
+            return;
+    worker->tick = value;
+}
+
+static void op_moment(struct worker *worker)
+{
+    zx_handle_t child;
+    uint64_t ticks[2], again, own = 7;
+    unsigned of = below(worker, thread_count), home = worker->number;
+    uint64_t offsets[2] = {tick_offset(of, false), tick_offset(of, true)};
+    zx_vaddr_t at;
+
+    if (!CALL(0, zx_vmo_create_child, shared_vmo, ZX_VMO_CHILD_SNAPSHOT, 0, SHARED_PAGES * PAGE, &child))
+        return;
+    bool read = CALL(0, zx_vmo_read, child, &ticks[1], offsets[1], sizeof(ticks[1])) &&
+                CALL(0, zx_vmo_read, child, &ticks[0], offsets[0], sizeof(ticks[0]));
+    if (read && ticks[0] < ticks[1])
+        fail(worker, "a snapshot shows the second of two words without the first, thread", of);
+    if (CALL(S(ZX_ERR_NO_RESOURCES), zx_vmar_map, worker->home_root, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0,
+             child, 0, SHARED_PAGES * PAGE, &at)) {
+        CALL(0, zvm_access, homes[home], at + offsets[1] - 8 * THREADS_MAX, &own, sizeof(own), ZVM_WRITE);
+        if (read && CALL(0, zvm_access, homes[home], at + offsets[0], &again, sizeof(again), ZVM_READ) &&
+            again != ticks[0])
+            fail(worker, "a snapshot has changed, thread", of);
+        CALL(0, zx_vmar_unmap, worker->home_root, at, SHARED_PAGES * PAGE);
+    }
+    CALL(0, zx_handle_close, child);
+}
+
 /* In the thread's own process nobody interferes. */
 static void use_mapping(struct worker *worker, zx_handle_t vmar, zx_vaddr_t at, zx_handle_t vmo)
 {
@@ -570,14 +651,16 @@ static const struct {
     unsigned weight;
     bool anywhere; /* for a guest too */
 } operations[] = {
-    {op_allocate, 6, true},       {op_map, 16, true},        {op_unmap, 6, true},
-    {op_protect, 6, true},        {op_destroy, 2, true},     {op_vmo_create, 4, true},
-    {op_vmo_bytes, 8, true},      {op_vmo_size, 5, true},    {op_vmar_range, 10, true},
-    {op_vmo_range, 8, true},      {op_close, 3, true},       {op_copy_handle, 5, true},
-    {op_info, 4, true},           {op_maps, 3, true},        {op_name, 3, true},
-    {op_process_memory, 8, true}, {op_system, 1, true},      {op_process, 2, true},
-    {op_access, 24, true},        {op_rare, 1, true},        {op_coherence, 12, false},
-    {op_private, 2, false},       {op_keep_alive, 3, false}, {op_guest, 3, false},
+    {op_allocate, 6, true},       {op_map, 16, true},     {op_unmap, 6, true},
+    {op_protect, 6, true},        {op_destroy, 2, true},  {op_vmo_create, 4, true},
+    {op_vmo_bytes, 8, true},      {op_vmo_size, 5, true}, {op_vmar_range, 10, true},
+    {op_vmo_range, 8, true},      {op_close, 3, true},    {op_copy_handle, 5, true},
+    {op_info, 4, true},           {op_maps, 3, true},     {op_name, 3, true},
+    {op_process_memory, 8, true}, {op_system, 1, true},   {op_process, 2, true},
+    {op_access, 24, true},        {op_rare, 1, true},     {op_coherence, 12, false},
+    {op_vmo_child, 6, true},      {op_pin, 2, true},      {op_tick, 6, false},
+    {op_moment, 4, false},        {op_private, 2, false}, {op_keep_alive, 3, false},
+    {op_guest, 3, false},
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -608,6 +691,7 @@ static void stand_still(struct worker *worker)
             fail(worker, "decommitting the shared VMO", 0);
     }
     memset(worker->written, 0, sizeof(worker->written));
+    worker->tick = 0;
     pthread_barrier_wait(&barrier);
 }
 
