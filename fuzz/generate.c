@@ -59,11 +59,12 @@ static uint64_t bit(uint8_t slot)
 
 /* ---- The shadow ---- */
 
-#define CAN_MAP       (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
-#define CAN_MAP_SHIFT 7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
-#define PERMISSIONS   (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE)
-#define PLACED        (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_OFFSET_IS_UPPER_LIMIT)
-#define PLACED_AT     (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
+#define CAN_MAP           (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
+#define CAN_MAP_SHIFT     7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
+#define FAMILY_OPERATIONS 8
+#define PERMISSIONS       (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE)
+#define PLACED            (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_OFFSET_IS_UPPER_LIMIT)
+#define PLACED_AT         (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
 
 /* About how many pages an amount means, where `whole` is the size of the object that the operation is about. */
 static uint32_t estimate(const struct generator *g, const struct trace_op *op, unsigned which, uint32_t whole)
@@ -250,6 +251,18 @@ static void note_copy(struct generator *g, const struct trace_op *op)
     }
 }
 
+static void note_close_many(struct generator *g, const struct trace_op *op)
+{
+    for (unsigned i = 0; i < op->options && op->a < TRACE_SLOTS; i++) {
+        const uint64_t closed = bit((uint8_t)((op->a + i) % TRACE_SLOTS));
+        const unsigned type = op->wild ? (op->b + i) % TRACE_TYPE_COUNT : op->b;
+        if (type == TRACE_TYPE_VMAR)
+            g->vmars &= ~closed;
+        if (type == TRACE_TYPE_VMO)
+            g->vmos &= ~closed;
+    }
+}
+
 static void note_executable(struct generator *g, const struct trace_op *op)
 {
     if (op->b != TRACE_TYPE_VMO || op->a >= TRACE_SLOTS || op->to >= TRACE_SLOTS ||
@@ -258,6 +271,29 @@ static void note_executable(struct generator *g, const struct trace_op *op)
     g->vmo[op->to] = g->vmo[op->a];
     g->vmo[op->to].permissions |= ZX_VM_PERM_EXECUTE;
     g->vmos = (g->vmos & ~bit(op->a)) | bit(op->to);
+}
+
+static void note_child(struct generator *g, const struct trace_op *op)
+{
+    const bool slice = (op->options & ZX_VMO_CHILD_SLICE) != 0;
+
+    if (op->a >= TRACE_SLOTS || op->to >= TRACE_SLOTS || (g->vmos & bit(op->a)) == 0)
+        return;
+    struct generator_vmo made = g->vmo[op->a];
+    if (slice ? made.resizable : made.contiguous)
+        return;
+    made.pages = estimate(g, op, 1, made.pages);
+    made.resizable = (op->options & ZX_VMO_CHILD_RESIZABLE) != 0;
+    made.snapshot = made.snapshot || !slice;
+    if (!slice)
+        made.permissions = (made.permissions | ZX_VM_PERM_WRITE) & ~ZX_VM_PERM_EXECUTE;
+    if ((op->options & ZX_VMO_CHILD_NO_WRITE) != 0)
+        made.permissions &= ~ZX_VM_PERM_WRITE;
+    g->vmos |= bit(op->to);
+    g->vmo[op->to] = made;
+    g->family[0] = op->a;
+    g->family[1] = op->to;
+    g->family_left = FAMILY_OPERATIONS;
 }
 
 static void note_process(struct generator *g, const struct trace_op *op)
@@ -286,6 +322,8 @@ static void note_select(struct generator *g, uint8_t process)
 void generator_note(struct generator *g, const struct trace_op *op)
 {
     g->fresh_vmo = TRACE_SLOT_NONE;
+    if (g->family_left > 0)
+        g->family_left--;
     switch (op->code) {
     case TRACE_VMAR_ALLOCATE:
         note_vmar(g, op);
@@ -308,13 +346,27 @@ void generator_note(struct generator *g, const struct trace_op *op)
         if (op->to >= TRACE_SLOTS)
             break;
         g->vmos |= bit(op->to);
-        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0, true,
-                                                ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
+        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0,
+                                                true,
+                                                false,
+                                                false,
+                                                ZX_VM_PERM_READ | ZX_VM_PERM_WRITE,
+                                                estimate(g, op, 1, 64)};
         g->fresh_vmo = op->to;
+        break;
+    case TRACE_VMO_CREATE_CONTIGUOUS:
+        if (op->to >= TRACE_SLOTS)
+            break;
+        g->vmos |= bit(op->to);
+        g->vmo[op->to] = (struct generator_vmo){
+            false, true, false, true, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
         break;
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
             g->vmo[op->a].pages = estimate(g, op, 1, g->vmo[op->a].pages);
+        break;
+    case TRACE_HANDLE_CLOSE_MANY:
+        note_close_many(g, op);
         break;
     case TRACE_HANDLE_CLOSE:
         if (op->b == TRACE_TYPE_VMAR)
@@ -328,6 +380,9 @@ void generator_note(struct generator *g, const struct trace_op *op)
         break;
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         note_executable(g, op);
+        break;
+    case TRACE_VMO_CREATE_CHILD:
+        note_child(g, op);
         break;
     case TRACE_PROCESS_CREATE:
         note_process(g, op);
@@ -348,8 +403,15 @@ static void draw_code(struct generator *g, struct trace_op *op)
 
     for (op->code = 0; draw >= g->weight[op->code]; op->code++)
         draw -= g->weight[op->code];
+    /* What parent and child have in common shows when both are used. */
+    if (g->family_left > 0 && percent(g, 60))
+        op->code = GENERATOR_PICK(g, TRACE_WRITE, TRACE_WRITE, TRACE_WRITE, TRACE_READ, TRACE_READ,
+                                  TRACE_VMO_WRITE, TRACE_VMO_WRITE, TRACE_VMO_READ, TRACE_VMO_READ,
+                                  TRACE_VMAR_MAP, TRACE_VMAR_MAP, TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE,
+                                  TRACE_OBJECT_GET_INFO, TRACE_VMO_CREATE_CHILD);
     /* Nothing to do anything with: make something. */
     const bool wants_vmo = op->code == TRACE_VMAR_MAP || op->code == TRACE_VMO_REPLACE_AS_EXECUTABLE ||
+                           op->code == TRACE_VMO_CREATE_CHILD || op->code == TRACE_VMO_PIN ||
                            (op->code >= TRACE_VMO_READ && op->code <= TRACE_VMO_OP_RANGE);
     const bool wants_mapping = op->code == TRACE_VMAR_UNMAP || op->code == TRACE_VMAR_PROTECT ||
                                (op->code >= TRACE_READ && op->code <= TRACE_PAGE_FAULT) ||
@@ -462,9 +524,17 @@ static void continue_run(struct generator *g, struct trace_op *op)
 
 /* How often operations without codes of the 128 are drawn, compared with those. */
 static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
-    [TRACE_VMO_REPLACE_AS_EXECUTABLE - TRACE_LATER] = 2, [TRACE_VMAR_OP_RANGE - TRACE_LATER] = 8,
-    [TRACE_PROCESS_READ_MEMORY - TRACE_LATER] = 3,       [TRACE_PROCESS_WRITE_MEMORY - TRACE_LATER] = 4,
-    [TRACE_OBJECT_GET_PROPERTY - TRACE_LATER] = 1,       [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
+    [TRACE_VMO_REPLACE_AS_EXECUTABLE - TRACE_LATER] = 2,
+    [TRACE_VMAR_OP_RANGE - TRACE_LATER] = 8,
+    [TRACE_PROCESS_READ_MEMORY - TRACE_LATER] = 3,
+    [TRACE_PROCESS_WRITE_MEMORY - TRACE_LATER] = 4,
+    [TRACE_OBJECT_GET_PROPERTY - TRACE_LATER] = 1,
+    [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
+    [TRACE_VMO_CREATE_CHILD - TRACE_LATER] = 3,
+    [TRACE_HANDLE_CLOSE_MANY - TRACE_LATER] = 1,
+    [TRACE_VMO_CREATE_CONTIGUOUS - TRACE_LATER] = 1,
+    [TRACE_VMO_PIN - TRACE_LATER] = 2,
+    [TRACE_VMO_UNPIN - TRACE_LATER] = 1,
 };
 
 void generator_start(struct generator *g, uint64_t seed)

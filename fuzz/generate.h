@@ -23,8 +23,9 @@ struct generator_vmar {
 };
 
 struct generator_vmo {
-
     bool resizable, mappable;
+    bool snapshot;       /* made as one, or a slice of one */
+    bool contiguous;     /* likewise */
     uint8_t permissions; /* ZX_VM_PERM_* that its handle allows */
     uint32_t pages;
 };
@@ -55,6 +56,8 @@ struct generator {
     uint8_t recent_vmar[GENERATOR_RECENT], recent_mark[GENERATOR_RECENT];
     uint8_t process_slot[TRACE_PROCESSES]; /* of the handle to it */
     uint8_t fresh_vmo;          /* the slot of a VMO that the last operation made; none: TRACE_SLOT_NONE */
+    uint8_t family[2];          /* slots of the VMO that was made a child of last, and of the child */
+    uint8_t family_left;        /* operations that are still mostly about these */
     uint8_t processes, process; /* how many beside the first; the current one */
     uint8_t weight[TRACE_CODE_COUNT]; /* how often each operation is drawn in this trace */
     uint16_t weight_sum;

@@ -8,6 +8,7 @@
 
 #include "generate.h"
 
+#define LARGE_PAGES   512 /* in 2 MiB */
 #define PICK          GENERATOR_PICK
 #define CAN_MAP       (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
 #define CAN_MAP_SHIFT 7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
@@ -83,7 +84,22 @@ static uint8_t draw_vmo(struct generator *g)
 {
     if (percent(g, 1))
         return bad_slot(g);
+    if (g->family_left > 0 && percent(g, 70))
+        return g->family[below(g, 2)];
     return g->vmos == 0 ? (uint8_t)below(g, TRACE_SLOTS) : pick_slot(g, g->vmos);
+}
+
+/* Mappings of the VMO that was made a child of last, and of the child. */
+static uint64_t family_mappings(const struct generator *g)
+{
+    uint64_t found = 0;
+
+    for (uint64_t rest = g->family_left > 0 ? g->mappings : 0; rest != 0; rest &= rest - 1) {
+        const uint8_t slot = (uint8_t)__builtin_ctzll(rest);
+        if (g->mark[slot].vmo == g->family[0] || g->mark[slot].vmo == g->family[1])
+            found |= bit(slot);
+    }
+    return found;
 }
 
 /* A mapping; any slot where there is none. */
@@ -91,6 +107,9 @@ static uint8_t draw_mapping(struct generator *g)
 {
     if (g->mappings == 0)
         return (uint8_t)below(g, TRACE_SLOTS);
+    const uint64_t family = family_mappings(g);
+    if (family != 0 && percent(g, 70))
+        return pick_slot(g, family);
     if (percent(g, 40)) {
         const uint8_t slot = g->recent_mark[below(g, GENERATOR_RECENT)];
         if ((g->mappings & bit(slot)) != 0)
@@ -393,6 +412,13 @@ static void draw_vmar_map(struct generator *g, struct trace_op *op)
     if (room > pages - from && from < pages && percent(g, 75))
         room = pages - from;
     op->amount[1] = draw_size(g, room);
+    if (op->b < TRACE_SLOTS && g->vmo[op->b].contiguous && pages >= LARGE_PAGES && percent(g, 70)) {
+        /* All of it, with large pages. */
+        op->options &= (uint16_t) ~(PLACED_AT | ZX_VM_OFFSET_IS_UPPER_LIMIT);
+        op->align = 21;
+        op->amount[0] = op->amount[2] = amount_of(TRACE_ZERO, 0);
+        op->amount[1] = pages_of(pages);
+    }
 }
 
 /* The VMAR of a landmark, or one above it. */
@@ -474,6 +500,64 @@ static void draw_vmo_create(struct generator *g, struct trace_op *op)
     op->amount[1] = percent(g, 75) ? amount_of(TRACE_PAGES, 1 + below(g, 31)) : draw_size(g, 0x4000);
 }
 
+static void draw_vmo_create_contiguous(struct generator *g, struct trace_op *op)
+{
+    const bool large = percent(g, 30);
+
+    op->to = draw_to(g, g->vmos) % TRACE_SLOTS;
+    op->mark = g->marks != 0 ? pick_slot(g, g->marks) : 0;
+    if (percent(g, 4))
+        op->amount[1] = draw_any_amount(g);
+    else if (large)
+        op->amount[1] = amount_of(TRACE_LARGE, 1 + below(g, 2));
+    else
+        op->amount[1] = amount_of(TRACE_PAGES, 1 + below(g, 31));
+    if (large && percent(g, 85))
+        op->align = 21;
+    else if (percent(g, 40))
+        op->align = (uint8_t)(10 + below(g, 13));
+}
+
+static void draw_vmo_pin(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmo(g);
+    op->mark = draw_mapping(g);
+    const uint32_t pages = vmo_pages(g, op->a), from = percent(g, 50) ? 0 : below(g, pages < 31 ? pages : 31);
+    op->amount[0] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, from);
+    op->amount[1] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, draw_count(g, pages - from));
+}
+
+static void draw_vmo_create_child(struct generator *g, struct trace_op *op)
+{
+    const bool slice = percent(g, 25);
+
+    op->a = draw_vmo(g);
+    for (unsigned i = 0; i < 4 && slice && op->a < TRACE_SLOTS && g->vmo[op->a].resizable; i++)
+        op->a = draw_vmo(g);
+    op->mark = draw_mapping(g);
+    op->to = draw_to(g, g->vmos);
+    if (slice)
+        op->options = ZX_VMO_CHILD_SLICE | PICK(g, 0, 0, 0, ZX_VMO_CHILD_NO_WRITE);
+    else
+        op->options =
+            PICK(g, ZX_VMO_CHILD_SNAPSHOT, ZX_VMO_CHILD_SNAPSHOT, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE);
+    if (!slice)
+        op->options |=
+            PICK(g, 0, 0, 0, ZX_VMO_CHILD_RESIZABLE, ZX_VMO_CHILD_RESIZABLE, ZX_VMO_CHILD_NO_WRITE);
+
+    const uint32_t pages = vmo_pages(g, op->a);
+    const uint32_t from = percent(g, 60) ? 0 : below(g, pages < 31 ? pages : 31);
+    op->amount[0] = percent(g, 3) ? draw_any_amount(g) : amount_of(TRACE_PAGES, from);
+    if (percent(g, 3))
+        op->amount[1] = draw_any_amount(g);
+    else if (from == 0 && percent(g, 50))
+        op->amount[1] = amount_of(TRACE_WHOLE, 0);
+    else if (!slice && percent(g, 20)) /* beyond the parent's end */
+        op->amount[1] = pages_of(pages % 4096 + 1 + below(g, 8));
+    else
+        op->amount[1] = pages_of(draw_count(g, pages - from));
+}
+
 static void draw_vmo_access(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmo(g);
@@ -517,11 +601,21 @@ static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
     op->options =
         PICK(g, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_COMMIT, ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_DECOMMIT,
              ZX_VMO_OP_DECOMMIT, ZX_VMO_OP_ZERO, ZX_VMO_OP_ZERO, ZX_VMO_OP_CACHE_CLEAN, ZX_VMO_OP_DONT_NEED);
+    if (op->options == ZX_VMO_OP_DECOMMIT && op->a < TRACE_SLOTS &&
+        (g->vmo[op->a].snapshot || g->vmo[op->a].contiguous) && !percent(g, 15))
+        op->options = ZX_VMO_OP_ZERO;
     if (percent(g, 12)) {
         op->amount[1] = percent(g, 50) ? draw_any_amount(g) : amount_of(TRACE_MARK_SIZE, 0);
         return;
     }
     const uint32_t pages = vmo_pages(g, op->a), from = percent(g, 50) ? 0 : below(g, pages < 31 ? pages : 31);
+    /* Parts of pages. */
+    if (op->options == ZX_VMO_OP_ZERO && percent(g, 35)) {
+        op->amount[0] =
+            percent(g, 50) ? amount_of(TRACE_PAGES, from) : draw_amount(g, TRACE_BYTES, 0, 0x4000);
+        op->amount[1] = draw_bytes(g);
+        return;
+    }
     op->amount[0] = amount_of(TRACE_PAGES, from);
     op->amount[1] = from == 0 && percent(g, 40) ? amount_of(TRACE_WHOLE, 0)
                                                 : amount_of(TRACE_PAGES, draw_count(g, pages - from));
@@ -548,7 +642,8 @@ static void draw_handle(struct generator *g, struct trace_op *op)
 {
     const uint32_t draw = below(g, 100);
     /* Without the root's handle little can be done. */
-    const bool ends = op->code == TRACE_HANDLE_CLOSE || op->code == TRACE_HANDLE_REPLACE;
+    const bool ends = op->code == TRACE_HANDLE_CLOSE || op->code == TRACE_HANDLE_CLOSE_MANY ||
+                      op->code == TRACE_HANDLE_REPLACE;
 
     op->b = draw < 45 ? TRACE_TYPE_VMAR : draw < 92 ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
     if (op->b == TRACE_TYPE_VMAR && g->vmars == 0 && ends && !percent(g, 3))
@@ -562,6 +657,10 @@ static void draw_handle(struct generator *g, struct trace_op *op)
     op->to = draw_to(g, op->b == TRACE_TYPE_VMAR ? generator_taken(g) : g->vmos);
     if (op->code == TRACE_HANDLE_DUPLICATE || op->code == TRACE_HANDLE_REPLACE)
         draw_rights(g, op);
+    if (op->code == TRACE_HANDLE_CLOSE_MANY) {
+        op->to = percent(g, 3) ? TRACE_TO_NULL_FIRST : 0;
+        op->options = (uint16_t)below(g, TRACE_CLOSE_MANY_MAX + 1);
+    }
 }
 
 static void draw_access(struct generator *g, struct trace_op *op)
@@ -630,9 +729,9 @@ static void draw_replace_as_executable(struct generator *g, struct trace_op *op)
 
 static void draw_memory_topic(struct generator *g, struct trace_op *op)
 {
-    op->options = PICK(g, ZX_INFO_HANDLE_COUNT, ZX_INFO_VMO, ZX_INFO_VMO, ZX_INFO_TASK_STATS,
-                       ZX_INFO_PROCESS_MAPS, ZX_INFO_PROCESS_MAPS);
-    if (op->options == ZX_INFO_HANDLE_COUNT || percent(g, 5))
+    op->options = PICK(g, ZX_INFO_HANDLE_COUNT, ZX_INFO_KMEM_STATS, ZX_INFO_VMO, ZX_INFO_VMO,
+                       ZX_INFO_TASK_STATS, ZX_INFO_PROCESS_MAPS, ZX_INFO_PROCESS_MAPS);
+    if (op->options == ZX_INFO_HANDLE_COUNT || op->options == ZX_INFO_KMEM_STATS || percent(g, 5))
         return;
     op->b = op->options == ZX_INFO_VMO ? TRACE_TYPE_VMO : TRACE_TYPE_PROCESS;
     if (op->b == TRACE_TYPE_VMO)
@@ -646,6 +745,9 @@ static void draw_process_operation(struct generator *g, struct trace_op *op)
     switch (op->code) {
     case TRACE_PROCESS_CREATE:
         op->to = draw_to(g, generator_taken(g));
+        break;
+    case TRACE_VMO_UNPIN:
+        op->b = (uint8_t)below(g, 8);
         break;
     case TRACE_SELECT_PROCESS:
         /* Home more often than away. */
@@ -692,6 +794,15 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
     case TRACE_VMO_CREATE:
         draw_vmo_create(g, op);
         break;
+    case TRACE_VMO_CREATE_CHILD:
+        draw_vmo_create_child(g, op);
+        break;
+    case TRACE_VMO_CREATE_CONTIGUOUS:
+        draw_vmo_create_contiguous(g, op);
+        break;
+    case TRACE_VMO_PIN:
+        draw_vmo_pin(g, op);
+        break;
     case TRACE_VMO_SET_SIZE:
         draw_vmo_set_size(g, op);
         break;
@@ -704,6 +815,7 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
         draw_vmo_access(g, op);
         break;
     case TRACE_HANDLE_CLOSE:
+    case TRACE_HANDLE_CLOSE_MANY:
     case TRACE_HANDLE_DUPLICATE:
     case TRACE_HANDLE_REPLACE:
         draw_handle(g, op);
@@ -719,6 +831,7 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
         break;
     case TRACE_PROCESS_CREATE:
     case TRACE_SELECT_PROCESS:
+    case TRACE_VMO_UNPIN:
     case TRACE_FAIL_ALLOCATION:
         draw_process_operation(g, op);
         break;

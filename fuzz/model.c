@@ -68,7 +68,22 @@ size_t model_layout(struct model *model, void *memory, uint32_t operations)
     model->pieces = carve(memory, &at, (size_t)model->piece_max, sizeof *model->pieces);
     model->handles = carve(memory, &at, (size_t)model->handle_max, sizeof *model->handles);
     model->gaps = carve(memory, &at, (size_t)(model->piece_max + model->vmar_max), sizeof *model->gaps);
-    model->free_page = MODEL_NONE;
+    return at;
+}
+
+/* A page for each content that the machine can hold, and as many for each of so many snapshots. */
+#define PAGES_A_CONTENT 16
+
+size_t model_layout_pages(struct model *model, void *memory, uint32_t machine_pages)
+{
+    size_t at = 0;
+
+    model->content_max = (int32_t)machine_pages;
+    model->page_max = PAGES_A_CONTENT * model->content_max;
+    model->pages = carve(memory, &at, (size_t)model->page_max, sizeof *model->pages);
+    model->contents = carve(memory, &at, machine_pages, sizeof *model->contents);
+    model->content_bytes = carve(memory, &at, machine_pages, PAGE);
+    model->free_page = model->free_content = MODEL_NONE;
     return at;
 }
 
@@ -420,6 +435,8 @@ struct model_answer model_vmar_map(const struct model *model, int32_t vmar, uint
         return refuse(ZX_ERR_INVALID_ARGS);
     if (!round_up(&len) || len > UINT64_MAX - vmo_offset)
         return refuse(ZX_ERR_OUT_OF_RANGE);
+    if (vmo_offset + len > UINT64_MAX - model->vmos[model_object(model, vmo)].window)
+        return refuse(ZX_ERR_OUT_OF_RANGE);
     if (!v->alive)
         return refuse(ZX_ERR_BAD_STATE);
     if (len == 0)
@@ -598,8 +615,15 @@ static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, 
         return ZX_ERR_ACCESS_DENIED;
     if (child)
         return ZX_ERR_INVALID_ARGS;
-    const uint64_t from = piece->vmo_offset + (at - piece->base), size = model->vmos[piece->vmo].size;
-    return from > size || end - at > size - from ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
+    const struct model_vmo *vmo = &model->vmos[piece->vmo];
+    const uint64_t from = piece->vmo_offset + (at - piece->base);
+    const struct model_vmo *shown = vmo->target == MODEL_NONE ? vmo : &model->vmos[vmo->target];
+    if (op == ZX_VMAR_OP_DECOMMIT && (shown->snapshot || shown->contiguous))
+        return ZX_ERR_NOT_SUPPORTED;
+    const uint64_t inside = from >= vmo->size ? 0 : vmo->size - from < end - at ? vmo->size - from : end - at;
+    if (op == ZX_VMAR_OP_DECOMMIT && model_is_pinned(model, piece->vmo, from, inside))
+        return ZX_ERR_BAD_STATE;
+    return inside < end - at ? ZX_ERR_OUT_OF_RANGE : ZX_OK;
 }
 
 /* Where the part that begins at `at` ends, in a range that ends at `end`; 0: there is a gap. */

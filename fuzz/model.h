@@ -55,15 +55,42 @@ struct model_piece {
 struct model_vmo {
     uint64_t size;
     bool resizable;
-    int32_t first_page; /* of those that were written */
+    bool snapshot; /* made as a snapshot of another */
+    bool contiguous;
+    bool relatives;     /* it is, or was, parent or child of a snapshot: pages may be shared */
+    bool living;        /* model_note_living */
+    bool asked;         /* the runner's: how much memory it has */
+    int32_t parent;     /* what it was made of; MODEL_NONE */
+    int32_t target;     /* a slice: the VMO that it shows, which is no slice; else MODEL_NONE */
+    uint64_t window;    /* where in that it begins */
+    int32_t first_page; /* of those that were written; slices have none */
     char name[ZX_MAX_NAME_LEN];
     zx_koid_t koid;
 };
 
+/* That a VMO has a page; the bytes may be those of other VMOs too. */
 struct model_page {
     uint64_t number; /* in the VMO */
     int32_t next;
+    int32_t content;
 };
+
+/* The bytes of a page. */
+struct model_content {
+    int32_t holders; /* pages that have them; 0: free */
+    int32_t asked;   /* of these, in VMOs that were asked */
+    int32_t next;    /* free */
+};
+
+/* A range that was pinned once. */
+struct model_pin {
+    int32_t vmo;           /* which was named */
+    int32_t shown;         /* whose pages they are */
+    uint64_t first, end;   /* of these, numbers */
+    uint64_t offset, size; /* as it was told */
+};
+
+#define MODEL_PINS 32
 
 struct model_process {
     bool alive;
@@ -82,12 +109,17 @@ struct model {
     struct model_piece *pieces;
     struct model_handle *handles;
     struct model_page *pages;
-    uint8_t *page_bytes;
+    struct model_content *contents;
+    uint8_t *content_bytes;
     uint64_t (*gaps)[2]; /* room to sort the children of a VMAR */
-    int32_t vmar_count, vmo_count, piece_count, handle_count, page_count;
-    int32_t vmar_max, vmo_max, piece_max, handle_max, page_max;
-    int32_t free_page; /* list of pages given up */
+    int32_t vmar_count, vmo_count, piece_count, handle_count, page_count, content_count;
+    int32_t vmar_max, vmo_max, piece_max, handle_max, page_max, content_max;
+    int32_t free_page, free_content; /* lists of those given up */
+    int32_t pages_used;
+    bool full; /* there were more contents than the machine has pages: core or model is wrong */
     struct model_process processes[TRACE_PROCESSES];
+    struct model_pin pins[MODEL_PINS];
+    uint32_t pin_count;
 };
 
 /* What the core must answer. */
@@ -98,9 +130,10 @@ struct model_answer {
 };
 
 /* Bytes of scratch memory for a run of so many operations; sets the limits and carves the arrays out of
-   zeroed memory (null: only tells the size). The contents of pages lie behind, in `page_bytes`, and need not
-   be zeroed. */
+   zeroed memory (null: only tells the size). */
 size_t model_layout(struct model *model, void *memory, uint32_t operations);
+/* Likewise for pages and contents of a machine with so many pages; this memory need not be zeroed. */
+size_t model_layout_pages(struct model *model, void *memory, uint32_t machine_pages);
 
 /* ---- Handles and processes (model_handle.c) ---- */
 
@@ -160,6 +193,23 @@ uint64_t model_gap(const struct model *model, int32_t vmar, zx_vaddr_t from);
 
 struct model_answer model_vmo_create(uint64_t size, uint32_t options, bool null_result);
 int32_t model_do_vmo_create(struct model *model, uint64_t size, uint32_t options);
+struct model_answer model_vmo_create_child(const struct model *model, int32_t vmo, uint32_t options,
+                                           uint64_t offset, uint64_t size, bool null_result);
+struct model_answer model_vmo_create_contiguous(uint64_t size, uint8_t align_log2);
+int32_t model_do_vmo_create_contiguous(struct model *model, uint64_t size);
+struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
+void model_do_vmo_pin(struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
+void model_do_vmo_unpin(struct model *model, uint32_t pin); /* the last pin takes its number */
+/* Whether the model has room for the pages of such a child, which is known not to be refused. */
+bool model_has_room_for_child(struct model *model, int32_t vmo, uint32_t options, uint64_t offset,
+                              uint64_t size);
+int32_t model_do_vmo_create_child(struct model *model, int32_t vmo, uint32_t options, uint64_t offset,
+                                  uint64_t size);
+zx_rights_t model_child_rights(zx_rights_t parent, uint32_t options);
+/* Finds out which VMOs there still are: those with a handle, a mapping or a pin, and what a slice of them shows. */
+void model_note_living(struct model *model);
+/* The nearest VMO that a living VMO descends from and that there still is; MODEL_NONE. */
+int32_t model_parent(const struct model *model, int32_t vmo);
 struct model_answer model_vmo_io(const struct model *model, int32_t vmo, bool write, uint64_t offset,
                                  uint64_t size, bool null_buffer);
 void model_vmo_read(const struct model *model, int32_t vmo, uint64_t offset, void *out, uint64_t size);
@@ -169,6 +219,8 @@ void model_do_vmo_set_size(struct model *model, int32_t vmo, uint64_t size);
 struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, uint32_t op, uint64_t offset,
                                        uint64_t size, bool buffer);
 void model_do_vmo_op_range(struct model *model, int32_t vmo, uint32_t op, uint64_t offset, uint64_t size);
+/* Whether a page of the range, which is within the VMO, is pinned. */
+bool model_is_pinned(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
 /* What a fault at va is answered with, for an access that wants these permissions. */
 zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms);
 /* How an access of `size` bytes ends, and after how many bytes. */
@@ -180,7 +232,9 @@ void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, c
 /* zx_process_read_memory and zx_process_write_memory; *done: how many bytes they must move. */
 struct model_answer model_process_memory(const struct model *model, int32_t handle, bool write, zx_vaddr_t va,
                                          uint64_t size, bool null_buffer, bool null_actual, uint64_t *done);
-/* Gives up the pages of a VMO that nothing leads to any more. */
+/* How many contents VMOs have none of which was left out when they were asked. */
+uint64_t model_contents_of_asked(struct model *model);
+/* Gives up the pages of VMOs that there are no longer. */
 void model_collect(struct model *model);
 
 #endif /* FUZZ_MODEL_H_ */

@@ -194,6 +194,7 @@ struct model_answer model_get_info(const struct model *model, int32_t handle, ui
         status = model_check_handle(model, handle, TRACE_TYPE_VMO, 0);
         break;
     case ZX_INFO_HANDLE_COUNT:
+    case ZX_INFO_KMEM_STATS:
         status = model_check_handle(model, handle, model->handles[handle].type, ZX_RIGHT_INSPECT);
         break;
     case ZX_INFO_TASK_STATS:

@@ -5,6 +5,10 @@
  *
  * A VMO has a list of the pages that were written, in no order, each with its bytes; every other page reads
  * as zero. Whether the core has given a page memory cannot be seen from outside and is not modelled.
+ *
+ * A snapshot takes over the list, as far as it reaches. The bytes are copied when one of the holders is about
+ * to change them, not before: so the model has never more contents than a core that shares all it may has
+ * pages. A slice has no list; what is done to it is done to the VMO that it shows.
  */
 #include <vm/mem.h>
 
@@ -24,7 +28,7 @@ static struct model_answer answer(zx_status_t status)
 
 static uint8_t *bytes_of(const struct model *model, int32_t page)
 {
-    return model->page_bytes + (uint64_t)page * PAGE;
+    return model->content_bytes + (uint64_t)model->pages[page].content * PAGE;
 }
 
 static int32_t find_page(const struct model *model, int32_t vmo, uint64_t number)
@@ -36,6 +40,14 @@ static int32_t find_page(const struct model *model, int32_t vmo, uint64_t number
     return page;
 }
 
+static void let_go(struct model *model, int32_t content)
+{
+    if (--model->contents[content].holders > 0)
+        return;
+    model->contents[content].next = model->free_content;
+    model->free_content = content;
+}
+
 /* Gives up the pages from number `first` on, below `end`. */
 static void drop_pages(struct model *model, int32_t vmo, uint64_t first, uint64_t end)
 {
@@ -44,51 +56,119 @@ static void drop_pages(struct model *model, int32_t vmo, uint64_t first, uint64_
     while (*link != MODEL_NONE) {
         const int32_t page = *link;
         if (model->pages[page].number >= first && model->pages[page].number < end) {
+            let_go(model, model->pages[page].content);
             *link = model->pages[page].next;
             model->pages[page].next = model->free_page;
             model->free_page = page;
+            model->pages_used--;
         } else {
             link = &model->pages[page].next;
         }
     }
 }
 
+void model_note_living(struct model *model)
+{
+    for (int32_t vmo = 0; vmo < model->vmo_count; vmo++)
+        model->vmos[vmo].living = false;
+    for (int32_t i = 0; i < model->handle_count; i++) {
+        const struct model_handle *h = &model->handles[i];
+        if (h->open && h->type == TRACE_TYPE_VMO)
+            model->vmos[h->object].living = true;
+    }
+    for (int32_t i = 0; i < model->piece_count; i++)
+        model->vmos[model->pieces[i].vmo].living = true;
+    for (uint32_t i = 0; i < model->pin_count; i++)
+        model->vmos[model->pins[i].vmo].living = true;
+    for (int32_t vmo = 0; vmo < model->vmo_count; vmo++) {
+        if (model->vmos[vmo].living && model->vmos[vmo].target != MODEL_NONE)
+            model->vmos[model->vmos[vmo].target].living = true;
+    }
+}
+
+int32_t model_parent(const struct model *model, int32_t vmo)
+{
+    do
+        vmo = model->vmos[vmo].parent;
+    while (vmo != MODEL_NONE && !model->vmos[vmo].living);
+    return vmo;
+}
+
 void model_collect(struct model *model)
 {
+    model_note_living(model);
     for (int32_t vmo = 0; vmo < model->vmo_count; vmo++) {
-        bool used = false;
-        for (int32_t i = 0; i < model->handle_count && !used; i++) {
-            const struct model_handle *h = &model->handles[i];
-            used = h->open && h->type == TRACE_TYPE_VMO && h->object == vmo;
-        }
-        for (int32_t i = 0; i < model->piece_count && !used; i++)
-            used = model->pieces[i].vmo == vmo;
-        if (!used)
+        if (!model->vmos[vmo].living)
             drop_pages(model, vmo, 0, UINT64_MAX);
     }
 }
 
-/* A zeroed page for that number, which has none. MODEL_NONE when there are more than the machine itself
-   could have. */
-static int32_t add_page(struct model *model, int32_t vmo, uint64_t number)
+/* Bytes with one holder, undefined. MODEL_NONE when there are more than the machine itself could have. */
+static int32_t add_content(struct model *model)
 {
-    int32_t page;
+    int32_t content = MODEL_NONE;
 
-    if (model->free_page == MODEL_NONE && model->page_count == model->page_max)
+    if (model->free_content == MODEL_NONE && model->content_count == model->content_max)
         model_collect(model);
-    if (model->free_page != MODEL_NONE) {
-        page = model->free_page;
-        model->free_page = model->pages[page].next;
-    } else if (model->page_count < model->page_max) {
-        page = model->page_count++;
+    if (model->free_content != MODEL_NONE) {
+        content = model->free_content;
+        model->free_content = model->contents[content].next;
+    } else if (model->content_count < model->content_max) {
+        content = model->content_count++;
     } else {
+        model->full = true;
         return MODEL_NONE;
     }
-    memset(bytes_of(model, page), 0, PAGE);
-    model->pages[page].number = number;
-    model->pages[page].next = model->vmos[vmo].first_page;
+    model->contents[content].holders = 1;
+    return content;
+}
+
+/* A page for that number, which has none. Only where there is room: model_has_room_for_child keeps so much that
+   each content can have a page. */
+static int32_t add_page(struct model *model, int32_t vmo, uint64_t number, int32_t content)
+{
+    int32_t page = model->free_page;
+
+    if (page != MODEL_NONE)
+        model->free_page = model->pages[page].next;
+    else
+        page = model->page_count++;
+    model->pages_used++;
+    model->pages[page] = (struct model_page){number, model->vmos[vmo].first_page, content};
     model->vmos[vmo].first_page = page;
     return page;
+}
+
+/* The page of that number, there from now on, whose bytes may be changed. MODEL_NONE: no room. */
+static int32_t page_to_change(struct model *model, int32_t vmo, uint64_t number)
+{
+    int32_t page = find_page(model, vmo, number);
+
+    if (page != MODEL_NONE && model->contents[model->pages[page].content].holders == 1)
+        return page;
+    const int32_t content = add_content(model);
+    if (content == MODEL_NONE)
+        return MODEL_NONE;
+    uint8_t *const bytes = model->content_bytes + (uint64_t)content * PAGE;
+    if (page == MODEL_NONE) {
+        memset(bytes, 0, PAGE);
+        return add_page(model, vmo, number, content);
+    }
+    memcpy(bytes, bytes_of(model, page), PAGE);
+    let_go(model, model->pages[page].content);
+    model->pages[page].content = content;
+    return page;
+}
+
+/* The VMO whose pages this one shows; the offset becomes one in that. */
+static int32_t shown_by(const struct model *model, int32_t vmo, uint64_t *offset)
+{
+    const struct model_vmo *v = &model->vmos[vmo];
+
+    if (v->target == MODEL_NONE)
+        return vmo;
+    *offset += v->window;
+    return v->target;
 }
 
 /* What is left of the page that holds `offset`, at most `size`. */
@@ -103,6 +183,7 @@ void model_vmo_read(const struct model *model, int32_t vmo, uint64_t offset, voi
 {
     uint8_t *to = out;
 
+    vmo = shown_by(model, vmo, &offset);
     for (uint64_t n; size > 0; size -= n, offset += n, to += n) {
         n = step(offset, size);
         const int32_t page = find_page(model, vmo, offset / PAGE);
@@ -117,11 +198,10 @@ void model_do_vmo_write(struct model *model, int32_t vmo, uint64_t offset, const
 {
     const uint8_t *from = in;
 
+    vmo = shown_by(model, vmo, &offset);
     for (uint64_t n; size > 0; size -= n, offset += n, from += n) {
         n = step(offset, size);
-        int32_t page = find_page(model, vmo, offset / PAGE);
-        if (page == MODEL_NONE)
-            page = add_page(model, vmo, offset / PAGE);
+        const int32_t page = page_to_change(model, vmo, offset / PAGE);
         if (page != MODEL_NONE)
             memcpy(bytes_of(model, page) + offset % PAGE, from, n);
     }
@@ -129,17 +209,35 @@ void model_do_vmo_write(struct model *model, int32_t vmo, uint64_t offset, const
 
 static void zero(struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
 {
+    vmo = shown_by(model, vmo, &offset);
     const uint64_t whole = (offset + PAGE - 1) / PAGE, whole_end = (offset + size) / PAGE;
+    const uint64_t ends[2] = {offset, offset + size};
 
     if (whole < whole_end)
         drop_pages(model, vmo, whole, whole_end);
-    for (int32_t page = model->vmos[vmo].first_page; page != MODEL_NONE; page = model->pages[page].next) {
-        const uint64_t base = model->pages[page].number * PAGE;
+    /* What is left are parts of the pages at both ends, which may be one. */
+    for (unsigned i = 0; i < 2 && size > 0; i++) {
+        const uint64_t base = ends[i] / PAGE * PAGE;
         const uint64_t from = base > offset ? base : offset;
-        const uint64_t to = base + PAGE < offset + size ? base + PAGE : offset + size;
-        if (from < to)
+        const uint64_t to = offset + size - base < PAGE ? offset + size : base + PAGE;
+        if (from >= to || find_page(model, vmo, base / PAGE) == MODEL_NONE)
+            continue;
+        const int32_t page = page_to_change(model, vmo, base / PAGE);
+        if (page != MODEL_NONE)
             memset(bytes_of(model, page) + (from - base), 0, to - from);
     }
+}
+
+bool model_is_pinned(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
+{
+    const int32_t shown = shown_by(model, vmo, &offset);
+
+    for (uint32_t i = 0; i < model->pin_count && size > 0; i++) {
+        const struct model_pin *pin = &model->pins[i];
+        if (pin->shown == shown && pin->first < (offset + size) / PAGE && offset / PAGE < pin->end)
+            return true;
+    }
+    return false;
 }
 
 /* ---- Calls ---- */
@@ -168,6 +266,8 @@ int32_t model_do_vmo_create(struct model *model, uint64_t size, uint32_t options
     model->vmos[model->vmo_count] = (struct model_vmo){
         .size = size,
         .resizable = (options & ZX_VMO_RESIZABLE) != 0,
+        .parent = MODEL_NONE,
+        .target = MODEL_NONE,
         .first_page = MODEL_NONE,
     };
     return model->vmo_count++;
@@ -210,6 +310,10 @@ struct model_answer model_vmo_set_size(const struct model *model, int32_t vmo, u
         return answer(ZX_ERR_ACCESS_DENIED);
     if (!vmo_size(&size))
         return answer(ZX_ERR_OUT_OF_RANGE);
+    const int32_t object = model_object(model, vmo);
+    const uint64_t before = model->vmos[object].size;
+    if (size < before && model_is_pinned(model, object, size, before - size))
+        return answer(ZX_ERR_BAD_STATE);
     return answer(ZX_OK);
 }
 
@@ -243,12 +347,24 @@ struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, u
         return answer(ZX_ERR_ACCESS_DENIED);
     if (is_cache_op(op) && size == 0)
         return answer(ZX_ERR_INVALID_ARGS);
-    if (!in_range(&model->vmos[model_object(model, vmo)], offset, size))
+    const int32_t object = model_object(model, vmo);
+    const uint64_t from = offset;
+    const struct model_vmo *shown = &model->vmos[shown_by(model, object, &offset)];
+    if (op == ZX_VMO_OP_DECOMMIT && shown->contiguous)
+        return answer(ZX_ERR_NOT_SUPPORTED);
+    if (!in_range(&model->vmos[object], from, size))
         return answer(ZX_ERR_OUT_OF_RANGE);
     if (op == ZX_VMO_OP_DECOMMIT && (offset % PAGE != 0 || size % PAGE != 0))
         return answer(ZX_ERR_INVALID_ARGS);
+    if (op == ZX_VMO_OP_DECOMMIT && size > 0 && shown->snapshot)
+        return answer(ZX_ERR_NOT_SUPPORTED);
+    if (op == ZX_VMO_OP_DECOMMIT && model_is_pinned(model, object, from, size))
+        return answer(ZX_ERR_BAD_STATE);
     if (op == ZX_VMO_OP_COMMIT)
         return (struct model_answer){ZX_OK, size > 0, pages_in(offset, size)};
+    /* A part of a shared page is zeroed in a copy. */
+    if (op == ZX_VMO_OP_ZERO && shown->relatives && (offset % PAGE != 0 || size % PAGE != 0))
+        return (struct model_answer){ZX_OK, true, 2};
     return answer(ZX_OK);
 }
 
@@ -256,6 +372,203 @@ void model_do_vmo_op_range(struct model *model, int32_t vmo, uint32_t op, uint64
 {
     if (op == ZX_VMO_OP_DECOMMIT || op == ZX_VMO_OP_ZERO)
         zero(model, vmo, offset, size);
+}
+
+/* ---- Children ---- */
+
+#define SNAPSHOTS (ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE)
+
+struct model_answer model_vmo_create_child(const struct model *model, int32_t vmo, uint32_t options,
+                                           uint64_t offset, uint64_t size, bool null_result)
+{
+    const uint32_t kind = options & (SNAPSHOTS | ZX_VMO_CHILD_SLICE);
+
+    if ((options & ZX_VMO_CHILD_NO_WRITE) != 0 && (options & ZX_VMO_CHILD_RESIZABLE) != 0)
+        return answer(ZX_ERR_INVALID_ARGS);
+    const zx_status_t handle =
+        model_check_handle(model, vmo, TRACE_TYPE_VMO, ZX_RIGHT_DUPLICATE | ZX_RIGHT_READ);
+    if (handle != ZX_OK)
+        return answer(handle);
+    if (kind == 0 || (kind & (kind - 1)) != 0 ||
+        (options & ~(kind | ZX_VMO_CHILD_RESIZABLE | ZX_VMO_CHILD_NO_WRITE)) != 0)
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (kind == ZX_VMO_CHILD_SLICE && (options & ZX_VMO_CHILD_RESIZABLE) != 0)
+        return answer(ZX_ERR_INVALID_ARGS);
+    const int32_t object = model_object(model, vmo);
+    const struct model_vmo *parent = &model->vmos[object];
+    if (kind != ZX_VMO_CHILD_SLICE &&
+        (parent->contiguous || (parent->target != MODEL_NONE && model->vmos[parent->target].contiguous)))
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (offset % PAGE != 0)
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (!vmo_size(&size) || size > UINT64_MAX - offset)
+        return answer(ZX_ERR_OUT_OF_RANGE);
+    if (kind == ZX_VMO_CHILD_SLICE && !in_range(parent, offset, size))
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (kind == ZX_VMO_CHILD_SLICE && parent->resizable)
+        return answer(ZX_ERR_NOT_SUPPORTED);
+    if (kind != ZX_VMO_CHILD_SLICE && offset < parent->size &&
+        model_is_pinned(model, object, offset, size < parent->size - offset ? size : parent->size - offset))
+        return answer(ZX_ERR_BAD_STATE);
+    /* To a snapshot each page of the machine may have to be given. */
+    const uint64_t most = (uint64_t)model->content_max, pages = size / PAGE < most ? size / PAGE : most;
+    return (struct model_answer){null_result ? ZX_ERR_INVALID_ARGS : ZX_OK, true,
+                                 kind == ZX_VMO_CHILD_SLICE ? 0 : pages / 4};
+}
+
+/* The part of the parent, in pages of what it shows, that a snapshot takes over. */
+struct part {
+    int32_t vmo;
+    uint64_t first, end;
+};
+
+static struct part part_taken(const struct model *model, int32_t parent, uint64_t offset, uint64_t size)
+{
+    const uint64_t limit = model->vmos[parent].size;
+
+    if (offset >= limit)
+        size = 0;
+    else if (size > limit - offset)
+        size = limit - offset;
+    const int32_t shown = shown_by(model, parent, &offset);
+    return (struct part){shown, offset / PAGE, offset / PAGE + size / PAGE};
+}
+
+static int32_t count_part(const struct model *model, struct part part)
+{
+    int32_t count = 0;
+
+    for (int32_t i = model->vmos[part.vmo].first_page; i != MODEL_NONE; i = model->pages[i].next)
+        count += model->pages[i].number >= part.first && model->pages[i].number < part.end;
+    return count;
+}
+
+bool model_has_room_for_child(struct model *model, int32_t vmo, uint32_t options, uint64_t offset,
+                              uint64_t size)
+{
+    if ((options & SNAPSHOTS) == 0)
+        return true;
+    vmo_size(&size);
+    const int32_t wanted = count_part(model, part_taken(model, model_object(model, vmo), offset, size));
+    /* So many pages more as there are contents will be had without asking here. */
+    if (model->page_max - model->pages_used - model->content_max < wanted)
+        model_collect(model);
+    return model->page_max - model->pages_used - model->content_max >= wanted;
+}
+
+static void take_part(struct model *model, int32_t child, struct part part)
+{
+    for (int32_t i = model->vmos[part.vmo].first_page; i != MODEL_NONE; i = model->pages[i].next) {
+        const struct model_page page = model->pages[i];
+        if (page.number < part.first || page.number >= part.end)
+            continue;
+        model->contents[page.content].holders++;
+        add_page(model, child, page.number - part.first, page.content);
+    }
+    model->vmos[part.vmo].relatives = model->vmos[child].relatives = true;
+}
+
+int32_t model_do_vmo_create_child(struct model *model, int32_t vmo, uint32_t options, uint64_t offset,
+                                  uint64_t size)
+{
+    const int32_t child = model->vmo_count++, parent = model_object(model, vmo);
+    struct model_vmo *const made = &model->vmos[child];
+
+    vmo_size(&size);
+    *made = (struct model_vmo){
+        .size = size,
+        .resizable = (options & ZX_VMO_CHILD_RESIZABLE) != 0,
+        .snapshot = (options & SNAPSHOTS) != 0,
+        .parent = parent,
+        .target = MODEL_NONE,
+        .first_page = MODEL_NONE,
+    };
+    if ((model_rights(model, vmo) & ZX_RIGHT_GET_PROPERTY) != 0)
+        memcpy(made->name, model->vmos[parent].name, sizeof made->name);
+    if (made->snapshot) {
+        take_part(model, child, part_taken(model, parent, offset, size));
+    } else {
+        made->target = shown_by(model, parent, &offset);
+        made->window = offset;
+    }
+    return child;
+}
+
+uint64_t model_contents_of_asked(struct model *model)
+{
+    uint64_t count = 0;
+
+    for (int32_t i = 0; i < model->content_count; i++)
+        model->contents[i].asked = 0;
+    for (int32_t vmo = 0; vmo < model->vmo_count; vmo++) {
+        if (!model->vmos[vmo].asked)
+            continue;
+        for (int32_t i = model->vmos[vmo].first_page; i != MODEL_NONE; i = model->pages[i].next) {
+            struct model_content *const content = &model->contents[model->pages[i].content];
+            count += ++content->asked == content->holders;
+        }
+    }
+    return count;
+}
+
+zx_rights_t model_child_rights(zx_rights_t parent, uint32_t options)
+{
+    zx_rights_t rights = (parent & ~ZX_RIGHT_RESIZE) | ZX_RIGHT_GET_PROPERTY | ZX_RIGHT_SET_PROPERTY;
+
+    if ((options & ZX_VMO_CHILD_RESIZABLE) != 0)
+        rights |= ZX_RIGHT_RESIZE;
+    if ((options & ZX_VMO_CHILD_NO_WRITE) != 0)
+        return rights & ~ZX_RIGHT_WRITE;
+    if ((options & SNAPSHOTS) != 0)
+        return (rights | ZX_RIGHT_WRITE) & ~ZX_RIGHT_EXECUTE;
+    return rights;
+}
+
+/* ---- Contiguous VMOs, pins ---- */
+
+struct model_answer model_vmo_create_contiguous(uint64_t size, uint8_t align_log2)
+{
+    if (size == 0 || align_log2 > 63 || (align_log2 != 0 && align_log2 < ZX_PAGE_SHIFT))
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (!vmo_size(&size))
+        return answer(ZX_ERR_OUT_OF_RANGE);
+    /* However much memory is left, there may be no such run of pages. */
+    return (struct model_answer){ZX_OK, true, UINT32_MAX};
+}
+
+int32_t model_do_vmo_create_contiguous(struct model *model, uint64_t size)
+{
+    const int32_t made = model_do_vmo_create(model, size, 0);
+
+    model->vmos[made].contiguous = true;
+    return made;
+}
+
+struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
+{
+    const zx_status_t handle = model_check_handle(model, vmo, TRACE_TYPE_VMO, 0);
+
+    if (handle != ZX_OK)
+        return answer(handle);
+    if (offset % PAGE != 0 || size % PAGE != 0 || size == 0)
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (!in_range(&model->vmos[model_object(model, vmo)], offset, size))
+        return answer(ZX_ERR_OUT_OF_RANGE);
+    return (struct model_answer){ZX_OK, true, size / PAGE};
+}
+
+void model_do_vmo_pin(struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
+{
+    uint64_t from = offset;
+    const int32_t object = model_object(model, vmo), shown = shown_by(model, object, &from);
+
+    model->pins[model->pin_count++] =
+        (struct model_pin){object, shown, from / PAGE, (from + size) / PAGE, offset, size};
+}
+
+void model_do_vmo_unpin(struct model *model, uint32_t pin)
+{
+    model->pins[pin] = model->pins[--model->pin_count];
 }
 
 /* ---- Accesses ---- */

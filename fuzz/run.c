@@ -59,12 +59,6 @@ void run_broken(struct run *run, const char *format, ...)
 
 /* ---- Setting up ---- */
 
-/* Pages of contents that the model may have: the machine cannot give more to VMOs. */
-static size_t content_pages(const struct trace_header *header)
-{
-    return header->memory_pages;
-}
-
 static struct run *make_run(const struct trace_header *header, uint32_t operations)
 {
     static bool whole_asked_for;
@@ -80,11 +74,7 @@ static struct run *make_run(const struct trace_header *header, uint32_t operatio
     char *behind = memory + cleared;
 
     model_layout(&run->model, memory + head, operations);
-    run->model.page_max = (int32_t)content_pages(header);
-    run->model.pages = (struct model_page *)(void *)behind;
-    behind += (content_pages(header) * sizeof(struct model_page) + 15) & ~(size_t)15;
-    run->model.page_bytes = (uint8_t *)behind;
-    behind += content_pages(header) * PAGE;
+    behind += model_layout_pages(&run->model, behind, header->memory_pages);
     run->buffer = (uint8_t *)behind;
     run->expected = run->buffer + RUN_TRANSFER_MAX;
     run->header = *header;
@@ -95,7 +85,8 @@ static struct run *make_run(const struct trace_header *header, uint32_t operatio
 }
 
 _Static_assert(sizeof(struct run) + TRACE_OPERATIONS_MAX * 512 +
-                       TRACE_MEMORY_PAGES_MAX * (ZX_PAGE_SIZE + 16) + 2 * RUN_TRANSFER_MAX + (64u << 10) <
+                       TRACE_MEMORY_PAGES_MAX * (ZX_PAGE_SIZE + 16 * 16 + 16) + 2 * RUN_TRANSFER_MAX +
+                       (64u << 10) <
                    TRACE_SCRATCH_MAX,
                "the longest trace in the largest machine fits into the scratch memory");
 
@@ -160,27 +151,32 @@ static void expect_count(struct run *run, const char *what, uint64_t want, uint6
 
 static void check_counts(struct run *run, const struct vm_stats *now)
 {
-    const struct model *model = &run->model;
-    uint64_t vmars = 0, handles = 0, processes = 0;
+    struct model *const model = &run->model;
+    uint64_t vmars = 0, vmos = 0, handles = 0, processes = 0;
 
     for (int32_t i = 0; i < model->vmar_count; i++)
         vmars += model->vmars[i].alive;
+    model_note_living(model);
+    for (int32_t i = 0; i < model->vmo_count; i++)
+        vmos += model->vmos[i].living;
     for (int32_t i = 0; i < model->handle_count; i++)
         handles += model->handles[i].open;
     for (unsigned i = 0; i < TRACE_PROCESSES; i++)
         processes += model->processes[i].alive;
     expect_count(run, "VMARs", vmars, now->regions - now->mappings - run->core_vmars);
+    expect_count(run, "VMOs", vmos, now->vmos);
     expect_count(run, "handles", handles, now->handles);
     expect_count(run, "processes", processes, now->processes);
 }
 
 /* Whether a refused operation changed something. An access that got some way before it was refused may
-   have. */
+   have, and closing many closes those that are valid. */
 static void check_unchanged(struct run *run, const struct vm_stats *now)
 {
     const struct vm_stats *was = &run->stats;
 
-    if (run->record.status == ZX_OK)
+    if (run->record.status == ZX_OK ||
+        (run->op.code == TRACE_HANDLE_CLOSE_MANY && run->record.status == ZX_ERR_BAD_HANDLE))
         return;
     if ((run->op.code == TRACE_READ || run->op.code == TRACE_WRITE) && run->record.results[0] != 0)
         return;
@@ -207,6 +203,8 @@ static void check_after(struct run *run)
 
     release_dead(run);
     vm_machine_stats(&now);
+    if (run->model.full)
+        run_broken(run, "VMOs contain more than the machine has pages");
     check_counts(run, &now);
     check_unchanged(run, &now);
     run->stats = now;
@@ -239,6 +237,7 @@ static void finish(struct run *run, struct vm_process *before)
     trace_host_fail_allocation(0, false);
     if (!run->broken)
         check_invariants(run);
+    run_unpin_all(run);
     for (unsigned i = 1; i < TRACE_PROCESSES; i++) {
         if (run->processes[i] != NULL)
             vm_process_release(run->processes[i]);

@@ -9,16 +9,13 @@
  * Locking: none; one run at a time. Cost: linear in the model for each record.
  */
 #include <vm/mem.h>
+#include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
 #include "runner.h"
+#include "trace_host.h"
 
 #define PAGE ((uint64_t)ZX_PAGE_SIZE)
-
-static void result(struct run *run, uint64_t value)
-{
-    run->record.results[run->record.result_count++] = value;
-}
 
 static void expect(struct run *run, const char *what, uint64_t want, uint64_t got)
 {
@@ -59,14 +56,73 @@ static void check_handle_count(struct run *run, int32_t handle, const zx_info_ha
         count += h->open && h->type == asked->type && h->object == asked->object;
     }
     expect(run, "handles", count, info->handle_count);
-    result(run, info->handle_count);
+    run_result(run, info->handle_count);
+}
+
+/* The model knows which VMOs there still are. */
+static void check_family(struct run *run, int32_t object, const zx_info_vmo_t *info)
+{
+    const int32_t parent = model_parent(&run->model, object);
+    uint64_t children = 0;
+
+    for (int32_t i = object + 1; i < run->model.vmo_count; i++)
+        children += run->model.vmos[i].living && model_parent(&run->model, i) == object;
+    if (parent == MODEL_NONE)
+        expect(run, "parent", 0, info->parent_koid);
+    else
+        expect_koid(run, &run->model.vmos[parent].koid, info->parent_koid);
+    expect(run, "children", children, info->num_children);
+}
+
+/* What the VMOs with a handle say to have, summed up; they are marked as asked. */
+static uint64_t ask_all(struct run *run)
+{
+    struct model *const model = &run->model;
+    zx_info_vmo_t info;
+    uint64_t bytes = 0;
+
+    for (int32_t i = 0; i < model->vmo_count; i++)
+        model->vmos[i].asked = false;
+    for (int32_t i = 0; i < model->handle_count; i++) {
+        const struct model_handle *h = &model->handles[i];
+        if (!h->open || h->type != TRACE_TYPE_VMO || model->vmos[h->object].asked)
+            continue;
+        trace_host_set_process(run->processes[h->process]);
+        if (zx_object_get_info(h->value, ZX_INFO_VMO, &info, sizeof info, NULL, NULL) != ZX_OK)
+            run_broken(run, "a VMO tells nothing of itself");
+        model->vmos[h->object].asked = true;
+        bytes += info.committed_bytes;
+    }
+    trace_host_set_process(run->processes[run->current]);
+    return bytes;
+}
+
+/* A page that several VMOs hold is counted in one of them. Which one is not told; but it is one of those asked
+   where all that hold the page were. */
+static void check_committed(struct run *run, zx_handle_t handle)
+{
+    const struct model *const model = &run->model;
+    const uint64_t bytes = ask_all(run), least = model_contents_of_asked(&run->model) * PAGE;
+    zx_info_kmem_stats_t memory;
+    bool all = true;
+
+    if (zx_object_get_info(handle, ZX_INFO_KMEM_STATS, &memory, sizeof memory, NULL, NULL) != ZX_OK) {
+        memory.vmo_bytes = (run->stats.pages_total - run->stats.pages_free) * PAGE;
+        all = false;
+    }
+    for (int32_t i = 0; i < model->vmo_count; i++)
+        all = all && (!model->vmos[i].living || model->vmos[i].asked || model->vmos[i].target != MODEL_NONE);
+    expect_within(run, "committed bytes of all VMOs", all ? memory.vmo_bytes : least, memory.vmo_bytes,
+                  bytes);
+    expect_within(run, "committed bytes of all VMOs", least, memory.vmo_bytes, bytes);
 }
 
 static void check_vmo(struct run *run, int32_t handle, const zx_info_vmo_t *info)
 {
     const struct model_handle *h = &run->model.handles[handle];
     struct model_vmo *vmo = &run->model.vmos[h->object];
-    uint64_t pieces = 0, written = 0;
+    const bool slice = vmo->target != MODEL_NONE;
+    uint64_t pieces = 0, own = 0;
     uint32_t spaces = 0, shares = 0;
 
     for (int32_t i = 0; i < run->model.piece_count; i++) {
@@ -77,24 +133,29 @@ static void check_vmo(struct run *run, int32_t handle, const zx_info_vmo_t *info
     }
     for (; spaces != 0; spaces &= spaces - 1)
         shares++;
+    model_collect(&run->model);
     for (int32_t page = vmo->first_page; page != MODEL_NONE; page = run->model.pages[page].next)
-        written++;
+        own += run->model.contents[run->model.pages[page].content].holders == 1;
     expect_koid(run, &vmo->koid, info->koid);
     expect_name(run, vmo->name, info->name);
     expect(run, "size", vmo->size, info->size_bytes);
-    expect(run, "parent and children", 0, info->parent_koid + info->num_children);
+    check_family(run, h->object, info);
     expect_within(run, "mappings", shares, pieces, info->num_mappings);
     expect(run, "address spaces", shares, info->share_count);
     expect(run, "flags",
-           ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE | (vmo->resizable ? ZX_INFO_VMO_RESIZABLE : 0),
+           ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE | (vmo->resizable ? ZX_INFO_VMO_RESIZABLE : 0) |
+               (vmo->snapshot ? ZX_INFO_VMO_IS_COW_CLONE : 0) |
+               ((slice ? &run->model.vmos[vmo->target] : vmo)->contiguous ? ZX_INFO_VMO_CONTIGUOUS : 0),
            info->flags);
-    expect_within(run, "committed bytes", written * PAGE, vmo->size, info->committed_bytes);
+    expect_within(run, "committed bytes", vmo->contiguous ? vmo->size : own * PAGE, slice ? 0 : vmo->size,
+                  info->committed_bytes);
+    check_committed(run, h->value);
     expect(run, "rights", h->rights, info->handle_rights);
     expect(run, "cache policy", 0, info->cache_policy);
-    result(run, info->koid);
-    result(run, info->size_bytes);
-    result(run, info->share_count);
-    result(run, info->flags);
+    run_result(run, info->koid);
+    run_result(run, info->size_bytes);
+    run_result(run, info->share_count);
+    run_result(run, info->flags);
 }
 
 static uint64_t mapped_bytes(const struct run *run, int32_t process)
@@ -117,7 +178,26 @@ static void check_task_stats(struct run *run, int32_t handle, const zx_info_task
     expect_within(run, "shared bytes", 0, mapped - info->mem_private_bytes, info->mem_shared_bytes);
     expect_within(run, "scaled shared bytes", info->mem_shared_bytes / TRACE_PROCESSES,
                   info->mem_shared_bytes / 2, info->mem_scaled_shared_bytes);
-    result(run, info->mem_mapped_bytes);
+    run_result(run, info->mem_mapped_bytes);
+}
+
+/* ---- KMEM_STATS ---- */
+
+/* How the core divides its memory is its own affair; what is known is what is left, and that nothing is counted
+   twice or not at all. */
+static void check_memory(struct run *run, const zx_info_kmem_stats_t *info)
+{
+    const struct vm_stats *stats = &run->stats;
+    const uint64_t used = info->wired_bytes + info->total_heap_bytes + info->vmo_bytes +
+                          info->mmu_overhead_bytes + info->ipc_bytes + info->other_bytes;
+
+    expect(run, "bytes of memory", stats->pages_total * PAGE, info->total_bytes);
+    expect(run, "free bytes", stats->pages_free * PAGE, info->free_bytes);
+    expect(run, "bytes in use", info->total_bytes - info->free_bytes, used);
+    expect(run, "bytes of page tables", stats->page_tables * PAGE, info->mmu_overhead_bytes);
+    expect_within(run, "free bytes of the heap", 0, info->total_heap_bytes, info->free_heap_bytes);
+    expect(run, "bytes of messages", 0, info->ipc_bytes);
+    run_result(run, info->total_bytes);
 }
 
 /* ---- PROCESS_MAPS ---- */
@@ -201,8 +281,8 @@ static void check_maps(struct run *run, int32_t handle, const zx_info_maps_t *re
         want_vmars += run->model.vmars[i].alive && run->model.vmars[i].process == process;
     expect(run, "VMARs", want_vmars, vmars);
     expect(run, "mapped bytes", mapped_bytes(run, process), bytes);
-    result(run, vmars);
-    result(run, bytes);
+    run_result(run, vmars);
+    run_result(run, bytes);
 }
 
 void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t count, size_t avail)
@@ -215,6 +295,9 @@ void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t coun
         break;
     case ZX_INFO_VMO:
         check_vmo(run, handle, records);
+        break;
+    case ZX_INFO_KMEM_STATS:
+        check_memory(run, records);
         break;
     case ZX_INFO_TASK_STATS:
         check_task_stats(run, handle, records);

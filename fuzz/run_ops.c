@@ -3,7 +3,7 @@
  * run_ops.c: carries out one operation of a trace.
  *
  * Every operation goes the same way: slots and amounts are resolved into numbers, which go into the record;
- * the model is asked what the answer must be; the core is called; agree() compares; where the call succeeded,
+ * the model is asked what the answer must be; the core is called; run_agree() compares; where the call succeeded,
  * results are checked and the model follows. Resolving uses the model and the landmarks only, never the core,
  * so that a wrong core cannot lead the run astray unnoticed.
  */
@@ -22,7 +22,7 @@
 
 /* ---- Records ---- */
 
-static void result(struct run *run, uint64_t value)
+void run_result(struct run *run, uint64_t value)
 {
     run->record.results[run->record.result_count++] = value;
 }
@@ -33,8 +33,7 @@ static void data(struct run *run, const void *bytes, uint64_t size)
     run->record.data_size = (uint32_t)size;
 }
 
-static uint8_t add_handle(struct run *run, uint8_t type, int32_t object, zx_handle_t value,
-                          zx_rights_t rights)
+uint8_t run_add_handle(struct run *run, uint8_t type, int32_t object, zx_handle_t value, zx_rights_t rights)
 {
     const int32_t handle = model_add_handle(&run->model, run->current, type, object, value, rights);
 
@@ -53,8 +52,7 @@ static bool allocation_failed(const struct run *run)
     return run->fail_persistent || run->allocations < run->fail_at;
 }
 
-/* Compares the core's answer with the model's. True: the call succeeded and the model is to follow. */
-static bool agree(struct run *run, zx_status_t status, struct model_answer want)
+bool run_agree(struct run *run, zx_status_t status, struct model_answer want)
 {
     run->record.status = status;
     run->record.failed_allocation = allocation_failed(run);
@@ -108,7 +106,7 @@ static void do_vmar_allocate(struct run *run)
         model_vmar_allocate(&run->model, parent.handle, options, offset, size, null_first || null_second);
     const zx_status_t status = zx_vmar_allocate(parent.value, options, offset, size,
                                                 null_first ? NULL : &child, null_second ? NULL : &address);
-    if (!agree(run, status, want))
+    if (!run_agree(run, status, want))
         return;
     const int32_t vmar = run->model.handles[parent.handle].object;
     check_place(run, vmar, options, offset, size, address);
@@ -116,8 +114,8 @@ static void do_vmar_allocate(struct run *run)
         return;
     const int32_t made = model_do_vmar_allocate(&run->model, vmar, options, address, size);
     const zx_rights_t rights = ZX_DEFAULT_VMAR_RIGHTS | (options >> 7 & 7) << 2;
-    result(run, add_handle(run, TRACE_TYPE_VMAR, made, child, rights));
-    result(run, address);
+    run_result(run, run_add_handle(run, TRACE_TYPE_VMAR, made, child, rights));
+    run_result(run, address);
     remember(run, address, size, 0);
 }
 
@@ -143,14 +141,14 @@ static void do_vmar_map(struct run *run)
         model_vmar_map(&run->model, vmar.handle, options, offset, vmo.handle, vmo_offset, len, null_result);
     const zx_status_t status =
         zx_vmar_map(vmar.value, options, offset, vmo.value, vmo_offset, len, null_result ? NULL : &address);
-    if (!agree(run, status, want))
+    if (!run_agree(run, status, want))
         return;
     const uint64_t rounded = (len + PAGE - 1) & ~(PAGE - 1);
     check_place(run, run->model.handles[vmar.handle].object, options, offset, rounded, address);
     if (run->broken)
         return;
     model_do_vmar_map(&run->model, vmar.handle, options, vmo.handle, vmo_offset, address, len);
-    result(run, address);
+    run_result(run, address);
     remember(run, address, rounded, vmo_offset);
 }
 
@@ -164,7 +162,7 @@ static void do_vmar_unmap(struct run *run)
     run_argument(run, addr);
     run_argument(run, len);
     const struct model_answer want = model_vmar_unmap(&run->model, vmar.handle, addr, len);
-    if (agree(run, zx_vmar_unmap(vmar.value, addr, len), want))
+    if (run_agree(run, zx_vmar_unmap(vmar.value, addr, len), want))
         model_do_vmar_unmap(&run->model, run->model.handles[vmar.handle].object, addr, len);
 }
 
@@ -180,7 +178,7 @@ static void do_vmar_protect(struct run *run)
     run_argument(run, addr);
     run_argument(run, len);
     const struct model_answer want = model_vmar_protect(&run->model, vmar.handle, options, addr, len);
-    if (!agree(run, zx_vmar_protect(vmar.value, options, addr, len), want))
+    if (!run_agree(run, zx_vmar_protect(vmar.value, options, addr, len), want))
         return;
     const int32_t object = run->model.handles[vmar.handle].object;
     model_do_vmar_protect(&run->model, run->model.vmars[object].process, options, addr, len);
@@ -200,9 +198,10 @@ static void do_vmar_op_range(struct run *run)
     run_argument(run, len);
     const struct model_answer want =
         model_vmar_op_range(&run->model, vmar.handle, op, addr, len, buffer || buffer_size);
-    if (!agree(run,
-               zx_vmar_op_range(vmar.value, op, addr, len, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
-               want))
+    if (!run_agree(
+            run,
+            zx_vmar_op_range(vmar.value, op, addr, len, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
+            want))
         return;
     const int32_t object = run->model.handles[vmar.handle].object;
     model_do_vmar_op_range(&run->model, run->model.vmars[object].process, op, addr, len);
@@ -213,7 +212,7 @@ static void do_vmar_destroy(struct run *run)
     const struct run_target vmar = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
     const struct model_answer want = model_vmar_destroy(&run->model, vmar.handle);
 
-    if (agree(run, zx_vmar_destroy(vmar.value), want))
+    if (run_agree(run, zx_vmar_destroy(vmar.value), want))
         model_do_vmar_destroy(&run->model, run->model.handles[vmar.handle].object);
 }
 
@@ -230,12 +229,40 @@ static void do_vmo_create(struct run *run)
     run_argument(run, size);
     run_argument(run, options);
     const struct model_answer want = model_vmo_create(size, options, null_result);
-    if (!agree(run, zx_vmo_create(size, options, null_result ? NULL : &vmo), want))
+    if (!run_agree(run, zx_vmo_create(size, options, null_result ? NULL : &vmo), want))
         return;
     const int32_t made = model_do_vmo_create(&run->model, size, options);
     const zx_rights_t rights =
         ZX_DEFAULT_VMO_RIGHTS | ((options & ZX_VMO_RESIZABLE) != 0 ? ZX_RIGHT_RESIZE : 0);
-    result(run, add_handle(run, TRACE_TYPE_VMO, made, vmo, rights));
+    run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, vmo, rights));
+}
+
+static void do_vmo_create_child(struct run *run)
+{
+    const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const struct run_surroundings s = run_around_vmo(run, vmo);
+    uint32_t options = run->op.options;
+    const uint64_t offset = run_vmo_offset(run, 0, &s);
+    const uint64_t size = run_vmo_size(run, 1, &s, offset);
+    const bool null_result = run->op.to >= TRACE_SLOTS;
+    zx_handle_t child = ZX_HANDLE_INVALID;
+
+    struct model_answer want =
+        model_vmo_create_child(&run->model, vmo.handle, options, offset, size, null_result);
+    /* Where the model has no room for one more, the call is made one that is refused. */
+    if (want.status == ZX_OK && !model_has_room_for_child(&run->model, vmo.handle, options, offset, size)) {
+        options = ZX_VMO_CHILD_NO_WRITE | ZX_VMO_CHILD_RESIZABLE;
+        want = model_vmo_create_child(&run->model, vmo.handle, options, offset, size, null_result);
+    }
+    run_argument(run, options);
+    run_argument(run, offset);
+    run_argument(run, size);
+    if (!run_agree(run, zx_vmo_create_child(vmo.value, options, offset, size, null_result ? NULL : &child),
+                   want))
+        return;
+    const zx_rights_t rights = model_child_rights(model_rights(&run->model, vmo.handle), options);
+    const int32_t made = model_do_vmo_create_child(&run->model, vmo.handle, options, offset, size);
+    run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, child, rights));
 }
 
 /* Bytes that differ from page to page and from one fill to the next. */
@@ -274,11 +301,11 @@ static void do_vmo_transfer(struct run *run)
     run_argument(run, size);
     if (write) {
         fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.b);
-        if (agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
+        if (run_agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
             model_do_vmo_write(&run->model, run->model.handles[vmo.handle].object, offset, run->buffer, size);
         return;
     }
-    if (!agree(run, zx_vmo_read(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
+    if (!run_agree(run, zx_vmo_read(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
         return;
     model_vmo_read(&run->model, run->model.handles[vmo.handle].object, offset, run->expected, size);
     compare(run, offset, size);
@@ -293,7 +320,7 @@ static void do_vmo_set_size(struct run *run)
     const struct model_answer want = model_vmo_set_size(&run->model, vmo.handle, size);
 
     run_argument(run, size);
-    if (agree(run, zx_vmo_set_size(vmo.value, size), want))
+    if (run_agree(run, zx_vmo_set_size(vmo.value, size), want))
         model_do_vmo_set_size(&run->model, run->model.handles[vmo.handle].object, size);
 }
 
@@ -306,13 +333,13 @@ static void do_vmo_get_size(struct run *run)
 
     if (want.status == ZX_OK && null_result)
         want.status = ZX_ERR_INVALID_ARGS;
-    if (!agree(run, zx_vmo_get_size(vmo.value, null_result ? NULL : &size), want))
+    if (!run_agree(run, zx_vmo_get_size(vmo.value, null_result ? NULL : &size), want))
         return;
     const uint64_t expected = run->model.vmos[run->model.handles[vmo.handle].object].size;
     if (size != expected)
         run_broken(run, "expected size 0x%llx, got 0x%llx", (unsigned long long)expected,
                    (unsigned long long)size);
-    result(run, size);
+    run_result(run, size);
 }
 
 static void do_vmo_op_range(struct run *run)
@@ -329,9 +356,10 @@ static void do_vmo_op_range(struct run *run)
     run_argument(run, op);
     run_argument(run, offset);
     run_argument(run, size);
-    if (agree(run,
-              zx_vmo_op_range(vmo.value, op, offset, size, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
-              want))
+    if (run_agree(
+            run,
+            zx_vmo_op_range(vmo.value, op, offset, size, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
+            want))
         model_do_vmo_op_range(&run->model, run->model.handles[vmo.handle].object, op, offset, size);
 }
 
@@ -342,10 +370,42 @@ static void do_handle_close(struct run *run)
     const struct run_target target = run_resolve(run, run->op.b, run->op.a);
     const struct model_answer want = model_handle_close(target.handle, target.value == ZX_HANDLE_INVALID);
 
-    if (!agree(run, zx_handle_close(target.value), want) || target.handle == MODEL_NONE)
+    if (!run_agree(run, zx_handle_close(target.value), want) || target.handle == MODEL_NONE)
         return;
     run->closed[run->current] = target.value;
     model_do_handle_close(&run->model, target.handle);
+}
+
+/* All that are valid are closed, whatever else the array holds; a handle that is in it twice is valid once. */
+static void do_handle_close_many(struct run *run)
+{
+    const unsigned count = run->op.options;
+    const bool null_array = run->op.to >= TRACE_SLOTS;
+    struct run_target targets[TRACE_CLOSE_MANY_MAX];
+    zx_handle_t values[TRACE_CLOSE_MANY_MAX];
+    struct model_answer want = {ZX_OK, false, 0};
+
+    run_argument(run, count);
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t type = run->op.wild ? (uint8_t)((run->op.b + i) % TRACE_TYPE_COUNT) : run->op.b;
+        const uint8_t slot = run->op.a < TRACE_SLOTS ? (uint8_t)((run->op.a + i) % TRACE_SLOTS) : run->op.a;
+        targets[i] = run_resolve(run, type, slot);
+        values[i] = targets[i].value;
+        bool again = false;
+        for (unsigned j = 0; j < i; j++)
+            again = again || values[j] == values[i];
+        if (values[i] != ZX_HANDLE_INVALID && (again || targets[i].handle == MODEL_NONE))
+            want.status = ZX_ERR_BAD_HANDLE;
+    }
+    if (null_array && count > 0)
+        want.status = ZX_ERR_INVALID_ARGS;
+    run_agree(run, zx_handle_close_many(null_array ? NULL : values, count), want);
+    for (unsigned i = 0; i < count && want.status != ZX_ERR_INVALID_ARGS; i++) {
+        if (targets[i].handle == MODEL_NONE || !run->model.handles[targets[i].handle].open)
+            continue;
+        run->closed[run->current] = values[i];
+        model_do_handle_close(&run->model, targets[i].handle);
+    }
 }
 
 static zx_rights_t wanted_rights(const struct run *run, int32_t handle)
@@ -379,11 +439,11 @@ static void do_handle_copy(struct run *run)
     const zx_status_t status = replace
                                    ? zx_handle_replace(target.value, rights, null_result ? NULL : &copy)
                                    : zx_handle_duplicate(target.value, rights, null_result ? NULL : &copy);
-    if (!agree(run, status, want))
+    if (!run_agree(run, status, want))
         return;
     const struct model_handle old = run->model.handles[target.handle];
-    result(run,
-           add_handle(run, old.type, old.object, copy, rights == ZX_RIGHT_SAME_RIGHTS ? old.rights : rights));
+    run_result(run, run_add_handle(run, old.type, old.object, copy,
+                                   rights == ZX_RIGHT_SAME_RIGHTS ? old.rights : rights));
     if (replace) {
         run->closed[run->current] = target.value;
         model_do_handle_close(&run->model, target.handle);
@@ -403,10 +463,11 @@ static void do_replace_as_executable(struct run *run)
                                                            : RUN_GARBAGE_HANDLE;
     const struct model_answer want =
         model_replace_as_executable(&run->model, target.handle, resource != ZX_HANDLE_INVALID, null_result);
-    if (!agree(run, zx_vmo_replace_as_executable(target.value, resource, null_result ? NULL : &made), want))
+    if (!run_agree(run, zx_vmo_replace_as_executable(target.value, resource, null_result ? NULL : &made),
+                   want))
         return;
     const struct model_handle old = run->model.handles[target.handle];
-    result(run, add_handle(run, old.type, old.object, made, old.rights | ZX_RIGHT_EXECUTE));
+    run_result(run, run_add_handle(run, old.type, old.object, made, old.rights | ZX_RIGHT_EXECUTE));
     run->closed[run->current] = target.value;
     model_do_handle_close(&run->model, target.handle);
 }
@@ -427,12 +488,12 @@ static void do_property(struct run *run)
         model_property(&run->model, target.handle, set, property, size, value == NULL);
     fill(run->buffer, 2 * ZX_MAX_NAME_LEN, set ? run->op.align : 0xa5);
     if (set) {
-        if (agree(run, zx_object_set_property(target.value, property, value, size), want))
+        if (run_agree(run, zx_object_set_property(target.value, property, value, size), want))
             model_do_set_name(&run->model, target.handle, (const char *)run->buffer, size);
         return;
     }
     fill(run->expected, 2 * ZX_MAX_NAME_LEN, 0xa5);
-    if (!agree(run, zx_object_get_property(target.value, property, value, size), want))
+    if (!run_agree(run, zx_object_get_property(target.value, property, value, size), want))
         return;
     /* All of the name, and nothing behind it. */
     memcpy(run->expected, model_name(&run->model, target.handle), ZX_MAX_NAME_LEN);
@@ -473,10 +534,10 @@ static void check_basic(struct run *run, int32_t handle, const zx_info_handle_ba
         run_broken(run, "expected koid %llu, got %llu", (unsigned long long)*koid,
                    (unsigned long long)info->koid);
     *koid = info->koid;
-    result(run, info->koid);
-    result(run, info->rights);
-    result(run, info->type);
-    result(run, info->related_koid);
+    run_result(run, info->koid);
+    run_result(run, info->rights);
+    run_result(run, info->type);
+    run_result(run, info->related_koid);
 }
 
 static void check_vmar_info(struct run *run, int32_t handle, const zx_info_vmar_t *info)
@@ -487,8 +548,8 @@ static void check_vmar_info(struct run *run, int32_t handle, const zx_info_vmar_
         run_broken(run, "expected base 0x%llx and size 0x%llx, got 0x%llx and 0x%llx",
                    (unsigned long long)v->base, (unsigned long long)v->size, (unsigned long long)info->base,
                    (unsigned long long)info->len);
-    result(run, info->base);
-    result(run, info->len);
+    run_result(run, info->base);
+    run_result(run, info->len);
 }
 
 /* Topics that tell of memory. */
@@ -501,10 +562,10 @@ static void do_get_memory_info(struct run *run, struct run_target target, uint32
     size_t actual = 0, avail = 0;
 
     memset(run->buffer, 0xa5, RUN_TRANSFER_MAX);
-    if (!agree(run,
-               zx_object_get_info(target.value, topic, null_buffer ? NULL : run->buffer,
-                                  short_buffer ? 3 : size, &actual, &avail),
-               want))
+    if (!run_agree(run,
+                   zx_object_get_info(target.value, topic, null_buffer ? NULL : run->buffer,
+                                      short_buffer ? 3 : size, &actual, &avail),
+                   want))
         return;
     const size_t fit = short_buffer || avail == 0      ? 0
                        : topic == ZX_INFO_PROCESS_MAPS ? size / sizeof(zx_info_maps_t)
@@ -521,6 +582,7 @@ static void do_get_info(struct run *run)
     const uint32_t topic = run->op.options;
     const size_t memory_size = topic == ZX_INFO_HANDLE_COUNT   ? sizeof(zx_info_handle_count_t)
                                : topic == ZX_INFO_VMO          ? sizeof(zx_info_vmo_t)
+                               : topic == ZX_INFO_KMEM_STATS   ? sizeof(zx_info_kmem_stats_t)
                                : topic == ZX_INFO_TASK_STATS   ? sizeof(zx_info_task_stats_t)
                                : topic == ZX_INFO_PROCESS_MAPS ? RUN_TRANSFER_MAX
                                                                : 0;
@@ -541,7 +603,7 @@ static void do_get_info(struct run *run)
         model_get_info(&run->model, target.handle, topic, null_buffer, short_buffer);
     const zx_status_t status = zx_object_get_info(target.value, topic, null_buffer ? NULL : &info,
                                                   short_buffer ? 8 : sizeof info, NULL, NULL);
-    if (!agree(run, status, want))
+    if (!run_agree(run, status, want))
         return;
     if (topic == ZX_INFO_HANDLE_BASIC)
         check_basic(run, target.handle, &info.basic);
@@ -604,7 +666,7 @@ static void do_process_create(struct run *run)
     else if (null_first || null_second)
         want.status = ZX_ERR_INVALID_ARGS;
     run_argument(run, options);
-    if (!agree(
+    if (!run_agree(
             run,
             zx_process_create(job, name, 6, options, null_first ? NULL : &made, null_second ? NULL : &root),
             want))
@@ -614,9 +676,10 @@ static void do_process_create(struct run *run)
         return;
     }
     const uint8_t index = run_adopt_process(run, process, false);
-    result(run, add_handle(run, TRACE_TYPE_PROCESS, index, made, ZX_DEFAULT_PROCESS_RIGHTS));
-    result(run, add_handle(run, TRACE_TYPE_VMAR, run->model.processes[index].root, root,
-                           ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE));
+    run_result(run, run_add_handle(run, TRACE_TYPE_PROCESS, index, made, ZX_DEFAULT_PROCESS_RIGHTS));
+    run_result(run,
+               run_add_handle(run, TRACE_TYPE_VMAR, run->model.processes[index].root, root,
+                              ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE));
 }
 
 static void do_select_process(struct run *run)
@@ -643,7 +706,7 @@ static void judge_access(struct run *run, uint8_t process, zx_vaddr_t va, uint64
     const zx_status_t want = model_access(&run->model, process, va, size, perms, &want_done);
     const bool short_of_memory = status == ZX_ERR_NO_MEMORY && done <= want_done && done < size;
 
-    agree(run, status, (struct model_answer){want, want_done > 0, 4});
+    run_agree(run, status, (struct model_answer){want, want_done > 0, 4});
     if (!run->broken && done != want_done && !short_of_memory)
         run_broken(run, "expected %llu bytes to be accessed, got %llu", (unsigned long long)want_done,
                    (unsigned long long)done);
@@ -679,7 +742,7 @@ static void do_access(struct run *run)
     const zx_status_t status =
         trace_host_access(vm_process_aspace(run->processes[process]), va, run->buffer, size, kind, &done);
     judge_access(run, process, va, size, status, done);
-    result(run, done);
+    run_result(run, done);
 }
 
 /* The longest transfer whose size is not refused is the longest that the buffer has room for. */
@@ -706,12 +769,12 @@ static void do_process_memory(struct run *run)
     fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.align);
     void *const buffer = null_buffer ? NULL : run->buffer;
     size_t *const told = null_actual ? NULL : &actual;
-    if (!agree(run,
-               write ? zx_process_write_memory(target.value, va, buffer, size, told)
-                     : zx_process_read_memory(target.value, va, buffer, size, told),
-               want))
+    if (!run_agree(run,
+                   write ? zx_process_write_memory(target.value, va, buffer, size, told)
+                         : zx_process_read_memory(target.value, va, buffer, size, told),
+                   want))
         return;
-    result(run, actual);
+    run_result(run, actual);
     if (actual != done) {
         run_broken(run, "expected %llu bytes to be moved, got %llu", (unsigned long long)done,
                    (unsigned long long)actual);
@@ -742,7 +805,7 @@ static void do_fault(struct run *run)
     const struct model_answer want = {model_fault(&run->model, process, va, perms), true, 4};
     const zx_status_t status = run->op.code == TRACE_SOFT_FAULT ? vm_aspace_soft_fault(aspace, va, flags)
                                                                 : vm_aspace_page_fault(aspace, va, flags);
-    agree(run, status, (struct model_answer){want.status, want.status == ZX_OK, want.pages});
+    run_agree(run, status, (struct model_answer){want.status, want.status == ZX_OK, want.pages});
 }
 
 static void do_fail_allocation(struct run *run)
@@ -790,6 +853,11 @@ void run_operation(struct run *run)
         [TRACE_PROCESS_WRITE_MEMORY] = do_process_memory,
         [TRACE_OBJECT_GET_PROPERTY] = do_property,
         [TRACE_OBJECT_SET_PROPERTY] = do_property,
+        [TRACE_VMO_CREATE_CHILD] = do_vmo_create_child,
+        [TRACE_HANDLE_CLOSE_MANY] = do_handle_close_many,
+        [TRACE_VMO_CREATE_CONTIGUOUS] = run_create_contiguous,
+        [TRACE_VMO_PIN] = run_pin,
+        [TRACE_VMO_UNPIN] = run_unpin,
     };
 
     operations[run->op.code](run);

@@ -41,6 +41,9 @@ struct run {
     zx_vaddr_t last;       /* where something was placed last */
     struct run_landmark landmarks[TRACE_SLOTS];
     zx_handle_t closed[TRACE_PROCESSES];
+    /* Of the model's pins, in their order: what was pinned, referenced, and where its first page lies. */
+    struct vm_vmo *pinned[MODEL_PINS];
+    zx_paddr_t pinned_at[MODEL_PINS];
     int16_t slots[TRACE_PROCESSES][TRACE_TYPE_COUNT][TRACE_SLOTS]; /* index of a handle + 1; 0: never used */
     uint8_t *buffer, *expected;                                    /* RUN_TRANSFER_MAX bytes each */
 };
@@ -48,12 +51,29 @@ struct run {
 /* Calls the core for run->op, compares with the model, fills run->record. */
 void run_operation(struct run *run);
 
+/* Compares the core's answer with the model's. True: the call succeeded and the model is to follow. */
+bool run_agree(struct run *run, zx_status_t status, struct model_answer want);
+
+/* Adds a result to the record. */
+void run_result(struct run *run, uint64_t value);
+
+/* Tells the model of a handle that the current process got: the slot that names it. */
+uint8_t run_add_handle(struct run *run, uint8_t type, int32_t object, zx_handle_t value, zx_rights_t rights);
+
 /* The run has found something: words to the report, once. */
 void run_broken(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- run_device.c: what devices are given, which no program can ask for ---- */
+
+void run_create_contiguous(struct run *run);
+void run_pin(struct run *run);
+void run_unpin(struct run *run);
+/* Whatever is pinned still; then the model has no pins. */
+void run_unpin_all(struct run *run);
+
 /* ---- run_info.c ---- */
 
-/* Judges the `count` records of HANDLE_COUNT, VMO, TASK_STATS or PROCESS_MAPS in run->buffer, of `avail` that
+/* Judges the `count` records of HANDLE_COUNT, KMEM_STATS, VMO, TASK_STATS or PROCESS_MAPS in run->buffer, of `avail` that
    there are, and adds results to the record. */
 void run_check_info(struct run *run, int32_t handle, uint32_t topic, size_t count, size_t avail);
 

@@ -204,6 +204,28 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
                                     {TRACE_FIELD_AMOUNT1, "size"},
                                     {TRACE_FIELD_FILL, "fill"},
                                     RESULT}},
+    [TRACE_VMO_CREATE_CHILD] = {"vmo_create_child",
+                                0,
+                                0,
+                                {ANY_VMO,
+                                 OPTIONS,
+                                 {TRACE_FIELD_AMOUNT0, "offset"},
+                                 {TRACE_FIELD_AMOUNT1, "size"},
+                                 LANDMARK,
+                                 RESULT}},
+    [TRACE_HANDLE_CLOSE_MANY] = {"handle_close_many",
+                                 0,
+                                 0,
+                                 {{TRACE_FIELD_ANY, "handle"}, {TRACE_FIELD_OPTIONS, "count"}, RESULT}},
+    [TRACE_VMO_CREATE_CONTIGUOUS] = {"vmo_create_contiguous",
+                                     0,
+                                     0,
+                                     {{TRACE_FIELD_AMOUNT1, "size"}, ALIGNMENT, LANDMARK, RESULT}},
+    [TRACE_VMO_PIN] = {"vmo_pin",
+                       0,
+                       0,
+                       {ANY_VMO, {TRACE_FIELD_AMOUNT0, "offset"}, {TRACE_FIELD_AMOUNT1, "size"}, LANDMARK}},
+    [TRACE_VMO_UNPIN] = {"vmo_unpin", 0, 0, {{TRACE_FIELD_NUMBER, "pin"}}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -218,6 +240,14 @@ static const struct {
     {TRACE_PROCESS_WRITE_MEMORY, false},
     {TRACE_OBJECT_GET_PROPERTY, false},
     {TRACE_OBJECT_SET_PROPERTY, false},
+    {TRACE_VMO_CREATE_CHILD, false},
+    {TRACE_VMO_CREATE_CHILD, true},
+    {TRACE_HANDLE_CLOSE_MANY, false},
+    {TRACE_HANDLE_CLOSE_MANY, true},
+    {TRACE_VMO_CREATE_CONTIGUOUS, false},
+    {TRACE_VMO_CREATE_CONTIGUOUS, true},
+    {TRACE_VMO_PIN, false},
+    {TRACE_VMO_UNPIN, false},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
@@ -353,6 +383,23 @@ static uint16_t choose(uint16_t value, const uint16_t *choices, size_t count)
     return choices[value % count];
 }
 
+/* One kind of child, and what goes with it. */
+static uint16_t sensible_child_options(uint16_t options)
+{
+    static const uint16_t children[] = {
+        ZX_VMO_CHILD_SNAPSHOT,
+        ZX_VMO_CHILD_SLICE,
+        ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_RESIZABLE,
+        ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_NO_WRITE,
+        ZX_VMO_CHILD_SLICE | ZX_VMO_CHILD_NO_WRITE,
+        ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
+        ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE | ZX_VMO_CHILD_RESIZABLE,
+        ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE | ZX_VMO_CHILD_NO_WRITE,
+    };
+
+    return choose(options, children, sizeof children / sizeof children[0]);
+}
+
 static uint16_t normal_options(const struct trace_op *op)
 {
     static const uint16_t vmo_ops[] = {ZX_VMO_OP_COMMIT,
@@ -374,11 +421,13 @@ static uint16_t normal_options(const struct trace_op *op)
     /* Topics that were added later: others are still read as one of the first ones. */
     if (op->code == TRACE_OBJECT_GET_INFO &&
         (options == ZX_INFO_TASK_STATS || options == ZX_INFO_PROCESS_MAPS ||
-         options == ZX_INFO_HANDLE_COUNT || options == ZX_INFO_VMO))
+         options == ZX_INFO_HANDLE_COUNT || options == ZX_INFO_VMO || options == ZX_INFO_KMEM_STATS))
         return op->options;
     switch (op->code) {
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         return op->options % TRACE_VMEX_COUNT;
+    case TRACE_HANDLE_CLOSE_MANY:
+        return op->options % (TRACE_CLOSE_MANY_MAX + 1);
     case TRACE_OBJECT_GET_PROPERTY:
     case TRACE_OBJECT_SET_PROPERTY:
         return choose(op->options, properties, sizeof properties / sizeof properties[0]);
@@ -407,6 +456,8 @@ static uint16_t normal_options(const struct trace_op *op)
         return choose(op->options, vmo_ops, sizeof vmo_ops / sizeof vmo_ops[0]);
     case TRACE_VMAR_OP_RANGE:
         return choose(op->options, vmar_ops, sizeof vmar_ops / sizeof vmar_ops[0]);
+    case TRACE_VMO_CREATE_CHILD:
+        return sensible_child_options(op->options);
     default:
         return 0;
     }

@@ -63,6 +63,11 @@ enum trace_code {
     TRACE_PROCESS_WRITE_MEMORY,
     TRACE_OBJECT_GET_PROPERTY,
     TRACE_OBJECT_SET_PROPERTY,
+    TRACE_VMO_CREATE_CHILD,
+    TRACE_HANDLE_CLOSE_MANY,
+    TRACE_VMO_CREATE_CONTIGUOUS,
+    TRACE_VMO_PIN,
+    TRACE_VMO_UNPIN,
     TRACE_CODE_COUNT
 };
 
@@ -146,6 +151,9 @@ enum trace_vmex { TRACE_VMEX_NONE, TRACE_VMEX_GARBAGE, TRACE_VMEX_SAME, TRACE_VM
 
 /* In the options of object_get_info: a topic that there is not. */
 #define TRACE_TOPIC_UNKNOWN 0x7fff
+
+/* Handles that handle_close_many names, by slots from `a` on. */
+#define TRACE_CLOSE_MANY_MAX 4
 
 /* An option bit that names one of the undefined options 15 to 23, chosen by `mark`; only where options are
    wild. */

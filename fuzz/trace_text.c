@@ -51,6 +51,15 @@ static const struct name vm_options[] = {
 
 static const struct name vmo_options[] = {{ZX_VMO_RESIZABLE, "RESIZABLE"}, {0, NULL}};
 
+static const struct name child_options[] = {
+    {ZX_VMO_CHILD_SNAPSHOT, "SNAPSHOT"},
+    {ZX_VMO_CHILD_RESIZABLE, "RESIZABLE"},
+    {ZX_VMO_CHILD_SLICE, "SLICE"},
+    {ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, "SNAPSHOT_AT_LEAST_ON_WRITE"},
+    {ZX_VMO_CHILD_NO_WRITE, "NO_WRITE"},
+    {0, NULL},
+};
+
 static const struct name fault_flags[] = {
     {VM_PF_FLAG_WRITE, "WRITE"},
     {VM_PF_FLAG_USER, "USER"},
@@ -95,6 +104,7 @@ static const struct name topics[] = {{ZX_INFO_HANDLE_VALID, "HANDLE_VALID"},
                                      {ZX_INFO_PROCESS_MAPS, "PROCESS_MAPS"},
                                      {ZX_INFO_HANDLE_COUNT, "HANDLE_COUNT"},
                                      {ZX_INFO_VMO, "VMO"},
+                                     {ZX_INFO_KMEM_STATS, "KMEM_STATS"},
                                      {TRACE_TOPIC_UNKNOWN, "UNKNOWN"},
                                      {0, NULL}};
 
@@ -168,6 +178,8 @@ static const struct name *option_names(uint8_t code, bool *bits)
         return vm_options;
     case TRACE_VMO_CREATE:
         return vmo_options;
+    case TRACE_VMO_CREATE_CHILD:
+        return child_options;
     case TRACE_SOFT_FAULT:
     case TRACE_PAGE_FAULT:
         return fault_flags;
@@ -403,6 +415,11 @@ static const char *const record_labels[TRACE_CODE_COUNT] = {
     [TRACE_PROCESS_WRITE_MEMORY] = "*process addr size|actual",
     [TRACE_OBJECT_GET_PROPERTY] = "*handle property size|",
     [TRACE_OBJECT_SET_PROPERTY] = "*handle property size|",
+    [TRACE_HANDLE_CLOSE_MANY] = "count *handle *handle *handle *handle|",
+    [TRACE_VMO_CREATE_CONTIGUOUS] = "size align|slot",
+    [TRACE_VMO_PIN] = "*vmo offset size|",
+    [TRACE_VMO_UNPIN] = "pin|",
+    [TRACE_VMO_CREATE_CHILD] = "*vmo options offset size|slot",
 };
 
 static void print_value(struct vm_sink *sink, bool handle, uint64_t value)

@@ -31,6 +31,8 @@ void host_fail_allocation(uint64_t nth, bool persistent);
 uint64_t host_allocation_count(void);
 /* The nth copy from or to a caller's memory from now fails (0: none). */
 void host_fail_user_copy(uint64_t nth);
+/* How many such copies were tried since the last reset, those of null and the like left out. */
+uint64_t host_user_copy_count(void);
 /* How many bytes a cache operation (ZX_VMO_OP_CACHE_*) was done to since the last reset. */
 uint64_t host_cache_bytes(uint32_t operation);
 /* Counts from zero again, and nothing fails. */

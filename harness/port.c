@@ -295,6 +295,11 @@ void host_fail_user_copy(uint64_t nth)
     switch_set(&user_copies, nth, false);
 }
 
+uint64_t host_user_copy_count(void)
+{
+    return atomic_load(&user_copies.count);
+}
+
 /* By enum port_cache_operation. There are no caches to work on: it is counted. */
 static atomic_uint_least64_t cache_bytes[PORT_CACHE_OPERATIONS];
 

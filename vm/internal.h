@@ -60,6 +60,9 @@ static inline uint64_t round_up_page(uint64_t value)
 zx_status_t user_probe(const void *user_from, size_t size);
 /* Whether a result of `size` bytes, at most 8, can be put there. What is there stays. */
 bool user_is_writable(void *user, size_t size);
+/* Tells a handle that may yet come to nothing: then what was there before is put back. INVALID_ARGS. */
+zx_status_t user_tell_handle(zx_handle_t *user, zx_handle_t value, zx_handle_t *before);
+void user_untell_handle(zx_handle_t *user, zx_handle_t before);
 
 /* ---- Kernel objects: what handles lead to ---- */
 

@@ -60,14 +60,18 @@ static zx_status_t check_job(zx_handle_t job)
 static zx_status_t reserve_and_tell(struct vm_handle *handles[2], zx_handle_t *outs[2])
 {
     zx_status_t status = ZX_OK;
+    zx_handle_t before[2];
     unsigned held = 0;
     for (; held < 2 && status == ZX_OK; held++)
         status = handle_reserve(port_current_process(), &handles[held]);
     if (status != ZX_OK)
         held--;
-    for (unsigned i = 0; i < 2 && status == ZX_OK; i++) {
-        zx_handle_t value = handle_value(handles[i]);
-        status = port_copy_to_user(outs[i], &value, sizeof(value));
+    if (status == ZX_OK)
+        status = user_tell_handle(outs[0], handle_value(handles[0]), &before[0]);
+    if (status == ZX_OK) {
+        status = user_tell_handle(outs[1], handle_value(handles[1]), &before[1]);
+        if (status != ZX_OK)
+            user_untell_handle(outs[0], before[0]);
     }
     while (status != ZX_OK && held > 0)
         handle_unreserve(handles[--held]);

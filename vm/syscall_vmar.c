@@ -77,6 +77,17 @@ bool user_is_writable(void *user, size_t size)
     return port_copy_from_user(bytes, user, size) == ZX_OK && port_copy_to_user(user, bytes, size) == ZX_OK;
 }
 
+zx_status_t user_tell_handle(zx_handle_t *user, zx_handle_t value, zx_handle_t *before)
+{
+    zx_status_t status = port_copy_from_user(before, user, sizeof(*before));
+    return status == ZX_OK ? port_copy_to_user(user, &value, sizeof(value)) : status;
+}
+
+void user_untell_handle(zx_handle_t *user, zx_handle_t before)
+{
+    (void)port_copy_to_user(user, &before, sizeof(before));
+}
+
 /* ---- Allocate ---- */
 
 /* Makes the child and its handle. */

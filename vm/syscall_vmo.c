@@ -19,14 +19,13 @@ static zx_status_t get_vmo(zx_handle_t handle, zx_rights_t needed, struct vm_vmo
     return status;
 }
 
-/* A slot of the caller, its value told. */
-static zx_status_t reserve_and_tell(struct vm_handle **handle, zx_handle_t *out)
+/* A slot of the caller, its value told in the place of `before`. */
+static zx_status_t reserve_and_tell(struct vm_handle **handle, zx_handle_t *out, zx_handle_t *before)
 {
     zx_status_t status = handle_reserve(port_current_process(), handle);
     if (status != ZX_OK)
         return status;
-    zx_handle_t value = handle_value(*handle);
-    status = port_copy_to_user(out, &value, sizeof(value));
+    status = user_tell_handle(out, handle_value(*handle), before);
     if (status != ZX_OK)
         handle_unreserve(*handle);
     return status;
@@ -36,13 +35,14 @@ zx_status_t zx_vmo_create(uint64_t size, uint32_t options, zx_handle_t *out)
 {
     struct vm_vmo *vmo;
     struct vm_handle *handle;
+    zx_handle_t before;
     bool resizable = (options & ZX_VMO_RESIZABLE) != 0;
     if ((options & ~ZX_VMO_RESIZABLE) != 0)
         return ZX_ERR_INVALID_ARGS;
     zx_status_t status = vmo_create(size, resizable, &vmo);
     if (status != ZX_OK)
         return status;
-    status = reserve_and_tell(&handle, out);
+    status = reserve_and_tell(&handle, out, &before);
     if (status != ZX_OK) {
         vm_object_release(&vmo->object);
         return status;
@@ -104,12 +104,14 @@ static zx_status_t make_child(struct vm_vmo *parent, uint32_t options, uint64_t 
 {
     struct vm_vmo *child;
     struct vm_handle *handle;
-    zx_status_t told = reserve_and_tell(&handle, out);
+    zx_handle_t before;
+    zx_status_t told = reserve_and_tell(&handle, out, &before);
     zx_status_t status = create_child(parent, options, offset, size, told == ZX_OK ? &child : NULL);
     if (told != ZX_OK)
         return status != ZX_OK ? status : told;
     if (status != ZX_OK) {
         handle_unreserve(handle);
+        user_untell_handle(out, before);
         return status;
     }
     if ((rights & ZX_RIGHT_GET_PROPERTY) != 0)

@@ -34,6 +34,12 @@ static zx_status_t check_no_gap(struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_
     return status == ZX_ERR_STOP ? ZX_OK : ZX_ERR_BAD_STATE;
 }
 
+/* Whether committing or decommitting is nothing for such a VMO. */
+static bool never_does(const struct vm_vmo *vmo, uint32_t op)
+{
+    return op == ZX_VMAR_OP_COMMIT ? vmo->kind == VMO_PHYSICAL : vmo->kind != VMO_PAGED || vmo->is_snapshot;
+}
+
 static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const struct vm_mapping *mapping,
                               zx_vaddr_t base, zx_vaddr_t end, bool op_children)
 {
@@ -44,11 +50,15 @@ static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const str
         return ZX_ERR_ACCESS_DENIED;
     if (!is_child)
         return ZX_ERR_INVALID_ARGS;
-    if (offset_of(mapping, end) > mapping_vmo_end(mapping))
-        return ZX_ERR_OUT_OF_RANGE;
-    if (op == ZX_VMAR_OP_COMMIT)
-        return mapping->vmo->kind == VMO_PHYSICAL ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
-    return vmo_check_decommit(mapping->vmo, offset_of(mapping, base), end - base);
+    uint64_t from = offset_of(mapping, base), to = offset_of(mapping, end), limit = mapping_vmo_end(mapping);
+    /* First what is true of all mappings of the VMO, and what lies below its end before what lies past it: the
+       answer may not tell which mappings have merged. */
+    if (never_does(mapping->vmo, op))
+        return ZX_ERR_NOT_SUPPORTED;
+    zx_status_t status = ZX_OK;
+    if (op == ZX_VMAR_OP_DECOMMIT && from < limit)
+        status = vmo_check_decommit(mapping->vmo, from, (to < limit ? to : limit) - from);
+    return status == ZX_OK && to > limit ? ZX_ERR_OUT_OF_RANGE : status;
 }
 
 static zx_status_t check_parts(struct vm_vmar *vmar, uint32_t op, zx_vaddr_t base, zx_vaddr_t end,

@@ -426,7 +426,8 @@ zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
-    zx_status_t status = find_pages(&vmo, &offset, size);
+    zx_status_t status =
+        vmo->target->kind != VMO_PAGED ? ZX_ERR_NOT_SUPPORTED : find_pages(&vmo, &offset, size);
     if (status != ZX_OK)
         return status;
     port_mutex_lock(&vmo->lock);
@@ -537,7 +538,8 @@ static zx_status_t zero_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
     if (status != ZX_OK)
         return status;
     zero_part_locked(vmo, offset, head_end - offset);
-    zero_whole_locked(vmo, head_end, tail);
+    if (tail > head_end) /* else neither may be where a page begins */
+        zero_whole_locked(vmo, head_end, tail);
     zero_part_locked(vmo, tail, end - tail);
     return ZX_OK;
 }

@@ -19,7 +19,7 @@
 
 struct world {
     struct model model;
-    void *memory;
+    void *memory, *pages;
     int32_t root, vmo;
 };
 
@@ -35,9 +35,9 @@ static struct world make_world(bool aslr)
     w.memory = calloc(1, model_layout(&w.model, NULL, OPERATIONS));
     assert_non_null(w.memory);
     model_layout(&w.model, w.memory, OPERATIONS);
-    w.model.page_max = 4;
-    w.model.pages = calloc(4, sizeof *w.model.pages);
-    w.model.page_bytes = calloc(4, PAGE);
+    w.pages = malloc(model_layout_pages(&w.model, NULL, 4));
+    assert_non_null(w.pages);
+    model_layout_pages(&w.model, w.pages, 4);
     w.model.aslr = aslr;
     w.model.entropy_bits = 2;
     w.model.compact_entropy_bits = 1;
@@ -52,8 +52,7 @@ static struct world make_world(bool aslr)
 static void free_world(struct world *w)
 {
     free(w->memory);
-    free(w->model.pages);
-    free(w->model.page_bytes);
+    free(w->pages);
 }
 
 #define BASE ((zx_vaddr_t)1 << 20)
@@ -301,6 +300,189 @@ static void model_ends_processes_with_their_last_handle(void **state)
     free_world(&w);
 }
 
+/* Makes a child that is not refused, and a handle to it. */
+static int32_t make_child(struct world *w, int32_t of, uint32_t options, uint64_t first, uint64_t count)
+{
+    struct model *m = &w->model;
+
+    assert_int_equal(model_vmo_create_child(m, of, options, first * PAGE, count * PAGE, false).status, ZX_OK);
+    assert_true(model_has_room_for_child(m, of, options, first * PAGE, count * PAGE));
+    const zx_rights_t rights = model_child_rights(model_rights(m, of), options);
+    const int32_t made = model_do_vmo_create_child(m, of, options, first * PAGE, count * PAGE);
+    return model_add_handle(m, 0, TRACE_TYPE_VMO, made, 101, rights);
+}
+
+static void expect_bytes(const struct world *w, int32_t handle, uint64_t offset, const char *bytes)
+{
+    char got[8] = {0};
+
+    model_vmo_read(&w->model, model_object(&w->model, handle), offset, got, strlen(bytes));
+    assert_string_equal(got, bytes);
+}
+
+static void put_bytes(struct world *w, int32_t handle, uint64_t offset, const char *bytes)
+{
+    model_do_vmo_write(&w->model, model_object(&w->model, handle), offset, bytes, strlen(bytes));
+}
+
+static void model_takes_snapshots(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+
+    (void)state;
+    put_bytes(&w, w.vmo, PAGE, "abc");
+    put_bytes(&w, w.vmo, 3 * PAGE, "def");
+    const int32_t child = make_child(&w, w.vmo, ZX_VMO_CHILD_SNAPSHOT | ZX_VMO_CHILD_RESIZABLE, 1, 4);
+    assert_int_equal(m->content_count, 2);
+    expect_bytes(&w, child, 0, "abc");
+    put_bytes(&w, w.vmo, PAGE, "xy");
+    put_bytes(&w, child, 2 * PAGE + 1, "z");
+    expect_bytes(&w, child, 0, "abc");
+    expect_bytes(&w, w.vmo, PAGE, "xyc");
+    expect_bytes(&w, w.vmo, 3 * PAGE, "def");
+    expect_bytes(&w, child, 2 * PAGE, "dzf");
+    assert_int_equal(m->content_count, 4); /* all that the machine has */
+    /* Sizes go their own ways; what was cut off is free for others. */
+    model_do_vmo_set_size(m, model_object(m, w.vmo), PAGE);
+    expect_bytes(&w, child, 0, "abc");
+    const int32_t grandchild = make_child(&w, child, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, 0, 4);
+    model_do_vmo_op_range(m, model_object(m, child), ZX_VMO_OP_ZERO, 1, 1);
+    expect_bytes(&w, grandchild, 0, "abc");
+    expect_bytes(&w, child, 2, "c");
+    assert_false(m->full);
+    assert_int_equal(model_vmo_op_range(m, child, ZX_VMO_OP_DECOMMIT, 0, PAGE, false).status,
+                     ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_op_range(m, child, ZX_VMO_OP_DECOMMIT, 0, 0, false).status, ZX_OK);
+    assert_int_equal(model_vmo_op_range(m, w.vmo, ZX_VMO_OP_DECOMMIT, 0, PAGE, false).status, ZX_OK);
+    assert_true(model_vmo_op_range(m, w.vmo, ZX_VMO_OP_ZERO, 0, 1, false).memory);
+    assert_false(model_vmo_op_range(m, w.vmo, ZX_VMO_OP_ZERO, 0, PAGE, false).memory);
+    free_world(&w);
+}
+
+static void model_shows_slices(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    uint64_t done;
+
+    (void)state;
+    m->vmos[0].resizable = false;
+    const int32_t slice = make_child(&w, w.vmo, ZX_VMO_CHILD_SLICE, 1, 3);
+    const int32_t inner = make_child(&w, slice, ZX_VMO_CHILD_SLICE | ZX_VMO_CHILD_NO_WRITE, 1, 1);
+    assert_int_equal(model_vmo_io(m, inner, true, 0, 1, false).status, ZX_ERR_ACCESS_DENIED);
+    assert_int_equal(model_vmo_io(m, inner, false, PAGE, 1, false).status, ZX_ERR_OUT_OF_RANGE);
+    put_bytes(&w, slice, 2 * PAGE - 1, "ab");
+    expect_bytes(&w, w.vmo, 3 * PAGE - 1, "ab");
+    expect_bytes(&w, inner, PAGE - 1, "a");
+    model_do_vmar_map(m, w.root, ZX_VM_PERM_READ, inner, 0, BASE, 2 * PAGE);
+    assert_int_equal(model_access(m, 0, BASE + PAGE - 4, 8, MODEL_READ, &done), ZX_ERR_OUT_OF_RANGE);
+    assert_int_equal(done, 4);
+    /* A snapshot of a slice ends where the slice does. */
+    const int32_t snapshot = make_child(&w, inner, ZX_VMO_CHILD_SNAPSHOT, 0, 2);
+    put_bytes(&w, w.vmo, 3 * PAGE - 1, "x");
+    expect_bytes(&w, snapshot, PAGE - 1, "a");
+    expect_bytes(&w, snapshot, PAGE, "");
+    const int32_t part = make_child(&w, snapshot, ZX_VMO_CHILD_SLICE, 1, 1);
+    assert_int_equal(model_vmo_op_range(m, part, ZX_VMO_OP_DECOMMIT, 0, PAGE, false).status,
+                     ZX_ERR_NOT_SUPPORTED);
+    free_world(&w);
+}
+
+static void model_knows_families(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+
+    (void)state;
+    m->vmos[0].resizable = false;
+    const int32_t slice = make_child(&w, w.vmo, ZX_VMO_CHILD_SLICE, 0, 4);
+    const int32_t inner = make_child(&w, slice, ZX_VMO_CHILD_SLICE, 0, 1);
+    const int32_t child = make_child(&w, inner, ZX_VMO_CHILD_SNAPSHOT, 0, 1);
+    model_do_handle_close(m, w.vmo);
+    model_note_living(m);
+    assert_int_equal(model_parent(m, model_object(m, inner)), model_object(m, slice));
+    /* A slice keeps the VMO that it shows, not the slices between. */
+    model_do_handle_close(m, slice);
+    model_note_living(m);
+    assert_int_equal(model_parent(m, model_object(m, inner)), 0);
+    assert_true(m->vmos[0].living);
+    model_do_handle_close(m, inner);
+    model_note_living(m);
+    assert_false(m->vmos[0].living);
+    assert_int_equal(model_parent(m, model_object(m, child)), MODEL_NONE);
+    free_world(&w);
+}
+
+static void model_refuses_children_in_order(void **state)
+{
+    struct world w = make_world(true);
+    const struct model *m = &w.model;
+    const int32_t poor = model_add_handle(&w.model, 0, TRACE_TYPE_VMO, 0, 11, ZX_RIGHT_READ);
+    const uint32_t snapshot = ZX_VMO_CHILD_SNAPSHOT, slice = ZX_VMO_CHILD_SLICE;
+    const struct {
+        int32_t vmo;
+        uint32_t options;
+        uint64_t offset, size;
+        zx_status_t expected;
+    } cases[] = {
+        {MODEL_NONE, snapshot | ZX_VMO_CHILD_NO_WRITE | ZX_VMO_CHILD_RESIZABLE, 0, 0, ZX_ERR_INVALID_ARGS},
+        {MODEL_NONE, 0, 0, 0, ZX_ERR_BAD_HANDLE},
+        {w.root, 0, 0, 0, ZX_ERR_WRONG_TYPE},
+        {poor, 0, 0, 0, ZX_ERR_ACCESS_DENIED},
+        {w.vmo, ZX_VMO_CHILD_RESIZABLE, 1, UINT64_MAX, ZX_ERR_INVALID_ARGS},
+        {w.vmo, snapshot | slice, 0, UINT64_MAX, ZX_ERR_INVALID_ARGS},
+        {w.vmo, snapshot | 1u << 1, 0, UINT64_MAX, ZX_ERR_INVALID_ARGS},
+        {w.vmo, slice | ZX_VMO_CHILD_RESIZABLE, 0, UINT64_MAX, ZX_ERR_INVALID_ARGS},
+        {w.vmo, snapshot, 1, UINT64_MAX, ZX_ERR_INVALID_ARGS},
+        {w.vmo, snapshot, 0, UINT64_MAX - 63 * PAGE, ZX_ERR_OUT_OF_RANGE},
+        {w.vmo, snapshot, 0, UINT64_MAX - 64 * PAGE + 1, ZX_OK},
+        {w.vmo, snapshot, -PAGE, 1, ZX_ERR_OUT_OF_RANGE},
+        {w.vmo, slice, 4 * PAGE, 1, ZX_ERR_INVALID_ARGS},
+        {w.vmo, slice, 3 * PAGE, 1, ZX_ERR_NOT_SUPPORTED},
+        {w.vmo, snapshot, 9 * PAGE, 1, ZX_OK},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct model_answer answer =
+            model_vmo_create_child(m, cases[i].vmo, cases[i].options, cases[i].offset, cases[i].size, false);
+        assert_int_equal(answer.status, cases[i].expected);
+        assert_int_equal(answer.memory, cases[i].expected == ZX_OK);
+    }
+    assert_int_equal(model_vmo_create_child(m, w.vmo, snapshot, 0, PAGE, true).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_child_rights(ZX_RIGHT_READ | ZX_RIGHT_EXECUTE | ZX_RIGHT_RESIZE, snapshot),
+                     ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_GET_PROPERTY | ZX_RIGHT_SET_PROPERTY);
+    assert_int_equal(model_child_rights(ZX_RIGHT_EXECUTE | ZX_RIGHT_RESIZE | ZX_RIGHT_WRITE,
+                                        slice | ZX_VMO_CHILD_NO_WRITE),
+                     ZX_RIGHT_EXECUTE | ZX_RIGHT_GET_PROPERTY | ZX_RIGHT_SET_PROPERTY);
+    free_world(&w);
+}
+
+/* Pages for snapshots are finite, and contents as many as the machine has pages. */
+static void model_says_when_it_is_full(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    int32_t children[OPERATIONS];
+    int made = 0;
+
+    (void)state;
+    for (uint64_t page = 0; page < 4; page++)
+        put_bytes(&w, w.vmo, page * PAGE, "abc");
+    for (; model_has_room_for_child(m, w.vmo, ZX_VMO_CHILD_SNAPSHOT, 0, 4 * PAGE); made++)
+        children[made] = make_child(&w, w.vmo, ZX_VMO_CHILD_SNAPSHOT, 0, 4);
+    assert_true(made > 4);
+    assert_true(m->page_max - m->pages_used >= m->content_max);
+    assert_true(model_has_room_for_child(m, w.vmo, ZX_VMO_CHILD_SLICE, 0, 4 * PAGE));
+    model_do_handle_close(m, children[1]);
+    assert_true(model_has_room_for_child(m, w.vmo, ZX_VMO_CHILD_SNAPSHOT, 0, 4 * PAGE));
+    assert_false(m->full);
+    put_bytes(&w, children[0], 0, "x");
+    assert_true(m->full);
+    free_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +495,11 @@ int main(void)
         cmocka_unit_test(model_operates_on_ranges),
         cmocka_unit_test(model_keeps_names),
         cmocka_unit_test(model_ends_processes_with_their_last_handle),
+        cmocka_unit_test(model_takes_snapshots),
+        cmocka_unit_test(model_shows_slices),
+        cmocka_unit_test(model_knows_families),
+        cmocka_unit_test(model_refuses_children_in_order),
+        cmocka_unit_test(model_says_when_it_is_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

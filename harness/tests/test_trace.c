@@ -84,7 +84,7 @@ static struct trace_result run_bytes(const uint8_t *bytes, size_t size, unsigned
 
 /* ---- Encoding ---- */
 
-#define FIRST_FREE_CODE 135 /* moves up when an operation is added */
+#define FIRST_FREE_CODE 143 /* moves up when an operation is added */
 
 static void every_byte_string_decodes_to_canonical_operations(void **state)
 {
@@ -179,6 +179,14 @@ static void later_codes_stay_what_they_are(void **state)
         {TRACE_PROCESS_WRITE_MEMORY, false},
         {TRACE_OBJECT_GET_PROPERTY, false},
         {TRACE_OBJECT_SET_PROPERTY, false},
+        {TRACE_VMO_CREATE_CHILD, false},
+        {TRACE_VMO_CREATE_CHILD, true},
+        {TRACE_HANDLE_CLOSE_MANY, false},
+        {TRACE_HANDLE_CLOSE_MANY, true},
+        {TRACE_VMO_CREATE_CONTIGUOUS, false},
+        {TRACE_VMO_CREATE_CONTIGUOUS, true},
+        {TRACE_VMO_PIN, false},
+        {TRACE_VMO_UNPIN, false},
     };
     uint8_t bytes[TRACE_HEADER_SIZE + TRACE_OPERATION_SIZE] = {0}, encoded[TRACE_OPERATION_SIZE];
     struct trace_op op;
@@ -477,6 +485,25 @@ static const char objects[] = "trace memory=512 aslr=off seed=4\n"
                               "fail_allocation nth=1\n"
                               "vmo_create size=pages:1 to=9\n";
 
+/* A VMO, a slice and a snapshot of it. */
+static const char family[] = "trace memory=256 seed=11\n"
+                             "vmo_create size=pages:4 to=1\n"
+                             "vmo_write vmo=1 size=pages:2 fill=1\n"
+                             "vmo_create_child vmo=1 options=SLICE offset=pages:1 size=pages:3 to=2\n"
+                             "vmo_create_child vmo=1 options=SNAPSHOT|RESIZABLE size=pages:5 to=3\n"
+                             "vmo_create_child! vmo=3 options=SNAPSHOT|0x40 size=pages:1 to=4\n"
+                             "vmar_map vmar=own options=PERM_READ|PERM_WRITE vmo=3 len=pages:4 to=1\n"
+                             "write addr=mark-page:1 size=bytes:10 fill=7 mark=1\n"
+                             "vmo_write vmo=2 offset=pages:1,-byte size=bytes:2 fill=9\n"
+                             "vmo_read vmo=1 size=pages:4\n"
+                             "read addr=mark size=pages:2 mark=1\n"
+                             "vmo_set_size vmo=2 size=pages:1\n"
+                             "vmo_set_size vmo=3 size=pages:3\n"
+                             "vmo_op_range vmo=3 options=DECOMMIT size=pages:1\n"
+                             "handle_close handle=vmo:1\n"
+                             "object_get_info handle=vmo:2 options=VMO\n"
+                             "object_get_info handle=vmo:3 options=VMO\n";
+
 /* What a written trace does may not change when operations are added, nor may the digest of what it did. Memory is never short
    in these, so no detail of the core's bookkeeping shows. */
 static void digests_stay_what_they_are(void **state)
@@ -488,6 +515,7 @@ static void digests_stay_what_they_are(void **state)
         {story, 0x2e281f17094daac1ull},
         {regions, 0xa3192c0f6d832953ull},
         {objects, 0xb260f494ce14ad9dull},
+        {family, 0xa0e5b98523d645b5ull},
     };
     static uint8_t bytes[TRACE_HEADER_SIZE + 200 * TRACE_OPERATION_SIZE];
 
@@ -510,6 +538,68 @@ static void digests_stay_what_they_are(void **state)
     assert_int_equal(result.status, ZX_OK);
     if (result.digest != 0xe7f81280eeb5be02ull)
         fail_msg("the random bytes give %016llx", (unsigned long long)result.digest);
+}
+
+static void children_run_as_told(void **state)
+{
+    static const zx_status_t statuses[] = {ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_INVALID_ARGS,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_UNAVAILABLE,
+                                           ZX_OK,
+                                           ZX_ERR_NOT_SUPPORTED,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK};
+    uint8_t bytes[512];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(family, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, 16);
+    for (unsigned i = 0; i < 16; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    assert_int_equal(seen.first_results[3], 3); /* the slot */
+}
+
+static const char closing[] = "trace memory=128 seed=12\n"
+                              "vmo_create size=pages:2 to=1\n"
+                              "vmo_create_child vmo=1 options=SLICE size=whole to=2\n"
+                              "process_create to=3\n"
+                              "handle_close_many handle=vmo:1 count=2 to=null\n"
+                              "handle_close_many handle=vmo:2 count=2\n"
+                              "handle_close_many handle=vmo:2 count=1\n"
+                              "object_get_info handle=vmar:0 options=KMEM_STATS\n"
+                              "handle_close_many! handle=process:3 count=2\n"
+                              "handle_close_many handle=process:own count=2\n"
+                              "object_get_info handle=process:0 options=KMEM_STATS to=null-second\n";
+
+static void many_handles_close_at_once(void **state)
+{
+    static const zx_status_t statuses[] = {ZX_OK, ZX_OK, ZX_OK, ZX_ERR_INVALID_ARGS, ZX_OK,
+                                           ZX_OK, ZX_OK, ZX_OK, ZX_ERR_BAD_HANDLE,   ZX_ERR_BAD_HANDLE};
+    uint8_t bytes[256];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(closing, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    assert_int_equal(seen.first_results[6], 128 * PAGE);
 }
 
 static const char executable[] =
@@ -682,6 +772,8 @@ int main(void)
         cmocka_unit_test(digests_stay_what_they_are),
         cmocka_unit_test(later_operations_run_as_told),
         cmocka_unit_test(memory_is_told),
+        cmocka_unit_test(children_run_as_told),
+        cmocka_unit_test(many_handles_close_at_once),
         cmocka_unit_test(an_observer_may_stop_the_run),
         cmocka_unit_test(a_run_stops_at_the_longest_trace),
         cmocka_unit_test(each_allocation_may_fail),

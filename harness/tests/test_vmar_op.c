@@ -157,6 +157,28 @@ static void test_what_mappings_allow(void **state)
     }
 }
 
+/* Which mappings of a VMO have merged cannot be told from the answer. */
+static void test_snapshots(void **state)
+{
+    (void)state;
+    zx_vaddr_t base;
+    zx_handle_t vmo = make_vmo(2 * PAGE, 0), vmar = make_vmar(EVERYTHING, 8, &base), child;
+    assert_ok(zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT, 0, 2 * PAGE, &child));
+    map_at(vmar, READ_WRITE, 0, child, 0, 4 * PAGE); /* two pages past the end */
+    map_at(vmar, READ_WRITE, 4 * PAGE, vmo, 0, 4 * PAGE);
+    for (unsigned i = 0; i < 2; i++) {
+        refused(vmar, ZX_VMAR_OP_DECOMMIT, base, PAGE, ZX_ERR_NOT_SUPPORTED);
+        refused(vmar, ZX_VMAR_OP_DECOMMIT, base, 4 * PAGE, ZX_ERR_NOT_SUPPORTED);
+        refused(vmar, ZX_VMAR_OP_DECOMMIT, base + 2 * PAGE, 2 * PAGE, ZX_ERR_NOT_SUPPORTED);
+        refused(vmar, ZX_VMAR_OP_DECOMMIT, base + 4 * PAGE, 3 * PAGE, ZX_ERR_OUT_OF_RANGE);
+        refused(vmar, ZX_VMAR_OP_COMMIT, base, 4 * PAGE, ZX_ERR_OUT_OF_RANGE);
+        granted(vmar, ZX_VMAR_OP_DECOMMIT, base + 4 * PAGE, 2 * PAGE);
+        granted(vmar, ZX_VMAR_OP_COMMIT, base, 2 * PAGE);
+        assert_ok(zx_vmar_unmap(vmar, base + 2 * PAGE, 2 * PAGE));
+        map_at(vmar, READ, 2 * PAGE, child, 2 * PAGE, 2 * PAGE);
+    }
+}
+
 static void test_commit_and_decommit(void **state)
 {
     (void)state;
@@ -244,11 +266,9 @@ static void test_map_range(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments),
-        TEST(test_ranges),
-        TEST(test_what_mappings_allow),
-        TEST(test_commit_and_decommit),
-        TEST(test_commit_without_memory),
+        TEST(test_arguments),           TEST(test_ranges),
+        TEST(test_what_mappings_allow), TEST(test_snapshots),
+        TEST(test_commit_and_decommit), TEST(test_commit_without_memory),
         TEST(test_map_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,21 @@ static void test_contiguous_refusals(void **state)
     assert_ok(zx_vmo_op_range(handle, ZX_VMO_OP_COMMIT, 0, 100 * PAGE, NULL, 0));
     assert_ok(zx_vmo_create_child(handle, ZX_VMO_CHILD_SLICE, PAGE, PAGE, &child));
     assert_refused(zx_vmo_create_child(child, ZX_VMO_CHILD_SNAPSHOT, 0, PAGE, &handle), ZX_ERR_INVALID_ARGS);
+    assert_refused(zx_vmo_op_range(child, ZX_VMO_OP_DECOMMIT, 1, UINT64_MAX, NULL, 0), ZX_ERR_NOT_SUPPORTED);
     assert_int_equal(info_of(child).flags & ZX_INFO_VMO_CONTIGUOUS, ZX_INFO_VMO_CONTIGUOUS);
+}
+
+/* Zeroing bytes of one page, or none, leaves the others of that page. */
+static void expect_parts_zeroed(zx_handle_t vmo)
+{
+    char bytes[4] = {0};
+    assert_ok(zx_vmo_write(vmo, "abcd", 10, 4));
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 12, 0, NULL, 0));
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 11, 1, NULL, 0));
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 13, PAGE - 13, NULL, 0));
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 0, 10, NULL, 0));
+    assert_ok(zx_vmo_read(vmo, bytes, 10, 4));
+    assert_memory_equal(bytes, "a\0c\0", 4);
 }
 
 static void test_contiguous(void **state)
@@ -123,6 +137,7 @@ static void test_contiguous(void **state)
     assert_int_equal(info_of(vmo).committed_bytes, 4 * PAGE);
     assert_ok(access(va + PAGE, &byte, ZVM_READ));
     assert_int_equal(byte, 0);
+    expect_parts_zeroed(vmo);
     assert_refused(zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_DECOMMIT, va, PAGE, NULL, 0),
                    ZX_ERR_INVALID_ARGS);
 }
@@ -221,6 +236,12 @@ static void test_pins(void **state)
     assert_refused(zx_vmo_set_size(handle, 2 * PAGE), ZX_ERR_BAD_STATE);
     assert_refused(zx_vmo_create_child(handle, ZX_VMO_CHILD_SNAPSHOT, 0, 2 * PAGE, NULL), ZX_ERR_BAD_STATE);
     assert_ok(zx_vmo_set_size(handle, 3 * PAGE));
+    /* The last page lies past the end; that is found out later, whatever mappings the range is made of. */
+    assert_refused(zx_vmar_op_range(vmar, ZX_VMAR_OP_DECOMMIT, va, 4 * PAGE, NULL, 0), ZX_ERR_BAD_STATE);
+    assert_ok(zx_vmar_protect(vmar, ZX_VM_PERM_READ, va + 3 * PAGE, PAGE));
+    assert_refused(zx_vmar_op_range(vmar, ZX_VMAR_OP_DECOMMIT, va, 4 * PAGE, NULL, 0), ZX_ERR_BAD_STATE);
+    assert_refused(zx_vmar_op_range(vmar, ZX_VMAR_OP_DECOMMIT, va + 3 * PAGE, PAGE, NULL, 0),
+                   ZX_ERR_OUT_OF_RANGE);
     assert_ok(zx_vmo_op_range(handle, ZX_VMO_OP_DECOMMIT, 0, PAGE, NULL, 0));
     assert_ok(zx_vmo_create_child(handle, ZX_VMO_CHILD_SNAPSHOT, 3 * PAGE, PAGE, &child));
     assert_ok(access(va + 2 * PAGE, &byte, ZVM_WRITE));
@@ -228,6 +249,7 @@ static void test_pins(void **state)
     assert_ok(access(va + 2 * PAGE, &byte, ZVM_READ));
     assert_int_equal(byte, 0);
     assert_int_equal(frame_at(handle, 2 * PAGE), frame);
+    expect_parts_zeroed(handle); /* a page that is not pinned, beside some that are */
     assert_ok(vm_vmo_pin(vmo, 2 * PAGE, PAGE));
     vm_vmo_unpin(vmo, PAGE, 2 * PAGE);
     assert_refused(zx_vmo_set_size(handle, 2 * PAGE), ZX_ERR_BAD_STATE);

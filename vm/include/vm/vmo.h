@@ -21,7 +21,8 @@ enum vm_cache_policy { VM_CACHED, VM_UNCACHED, VM_UNCACHED_DEVICE, VM_WRITE_COMB
 
 /*
  * `size` bytes (rounded up) of zeroed memory in one physical run, the first page aligned to 1 << align_log2
- * (0: to a page). The memory stays the VMO's until it goes: it cannot be decommitted, resized or snapshotted;
+ * (0: to a page). The memory stays the VMO's until it goes: it cannot be decommitted, resized or snapshotted
+ * (NOT_SUPPORTED whatever the range, UNAVAILABLE, INVALID_ARGS);
  * zeroing writes zeroes. Mapped with large pages where alignment allows. Referenced. Errors in order:
  * INVALID_ARGS size 0, align_log2 between 1 and 11 or above 63; OUT_OF_RANGE size too large; NO_MEMORY. Cost:
  * the pages of the machine, to find the run.

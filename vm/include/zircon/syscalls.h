@@ -83,8 +83,9 @@ zx_status_t zx_vmar_destroy(zx_handle_t vmar);
  * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero, size
  * 0, address unaligned; OUT_OF_RANGE not within the VMAR; BAD_STATE dead, or a gap in the range; then by
  * mapping, ascending: COMMIT and DECOMMIT: ACCESS_DENIED one that can never be writable, INVALID_ARGS one
- * in a child VMAR, OUT_OF_RANGE one that reaches past the end of its VMO in the range, NOT_SUPPORTED
- * (DECOMMIT) one of a snapshot; the other operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN; NO_MEMORY (COMMIT).
+ * in a child VMAR, NOT_SUPPORTED (DECOMMIT) one of a snapshot, OUT_OF_RANGE one that reaches past the end
+ * of its VMO in the range; the other operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN;
+ * NO_MEMORY (COMMIT).
  * Cost: logarithmic in the regions for each mapping, and the pages.
  */
 zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address, size_t size, void *buffer,
