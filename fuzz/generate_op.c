@@ -502,7 +502,7 @@ static void draw_vmo_create(struct generator *g, struct trace_op *op)
 
 static void draw_vmo_create_contiguous(struct generator *g, struct trace_op *op)
 {
-    const bool large = percent(g, 30);
+    const bool large = g->memory_pages >= 2 * LARGE_PAGES && percent(g, 60);
 
     op->to = draw_to(g, g->vmos) % TRACE_SLOTS;
     op->mark = g->marks != 0 ? pick_slot(g, g->marks) : 0;
