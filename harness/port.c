@@ -103,9 +103,9 @@ void *port_phys_to_virt(zx_paddr_t pa)
 
 /* ---- Translations ---- */
 
-void port_root_table_created(zx_paddr_t root, bool user)
+void port_root_table_created(zx_paddr_t root, bool low)
 {
-    (void)user; /* the host has nothing of its own in any space */
+    (void)low; /* the host has nothing of its own in any space */
     processor_root_created(root);
 }
 
@@ -388,6 +388,12 @@ struct vm_process *host_set_process(struct vm_process *process)
 void host_enter_process(struct vm_process *process)
 {
     entered_process = process;
+}
+
+/* The program is the process: whatever else it simulates ends with it. */
+void port_process_exited(int64_t retcode)
+{
+    exit((int)retcode);
 }
 
 /* ---- Time ---- */

@@ -413,13 +413,14 @@ static void forget_by_scan_locked(struct processor *processor, const struct port
 {
     for (unsigned slot = next_used(processor, 0); slot < SLOTS; slot = next_used(processor, slot + 1)) {
         const struct slot *candidate = &processor->slots[slot];
-        if ((candidate->root == invalidation->root || (invalidation->global && candidate->to.global)) &&
+        if ((port_invalidation_names(invalidation, candidate->root) ||
+             (invalidation->global && candidate->to.global)) &&
             overlaps(invalidation, candidate->va, level_size(candidate->to.level)))
             drop_locked(processor, slot);
     }
 }
 
-/* The same for a few pages of one space, looking only where they would be. */
+/* The same for a few pages by way of one top-level table, looking only where they would be. */
 static void forget_by_page_locked(struct processor *processor, const struct port_invalidation *invalidation)
 {
     for (unsigned i = 0; i < invalidation->count; i++) {
@@ -431,10 +432,13 @@ static void forget_by_page_locked(struct processor *processor, const struct port
     }
 }
 
+/* Of one top-level table only. */
 static bool names_few_pages(const struct port_invalidation *invalidation)
 {
     uint64_t size = 0;
 
+    if (invalidation->views != NULL && !list_is_empty(invalidation->views))
+        return false;
     for (unsigned i = 0; i < invalidation->count && size <= FEW_PAGES * level_size(0); i++)
         size += invalidation->ranges[i].size;
     return !invalidation->everything && !invalidation->global && size <= FEW_PAGES * level_size(0);
@@ -448,7 +452,7 @@ static void invalidate_locked(struct processor *processor, const struct port_inv
         forget_by_scan_locked(processor, invalidation);
     for (uint64_t left = processor->tables_used; left != 0; left &= left - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(left);
-        if (processor->tables[slot].root == invalidation->root || invalidation->global)
+        if (port_invalidation_names(invalidation, processor->tables[slot].root) || invalidation->global)
             processor->tables_used &= ~((uint64_t)1 << slot);
     }
 }

@@ -208,10 +208,12 @@ static void test_spaces_and_objects(void **state)
     struct vm_process *process = port_current_process();
 
     (void)state;
-    PLANT(aspace->refs, 1, "VMARs and processes hold it");
+    PLANT(aspace->refs, 1, "VMARs, processes and spaces hold it");
     PLANT(aspace->last_fault, (struct vm_mapping *)(void *)vmo, "the mapping of the last fault is not in it");
     PLANT(aspace->table.table_pages, 77, "page tables are broken");
     PLANT(aspace->destroyed, true, "destroyed, but it has regions");
+    PLANT(aspace->high_vmars, 1, "counts 1 VMARs of high priority, there are 0");
+    PLANT(inner->high_priority, true, "counts 0 VMARs of high priority, there are 1");
     PLANT(process->object.refs, 1, "fewer references");
     PLANT(process->dead, true, "but not both");
     PLANT(outer->object.refs, 7, "its references are not its handles and its place");
