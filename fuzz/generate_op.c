@@ -483,6 +483,11 @@ static void draw_vmar_protect(struct generator *g, struct trace_op *op)
     if (percent(g, may_execute(g, op->mark) ? 45 : 4))
         op->options |= ZX_VM_PERM_EXECUTE;
     op->amount[0] = draw_inside(g, mark_pages(g, op->mark), false);
+    if (g->family_left > 0 && percent(g, 35)) {
+        op->amount[0] = amount_of(TRACE_MARK, 0);
+        op->amount[1] = amount_of(TRACE_MARK_SIZE, 0);
+        return;
+    }
     /* From the middle on, all of it would be too much. */
     const bool whole =
         op->amount[0].kind == TRACE_MARK && op->amount[0].delta == TRACE_DELTA_NONE && percent(g, 40);
