@@ -543,6 +543,7 @@ static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
     [TRACE_VMO_CREATE_CONTIGUOUS - TRACE_LATER] = 2,
     [TRACE_VMO_PIN - TRACE_LATER] = 2,
     [TRACE_VMO_UNPIN - TRACE_LATER] = 1,
+    [TRACE_VMAR_SET_MEMORY_PRIORITY - TRACE_LATER] = 1,
 };
 
 void generator_start(struct generator *g, uint64_t seed)

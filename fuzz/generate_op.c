@@ -793,6 +793,10 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
     case TRACE_OBJECT_SET_PROPERTY:
         draw_property(g, op);
         break;
+    case TRACE_VMAR_SET_MEMORY_PRIORITY:
+        op->a = draw_vmar(g);
+        op->options = (uint16_t)below(g, 2);
+        break;
     case TRACE_VMAR_DESTROY:
         op->a = g->vmars != 0 && percent(g, 95) ? pick_slot(g, g->vmars) : draw_vmar(g);
         break;

@@ -858,6 +858,7 @@ void run_operation(struct run *run)
         [TRACE_VMO_CREATE_CONTIGUOUS] = run_create_contiguous,
         [TRACE_VMO_PIN] = run_pin,
         [TRACE_VMO_UNPIN] = run_unpin,
+        [TRACE_VMAR_SET_MEMORY_PRIORITY] = run_set_priority,
     };
 
     operations[run->op.code](run);
