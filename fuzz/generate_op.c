@@ -618,7 +618,7 @@ static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
     if (op->options == ZX_VMO_OP_ZERO && percent(g, 35)) {
         op->amount[0] =
             percent(g, 50) ? amount_of(TRACE_PAGES, from) : draw_amount(g, TRACE_BYTES, 0, 0x4000);
-        op->amount[1] = draw_bytes(g);
+        op->amount[1] = percent(g, 50) ? amount_of(TRACE_BYTES, below(g, 4096)) : draw_bytes(g);
         return;
     }
     op->amount[0] = amount_of(TRACE_PAGES, from);
