@@ -57,7 +57,7 @@ struct pmm_range host_memory_map_window(unsigned number, size_t bytes)
     struct pmm_range none = {0, 0};
 
     bytes = (bytes + ZX_PAGE_MASK) & ~ZX_PAGE_MASK;
-    if (window->bytes != NULL || bytes == 0 || bytes > ((uint64_t)1 << (HOST_WINDOW_SHIFT - 1)))
+    if (window->bytes != NULL || bytes == 0 || bytes > ((uint64_t)1 << HOST_WINDOW_SHIFT) - HOST_WINDOW_START)
         return none;
     void *mapped =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -421,7 +421,10 @@ void port_write(const char *text, size_t size)
 
 void port_panic(void)
 {
-    say("zvm: the core is broken, stopping (operation %llu: %s)\n",
-        (unsigned long long)processor_note_number(), processor_note_text());
+    if (processor_note_number() == 0)
+        say("zvm: the core is broken, stopping\n");
+    else
+        say("zvm: the core is broken, stopping (operation %llu: %s)\n",
+            (unsigned long long)processor_note_number(), processor_note_text());
     abort();
 }

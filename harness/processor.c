@@ -491,9 +491,11 @@ static void print_stale(struct vm_sink *report, unsigned number, const struct sl
         print_rights(report, &walk->to);
     else
         vm_print(report, walk != NULL ? "nothing" : "gone");
-    vm_print(report, "\n  cached in operation %llu (%s), found in operation %llu (%s)\n",
-             (unsigned long long)slot->note_number, slot->note, (unsigned long long)processor_note_number(),
-             processor_note_text());
+    vm_print(report, "\n");
+    if (processor_note_number() != 0)
+        vm_print(report, "  cached in operation %llu (%s), found in operation %llu (%s)\n",
+                 (unsigned long long)slot->note_number, slot->note,
+                 (unsigned long long)processor_note_number(), processor_note_text());
 }
 
 /* Whether a cached translation, used at va, is one that the tables give too. */
@@ -539,11 +541,12 @@ static void print_table(struct vm_sink *report, unsigned number, const struct ta
 {
     vm_print(report,
              "processor %u: still uses the table at 0x%llx for 0x%llx in the space with tables at 0x%llx, "
-             "which is "
-             "linked there no more; found in operation %llu (%s)\n",
+             "which is linked there no more\n",
              number, (unsigned long long)slot->table, (unsigned long long)slot->va,
-             (unsigned long long)slot->root, (unsigned long long)processor_note_number(),
-             processor_note_text());
+             (unsigned long long)slot->root);
+    if (processor_note_number() != 0)
+        vm_print(report, "  found in operation %llu (%s)\n", (unsigned long long)processor_note_number(),
+                 processor_note_text());
 }
 
 static bool check_table(unsigned number, const struct table_slot *slot, struct vm_sink *report)

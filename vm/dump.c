@@ -179,16 +179,26 @@ static const char *kind_of(const struct vm_aspace *aspace)
     return aspace->type == VM_ASPACE_LOW_KERNEL ? "low kernel" : "kernel";
 }
 
+/* That of the kernel's space is 2^64, which no variable holds. */
+static struct text end_text(const struct vm_aspace *aspace)
+{
+    struct text text;
+    zx_vaddr_t end = aspace->base + aspace->size;
+
+    vm_snprint(text.bytes, sizeof(text.bytes),
+               end != 0 || aspace->size == 0 ? "0x%llx" : "0x10000000000000000", (unsigned long long)end);
+    return text;
+}
+
 static void print_aspace(struct vm_aspace *aspace, struct vm_sink *sink)
 {
     uint64_t tables = count_tables(aspace);
 
     vm_print(sink, "space '");
     print_printable(sink, aspace->name);
-    vm_print(sink, "' %s [0x%llx, 0x%llx) %s, %llu pages of tables%s\n", kind_of(aspace),
-             (unsigned long long)aspace->base, (unsigned long long)(aspace->base + aspace->size),
-             size_text(aspace->size).bytes, (unsigned long long)tables,
-             aspace->destroyed ? ", destroyed" : "");
+    vm_print(sink, "' %s [0x%llx, %s) %s, %llu pages of tables%s\n", kind_of(aspace),
+             (unsigned long long)aspace->base, end_text(aspace).bytes, size_text(aspace->size).bytes,
+             (unsigned long long)tables, aspace->destroyed ? ", destroyed" : "");
 }
 
 /* But for what a unified space shows. */

@@ -325,6 +325,8 @@ static void wrong_text_is_refused_with_its_line(void **state)
         {"trace\nvmo_create bytes=zz\n", 2, "hexadecimal"},
         {"trace\nvmo_create bytes=00\n", 2, "mean what the line says"},
         {"trace\nvmo_create bytes=39\nvmo_create\n", 3, "cut short"},
+        {"trace\nhandle_close\nhandle_close\nhandle_close\n\nhandle_close\n", 6,
+         "at most 3 operations, found more"},
     };
     uint8_t out[64];
     struct trace_parse_error error;

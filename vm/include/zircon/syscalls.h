@@ -261,6 +261,7 @@ void zx_process_exit(int64_t retcode) __attribute__((__noreturn__));
 /* ---- System ---- */
 
 uint32_t zx_system_get_page_size(void);
+/* Bytes of physical memory; 0 where no machine is started. */
 uint64_t zx_system_get_physmem(void);
 
 /* Fills the buffer with random bytes from the machine's ChaCha20 stream. A buffer that cannot be written is
