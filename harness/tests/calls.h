@@ -23,7 +23,6 @@
 
 #define PAGE ZX_PAGE_SIZE
 
-#define RIGHTS_RWX  (ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE)
 #define CAN_MAP_RWX (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
 #define ALIGN(log2) ((zx_vm_option_t)(log2) << ZX_VM_ALIGN_BASE)
 #define BAD_POINTER ((void *)8) /* in the first page, which no program has */
@@ -155,21 +154,5 @@ static inline zx_handle_t make_vmar(zx_vm_option_t options, size_t pages, zx_vad
 }
 
 #define EVERYTHING (CAN_MAP_RWX | ZX_VM_CAN_MAP_SPECIFIC)
-
-/* A handle to a VMAR that has been destroyed. */
-static inline zx_handle_t make_dead_vmar(void)
-{
-    zx_vaddr_t base;
-    zx_handle_t vmar = make_vmar(EVERYTHING, 16, &base);
-    assert_ok(zx_vmar_destroy(vmar));
-    return vmar;
-}
-
-static inline zx_handle_t make_closed_handle(void)
-{
-    zx_handle_t vmo = make_vmo(PAGE, 0);
-    assert_ok(zx_handle_close(vmo));
-    return vmo;
-}
 
 #endif /* HARNESS_TESTS_CALLS_H_ */
