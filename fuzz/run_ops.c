@@ -645,6 +645,9 @@ static bool room_for_process(const struct run *run)
     return alive < TRACE_PROCESSES && run->model.handle_count + 4 < run->model.handle_max / 2;
 }
 
+/* A table for each 512 GiB of the upper half of the user range. */
+#define TABLES_OF_SHARED_SPACE 129
+
 static void do_process_create(struct run *run)
 {
     const uint32_t options = room_for_process(run) ? run->op.options : UINT16_MAX;
@@ -652,11 +655,11 @@ static void do_process_create(struct run *run)
     const bool null_first = run->op.to == TRACE_TO_NULL_FIRST,
                null_second = run->op.to == TRACE_TO_NULL_SECOND;
     const char *const name = run->op.b == 0 ? "traced" : NULL;
-    struct model_answer want = {ZX_OK, true, 0};
+    struct model_answer want = {ZX_OK, true, options == ZX_PROCESS_SHARED ? TABLES_OF_SHARED_SPACE : 0};
     zx_handle_t made = ZX_HANDLE_INVALID, root = ZX_HANDLE_INVALID;
     struct vm_process *process;
 
-    if (options != 0 || name == NULL)
+    if ((options & ~ZX_PROCESS_SHARED) != 0 || name == NULL)
         want = (struct model_answer){ZX_ERR_INVALID_ARGS, false, 0};
     else if (job != ZX_HANDLE_INVALID)
         want = (struct model_answer){ZX_ERR_BAD_HANDLE, false, 0};

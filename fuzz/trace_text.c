@@ -864,8 +864,9 @@ size_t trace_parse(const char *text, size_t length, uint8_t *out, size_t capacit
         partial = p.byte_count < (header ? TRACE_HEADER_SIZE : TRACE_OPERATION_SIZE);
         header = false;
         if (p.byte_count > capacity - size) {
-            vm_snprint(error->message, sizeof error->message, "expected at most %zu bytes of trace",
-                       capacity);
+            vm_snprint(error->message, sizeof error->message, "expected at most %zu operations, found more",
+                       capacity < TRACE_HEADER_SIZE ? 0
+                                                    : (capacity - TRACE_HEADER_SIZE) / TRACE_OPERATION_SIZE);
             return SIZE_MAX;
         }
         memcpy(out + size, p.bytes, p.byte_count);

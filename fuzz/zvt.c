@@ -2,7 +2,7 @@
 /*
  * zvt.c: the trace tool: its commands, their options, and the two that only make files (assemble, generate).
  *
- * Exit status: 0 fine; 1 an invariant broke, digests differ, or a result cannot be written; 2 misuse.
+ * Exit status: 0 fine; 1 an invariant broke, or digests differ; 2 misuse, or a result cannot be written.
  */
 #include <errno.h>
 #include <signal.h>
@@ -52,6 +52,7 @@ static const struct command {
      "runs traces against the model",
      "Prints a line for each file: FILE DIGEST OPERATIONS STATUS. What broke goes to the standard error "
      "output.\n"
+     "Where the core itself crashes, the status is ZX_ERR_INTERNAL, digest and operations are those before.\n"
      "  --verbose        shows the operation that breaks, what is broken, the address spaces before and "
      "after\n"
      "  --fail-each      makes each allocation of each run fail in turn, once and then for good\n"
@@ -60,7 +61,8 @@ static const struct command {
      "prints a trace as text, with what came of each operation",
      "What came of an operation stands behind #, so that the text can be assembled again.\n"
      "  --plain  without results; nothing is run\n"},
-    {"assemble", command_assemble, "TEXT -o FILE", "makes a trace of its text form", ""},
+    {"assemble", command_assemble, "TEXT -o FILE", "makes a trace of its text form",
+     "The text may have 4096 operations, as many as a run carries out, in at most 4 MiB.\n"},
     {"generate", command_generate, "--seed N --ops M -o FILE",
      "makes a random trace; equal seeds make equal traces", ""},
     {"minimize", zvt_command_minimize, "FILE -o FILE", "makes a smaller trace that breaks in the same way",
@@ -82,10 +84,11 @@ static void print_usage(FILE *to)
     fputs("usage: zvt COMMAND [OPTION...] FILE...\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  zvt %s %s\n      %s\n", commands[i].name, commands[i].operands, commands[i].summary);
-    fputs("\n`zvt COMMAND --help` tells more. Exit status: 0 fine; 1 an invariant broke, digests differ, or "
-          "a result\n"
-          "cannot be written; 2 misuse.\n",
-          to);
+    fputs(
+        "\n`zvt COMMAND --help` tells more. Exit status: 0 fine; 1 an invariant broke, or digests differ; 2 "
+        "misuse, or\n"
+        "a result cannot be written.\n",
+        to);
 }
 
 static void print_command_usage(FILE *to)
@@ -127,7 +130,7 @@ int zvt_options(int argc, char **argv, const struct zvt_option *options, size_t 
         }
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_command_usage(stdout);
-            exit(zvt_flush_stdout() ? ZVT_FINE : ZVT_BROKEN);
+            exit(zvt_status(zvt_flush_stdout(), true));
         }
         const struct zvt_option *option = find_option(options, count, argv[i]);
         if (option == NULL) {
@@ -178,11 +181,11 @@ static int command_assemble(int argc, char **argv)
     }
     struct zvt_bytes text = zvt_read(argv[0], "the text form of a trace");
     const size_t size = trace_parse((const char *)text.bytes, text.size, out, sizeof out, &error);
+    zvt_free(&text);
     if (size == SIZE_MAX)
         zvt_misuse("%s:%u: %s; `zvt dump` shows what the text form looks like", argv[0], error.line,
                    error.message);
-    zvt_free(&text);
-    return zvt_write(to, out, size) ? ZVT_FINE : ZVT_BROKEN;
+    return zvt_status(zvt_write(to, out, size), true);
 }
 
 static int command_generate(int argc, char **argv)
@@ -199,7 +202,7 @@ static int command_generate(int argc, char **argv)
     const uint64_t number = zvt_number("--seed", seed, UINT64_MAX);
     const uint32_t count = (uint32_t)zvt_number("--ops", operations, TRACE_OPERATIONS_MAX);
     const size_t size = trace_generate(number, count, out, sizeof out);
-    return zvt_write(to, out, size) ? ZVT_FINE : ZVT_BROKEN;
+    return zvt_status(zvt_write(to, out, size), true);
 }
 
 static void on_interrupt(int number)
@@ -222,7 +225,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
-        return zvt_flush_stdout() ? ZVT_FINE : ZVT_BROKEN;
+        return zvt_status(zvt_flush_stdout(), true);
     }
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {

@@ -15,8 +15,8 @@
 
 /* Exit statuses. */
 #define ZVT_FINE   0
-#define ZVT_BROKEN 1 /* an invariant broke, digests differ, or the result cannot be written */
-#define ZVT_MISUSE 2
+#define ZVT_BROKEN 1 /* an invariant broke, or digests differ */
+#define ZVT_MISUSE 2 /* or the result cannot be written */
 
 /* Says it on the standard error output, after the tool's name. */
 void zvt_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -47,8 +47,14 @@ bool zvt_commit(struct zvt_output *output);
 /* Removes what is only half written. Safe in a signal handler. */
 void zvt_abandon(void);
 bool zvt_write(const char *path, const void *bytes, size_t size);
-/* Whether all that was printed has arrived. */
+/* Whether all that was printed has arrived; says so where it has not. */
 bool zvt_flush_stdout(void);
+
+/* The exit status of a command whose result was written, or not, and was fine, or not. */
+static inline int zvt_status(bool written, bool fine)
+{
+    return !written ? ZVT_MISUSE : fine ? ZVT_FINE : ZVT_BROKEN;
+}
 
 /* A sink that leads to a file. */
 struct zvt_sink {
@@ -80,7 +86,8 @@ struct zvt_outcome {
     struct zvt_text report;                /* what broke, or the last words of a crash */
 };
 
-/* In memory that children share. */
+/* Zeroed memory that children share. */
+void *zvt_share(size_t size);
 struct zvt_outcome *zvt_outcome_new(void);
 /* Runs it in a child process; false, after saying why, where no process can be made. */
 bool zvt_run_in_child(const uint8_t *bytes, size_t size, uint32_t keep_from, struct zvt_outcome *outcome);

@@ -40,14 +40,18 @@ static void text_clear(struct zvt_text *text)
     text->bytes[0] = '\0';
 }
 
-struct zvt_outcome *zvt_outcome_new(void)
+void *zvt_share(size_t size)
 {
-    void *shared =
-        mmap(NULL, sizeof(struct zvt_outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (shared == MAP_FAILED)
         zvt_misuse("no memory to run a trace with: %s", strerror(errno));
     return shared;
+}
+
+struct zvt_outcome *zvt_outcome_new(void)
+{
+    return zvt_share(sizeof(struct zvt_outcome));
 }
 
 static bool observe(void *context, uint32_t index, const struct trace_op *op,

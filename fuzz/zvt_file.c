@@ -22,18 +22,21 @@ struct zvt_bytes zvt_read(const char *path, const char *expected)
     FILE *from = fopen(path, "rb");
     if (from == NULL)
         zvt_misuse("%s: cannot be opened: %s; expected %s", path, strerror(errno), expected);
-    if (fstat(fileno(from), &status) == 0 && S_ISDIR(status.st_mode))
+    const bool directory = fstat(fileno(from), &status) == 0 && S_ISDIR(status.st_mode);
+    file.bytes = directory ? NULL : malloc(READ_MAX + 1);
+    file.size = file.bytes != NULL ? fread(file.bytes, 1, READ_MAX + 1, from) : 0;
+    const int error = ferror(from) ? errno : 0;
+    fclose(from);
+    if (directory)
         zvt_misuse("%s: expected %s, found a directory", path, expected);
-    file.bytes = malloc(READ_MAX + 1);
     if (file.bytes == NULL)
         zvt_misuse("%s: no memory to read it", path);
-    file.size = fread(file.bytes, 1, READ_MAX + 1, from);
-    if (ferror(from))
-        zvt_misuse("%s: cannot be read: %s; expected %s", path, strerror(errno), expected);
-    if (file.size > READ_MAX)
-        zvt_misuse("%s: expected %s, of at most %u bytes, found more", path, expected, READ_MAX);
-    fclose(from);
-    return file;
+    if (error == 0 && file.size <= READ_MAX)
+        return file;
+    zvt_free(&file);
+    if (error != 0)
+        zvt_misuse("%s: cannot be read: %s; expected %s", path, strerror(error), expected);
+    zvt_misuse("%s: expected %s, of at most %u bytes, found more", path, expected, READ_MAX);
 }
 
 void zvt_free(struct zvt_bytes *file)

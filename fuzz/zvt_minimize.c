@@ -282,5 +282,5 @@ int zvt_command_minimize(int argc, char **argv)
     const bool written = zvt_write(to, m->bytes, size_of(m->count));
     zvt_free(&trace);
     free(m);
-    return written ? ZVT_FINE : ZVT_BROKEN;
+    return zvt_status(written, true);
 }

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * zvt_run.c: the commands that run traces: run, dump, svg, diff.
+ *
+ * `run` runs all files in one child process, which costs next to nothing. Where the core takes that down, its parent tells so in the
+ * file's line and has another child go on behind it.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <vm/aspace.h>
 #include <zircon/errors.h>
@@ -22,7 +27,8 @@ static void print_result(const char *path, const struct trace_result *result)
 {
     printf("%s %016" PRIx64 " %u %s\n", path, result->digest, result->operations,
            zx_status_get_string(result->status));
-    fflush(stdout);
+    if (!zvt_flush_stdout())
+        exit(ZVT_MISUSE);
 }
 
 /* The operation that broke. */
@@ -42,10 +48,28 @@ static void print_operation_at(FILE *to, const struct zvt_bytes *trace, uint32_t
     fputc('\n', to);
 }
 
+/* Of the process that runs traces, in memory that it shares with its parent. */
+static struct run_state {
+    int index;                  /* of the file that is run */
+    bool broken, ended;         /* any of them; all of them */
+    struct trace_result result; /* of this one, so far */
+} * state;
+
+static bool note_result(void *context, uint32_t index, const struct trace_op *op,
+                        const struct trace_record *record)
+{
+    (void)context;
+    (void)op;
+    state->result.operations = index + 1;
+    state->result.digest = record->digest;
+    return true;
+}
+
 static bool run_one(const struct zvt_bytes *trace, unsigned check_every)
 {
     struct zvt_sink report = zvt_sink_to(stderr);
-    const struct trace_options options = {.check_every = check_every, .report = &report.sink};
+    const struct trace_options options = {
+        .check_every = check_every, .report = &report.sink, .observe = note_result};
     struct trace_result result;
 
     trace_run(trace->bytes, trace->size, &options, &result);
@@ -128,29 +152,76 @@ static bool run_verbose(const struct zvt_bytes *trace)
     return false;
 }
 
-int zvt_command_run(int argc, char **argv)
-{
-    bool verbose = false, fail_each = false, fine = true;
-    const char *every = "1";
-    const struct zvt_option options[] = {
-        {"--verbose", NULL, &verbose}, {"--fail-each", NULL, &fail_each}, {"--check-every", &every, NULL}};
-    const int files = zvt_options(argc, argv, options, 3);
-    const unsigned check_every = (unsigned)zvt_number("--check-every", every, 1000000);
+/* How the files are run. */
+struct running {
+    char **files;
+    int count;
+    bool verbose, fail_each;
+    unsigned check_every;
+};
 
-    if (files == 0)
-        zvt_misuse("run: expected one or more traces, found none; `zvt run --help` tells more");
-    for (int i = 0; i < files; i++) {
-        struct zvt_bytes trace = zvt_read(argv[i], trace_expected);
+/* Runs the files from number `first` on; the exit status. */
+static int run_files(const struct running *running, int first)
+{
+    for (int i = first; i < running->count; i++) {
+        state->index = i;
+        memset(&state->result, 0, sizeof state->result);
+        state->result.digest = TRACE_DIGEST_START;
+        struct zvt_bytes trace = zvt_read(running->files[i], trace_expected);
         zvt_name_crash(trace.path);
-        if (verbose)
-            fine &= run_verbose(&trace);
-        else if (fail_each)
-            fine &= run_fail_each(&trace, check_every);
+        if (running->verbose)
+            state->broken |= !run_verbose(&trace);
+        else if (running->fail_each)
+            state->broken |= !run_fail_each(&trace, running->check_every);
         else
-            fine &= run_one(&trace, check_every);
+            state->broken |= !run_one(&trace, running->check_every);
         zvt_free(&trace);
     }
-    return zvt_flush_stdout() && fine ? ZVT_FINE : ZVT_BROKEN;
+    state->ended = true;
+    return zvt_status(zvt_flush_stdout(), !state->broken);
+}
+
+/* A core that crashes takes its process with it; another one goes on behind the file that it was at. */
+static int run_files_in_children(const struct running *running)
+{
+    int first = 0, status = 0;
+
+    while (first < running->count) {
+        fflush(stdout);
+        fflush(stderr);
+        const pid_t child = fork();
+        if (child < 0)
+            zvt_misuse("no process to run a trace in: %s", strerror(errno));
+        if (child == 0)
+            exit(run_files(running, first));
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+        if (WIFEXITED(status) && (state->ended || WEXITSTATUS(status) == ZVT_MISUSE))
+            return WEXITSTATUS(status);
+        state->broken = true;
+        state->result.status = ZX_ERR_INTERNAL;
+        if (WIFSIGNALED(status))
+            zvt_say("%s: the run was ended by signal %d", running->files[state->index], WTERMSIG(status));
+        print_result(running->files[state->index], &state->result);
+        first = state->index + 1;
+    }
+    return zvt_status(zvt_flush_stdout(), false);
+}
+
+int zvt_command_run(int argc, char **argv)
+{
+    struct running running = {.files = argv};
+    const char *every = "1";
+    const struct zvt_option options[] = {{"--verbose", NULL, &running.verbose},
+                                         {"--fail-each", NULL, &running.fail_each},
+                                         {"--check-every", &every, NULL}};
+
+    running.count = zvt_options(argc, argv, options, 3);
+    running.check_every = (unsigned)zvt_number("--check-every", every, 1000000);
+    if (running.count == 0)
+        zvt_misuse("run: expected one or more traces, found none; `zvt run --help` tells more");
+    state = zvt_share(sizeof *state);
+    return run_files_in_children(&running);
 }
 
 /* ---- dump ---- */
@@ -207,7 +278,7 @@ int zvt_command_dump(int argc, char **argv)
         zvt_misuse("dump: expected one trace; `zvt dump --help` tells more");
     struct zvt_bytes trace = zvt_read(argv[0], trace_expected);
     if (path != NULL && !zvt_open(&output, path))
-        return ZVT_BROKEN;
+        return ZVT_MISUSE;
     if (plain) {
         struct zvt_sink sink = zvt_sink_to(output.file);
         trace_print(&sink.sink, trace.bytes, trace.size);
@@ -216,7 +287,7 @@ int zvt_command_dump(int argc, char **argv)
         fine = dump_results(&trace, output.file);
     }
     zvt_free(&trace);
-    return (path != NULL ? zvt_commit(&output) : zvt_flush_stdout()) && fine ? ZVT_FINE : ZVT_BROKEN;
+    return zvt_status(path != NULL ? zvt_commit(&output) : zvt_flush_stdout(), fine);
 }
 
 /* ---- svg ---- */
@@ -283,7 +354,7 @@ int zvt_command_svg(int argc, char **argv)
     zvt_free(&trace);
     if (!pictures.drawn && !pictures.failed)
         zvt_say("%s: breaks at operation %u, before the one to be drawn", argv[0], last_of(&result));
-    return pictures.drawn && !pictures.failed && result.status == ZX_OK ? ZVT_FINE : ZVT_BROKEN;
+    return zvt_status(!pictures.failed, pictures.drawn && result.status == ZX_OK);
 }
 
 /* ---- diff ---- */
@@ -372,5 +443,5 @@ int zvt_command_diff(int argc, char **argv)
     const bool fine = equal && history[0].result.status == ZX_OK;
     zvt_free(&trace[0]);
     zvt_free(&trace[1]);
-    return zvt_flush_stdout() && fine ? ZVT_FINE : ZVT_BROKEN;
+    return zvt_status(zvt_flush_stdout(), fine);
 }

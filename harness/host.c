@@ -123,7 +123,10 @@ zx_status_t zvm_access(zx_handle_t process, zx_vaddr_t va, void *buffer, size_t 
     zx_status_t status = vm_process_from_handle(process, &target);
     if (status != ZX_OK)
         return status;
-    status = processor_access(vm_process_aspace(target), va, buffer, size, kind, &done);
+    /* The space of a dead process may live on in others that share it. */
+    status = vm_process_is_dead(target)
+                 ? ZX_ERR_NOT_FOUND
+                 : processor_access(vm_process_aspace(target), va, buffer, size, kind, &done);
     vm_process_release(target);
     return status;
 }

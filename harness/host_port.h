@@ -11,9 +11,10 @@
 
 struct vm_process;
 
-/* Simulated physical memory. Each piece is a window of its own: window k begins at k << 40, plus 16 MiB so
-   that no page has address 0. The bytes are zero, and cost nothing, until they are touched. */
-#define HOST_WINDOW_SHIFT 40
+/* Simulated physical memory. Each piece is a window of its own: window k begins at k << 45, plus 16 MiB so
+   that no page has address 0; all together are the 48 bits of the processor's physical addresses. The bytes are
+   zero, and cost nothing, until they are touched. */
+#define HOST_WINDOW_SHIFT 45
 #define HOST_WINDOW_START (16ull << 20)
 #define HOST_WINDOWS      8
 #define HOST_WINDOW_TRACE (HOST_WINDOWS - 1) /* the one of traces; the others are handed out from 0 */

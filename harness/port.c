@@ -57,7 +57,7 @@ struct pmm_range host_memory_map_window(unsigned number, size_t bytes)
     struct pmm_range none = {0, 0};
 
     bytes = (bytes + ZX_PAGE_MASK) & ~ZX_PAGE_MASK;
-    if (window->bytes != NULL || bytes == 0 || bytes > ((uint64_t)1 << (HOST_WINDOW_SHIFT - 1)))
+    if (window->bytes != NULL || bytes == 0 || bytes > ((uint64_t)1 << HOST_WINDOW_SHIFT) - HOST_WINDOW_START)
         return none;
     void *mapped =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -103,9 +103,9 @@ void *port_phys_to_virt(zx_paddr_t pa)
 
 /* ---- Translations ---- */
 
-void port_root_table_created(zx_paddr_t root, bool user)
+void port_root_table_created(zx_paddr_t root, bool low)
 {
-    (void)user; /* the host has nothing of its own in any space */
+    (void)low; /* the host has nothing of its own in any space */
     processor_root_created(root);
 }
 
@@ -390,6 +390,12 @@ void host_enter_process(struct vm_process *process)
     entered_process = process;
 }
 
+/* The program is the process: whatever else it simulates ends with it. */
+void port_process_exited(int64_t retcode)
+{
+    exit((int)retcode);
+}
+
 /* ---- Time ---- */
 
 int64_t port_ticks(void)
@@ -415,7 +421,10 @@ void port_write(const char *text, size_t size)
 
 void port_panic(void)
 {
-    say("zvm: the core is broken, stopping (operation %llu: %s)\n",
-        (unsigned long long)processor_note_number(), processor_note_text());
+    if (processor_note_number() == 0)
+        say("zvm: the core is broken, stopping\n");
+    else
+        say("zvm: the core is broken, stopping (operation %llu: %s)\n",
+            (unsigned long long)processor_note_number(), processor_note_text());
     abort();
 }

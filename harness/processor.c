@@ -413,13 +413,14 @@ static void forget_by_scan_locked(struct processor *processor, const struct port
 {
     for (unsigned slot = next_used(processor, 0); slot < SLOTS; slot = next_used(processor, slot + 1)) {
         const struct slot *candidate = &processor->slots[slot];
-        if ((candidate->root == invalidation->root || (invalidation->global && candidate->to.global)) &&
+        if ((port_invalidation_names(invalidation, candidate->root) ||
+             (invalidation->global && candidate->to.global)) &&
             overlaps(invalidation, candidate->va, level_size(candidate->to.level)))
             drop_locked(processor, slot);
     }
 }
 
-/* The same for a few pages of one space, looking only where they would be. */
+/* The same for a few pages by way of one top-level table, looking only where they would be. */
 static void forget_by_page_locked(struct processor *processor, const struct port_invalidation *invalidation)
 {
     for (unsigned i = 0; i < invalidation->count; i++) {
@@ -431,10 +432,13 @@ static void forget_by_page_locked(struct processor *processor, const struct port
     }
 }
 
+/* Of one top-level table only. */
 static bool names_few_pages(const struct port_invalidation *invalidation)
 {
     uint64_t size = 0;
 
+    if (invalidation->views != NULL && !list_is_empty(invalidation->views))
+        return false;
     for (unsigned i = 0; i < invalidation->count && size <= FEW_PAGES * level_size(0); i++)
         size += invalidation->ranges[i].size;
     return !invalidation->everything && !invalidation->global && size <= FEW_PAGES * level_size(0);
@@ -448,7 +452,7 @@ static void invalidate_locked(struct processor *processor, const struct port_inv
         forget_by_scan_locked(processor, invalidation);
     for (uint64_t left = processor->tables_used; left != 0; left &= left - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(left);
-        if (processor->tables[slot].root == invalidation->root || invalidation->global)
+        if (port_invalidation_names(invalidation, processor->tables[slot].root) || invalidation->global)
             processor->tables_used &= ~((uint64_t)1 << slot);
     }
 }
@@ -487,9 +491,11 @@ static void print_stale(struct vm_sink *report, unsigned number, const struct sl
         print_rights(report, &walk->to);
     else
         vm_print(report, walk != NULL ? "nothing" : "gone");
-    vm_print(report, "\n  cached in operation %llu (%s), found in operation %llu (%s)\n",
-             (unsigned long long)slot->note_number, slot->note, (unsigned long long)processor_note_number(),
-             processor_note_text());
+    vm_print(report, "\n");
+    if (processor_note_number() != 0)
+        vm_print(report, "  cached in operation %llu (%s), found in operation %llu (%s)\n",
+                 (unsigned long long)slot->note_number, slot->note,
+                 (unsigned long long)processor_note_number(), processor_note_text());
 }
 
 /* Whether a cached translation, used at va, is one that the tables give too. */
@@ -535,11 +541,12 @@ static void print_table(struct vm_sink *report, unsigned number, const struct ta
 {
     vm_print(report,
              "processor %u: still uses the table at 0x%llx for 0x%llx in the space with tables at 0x%llx, "
-             "which is "
-             "linked there no more; found in operation %llu (%s)\n",
+             "which is linked there no more\n",
              number, (unsigned long long)slot->table, (unsigned long long)slot->va,
-             (unsigned long long)slot->root, (unsigned long long)processor_note_number(),
-             processor_note_text());
+             (unsigned long long)slot->root);
+    if (processor_note_number() != 0)
+        vm_print(report, "  found in operation %llu (%s)\n", (unsigned long long)processor_note_number(),
+                 processor_note_text());
 }
 
 static bool check_table(unsigned number, const struct table_slot *slot, struct vm_sink *report)

@@ -35,15 +35,10 @@ void *port_phys_to_virt(zx_paddr_t pa)
 
 /* ---- Translations ---- */
 
-void port_root_table_created(zx_paddr_t root, bool user)
+void port_root_table_created(zx_paddr_t root, bool low)
 {
-    if (user)
+    if (low)
         paging_fill_root(root);
-}
-
-static bool is_current(zx_paddr_t root)
-{
-    return (read_cr3() & X86_PTE_ADDRESS) == root;
 }
 
 void port_invalidate(const struct port_invalidation *invalidation)
@@ -52,7 +47,7 @@ void port_invalidate(const struct port_invalidation *invalidation)
         paging_forget_global();
         return;
     }
-    if (!is_current(invalidation->root))
+    if (!port_invalidation_names(invalidation, read_cr3() & X86_PTE_ADDRESS))
         return;
     if (invalidation->everything) {
         paging_switch(paging_kernel_root());
@@ -232,6 +227,13 @@ struct vm_process *port_set_process(struct vm_process *process)
     struct vm_process *before = current_process;
     current_process = process;
     return before;
+}
+
+/* Only the kernel itself calls zx_ functions so far: the process that ends is the kernel's own. */
+void port_process_exited(int64_t retcode)
+{
+    vm_print(&vm_log_sink, "zvm: the kernel's process exits with %lld\n", (long long)retcode);
+    power_off(retcode == 0 ? 0 : 1);
 }
 
 void port_set_user_aspace(struct vm_aspace *aspace)

@@ -11,6 +11,7 @@
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/mem.h>
+#include <vm/vmar.h>
 #include <zircon/syscalls.h>
 
 #include "cpu.h"
@@ -319,6 +320,144 @@ static void test_ring3(void)
     user_leave();
 }
 
+/* ---- Shared spaces ---- */
+
+/* Two processes that share a space: what each sees in ring 3, by a top-level table of its own. */
+struct members {
+    zx_handle_t process[3], root[3], vmo; /* the first founded the space */
+    struct vm_process *object[3];
+};
+
+static bool make_members(struct members *members)
+{
+    if (zx_process_create(ZX_HANDLE_INVALID, "first", 5, ZX_PROCESS_SHARED, &members->process[0],
+                          &members->root[0]) != ZX_OK ||
+        zx_vmo_create(4 * ZX_PAGE_SIZE, 0, &members->vmo) != ZX_OK)
+        return false;
+    for (unsigned i = 1; i < 3; i++)
+        if (zx_process_create_shared(members->process[0], 0, "next", 4, &members->process[i],
+                                     &members->root[i]) != ZX_OK)
+            return false;
+    for (unsigned i = 0; i < 3; i++)
+        if (vm_process_from_handle(members->process[i], &members->object[i]) != ZX_OK)
+            return false;
+    return true;
+}
+
+static zx_status_t member_access(const struct members *members, unsigned number, zx_vaddr_t va, char *byte,
+                                 enum user_access kind)
+{
+    size_t done;
+    return user_access(vm_process_aspace(members->object[number]), va, byte, 1, kind, &done);
+}
+
+static void test_members(const struct members *members, zx_vaddr_t high, zx_vaddr_t low)
+{
+    char byte = 's';
+    expect_status(member_access(members, 1, high, &byte, USER_WRITE), ZX_OK, "one writes to what they share");
+    byte = 0;
+    expect_status(member_access(members, 2, high, &byte, USER_READ), ZX_OK, "another reads it");
+    expect(byte == 's', "the same byte");
+    expect_status(member_access(members, 1, low, &byte, USER_WRITE), ZX_OK, "one writes to what is its own");
+    expect_status(member_access(members, 2, low, &byte, USER_READ), ZX_ERR_NOT_FOUND, "which no other has");
+    expect_status(member_access(members, 0, low, &byte, USER_READ), ZX_ERR_NOT_FOUND, "nor the founder");
+    expect_status(member_access(members, 1, low, &byte, USER_READ), ZX_OK, "its translation is in use");
+    expect_status(zx_vmar_unmap(members->root[1], low, 4 * ZX_PAGE_SIZE), ZX_OK, "until unmap takes it");
+    expect_status(member_access(members, 1, low, &byte, USER_READ), ZX_ERR_NOT_FOUND, "from its view, too");
+    expect_status(member_access(members, 1, high, &byte, USER_READ), ZX_OK, "the shared one is in use");
+    expect_status(zx_vmar_protect(members->root[0], ZX_VM_PERM_READ, high, ZX_PAGE_SIZE), ZX_OK,
+                  "until protect narrows it");
+    expect_status(member_access(members, 1, high, &byte, USER_WRITE), ZX_ERR_ACCESS_DENIED, "for all");
+    expect_status(member_access(members, 1, high, &byte, USER_READ), ZX_OK, "reading stays");
+    expect_status(zx_vmar_unmap(members->root[0], high, 4 * ZX_PAGE_SIZE), ZX_OK, "until unmap takes that");
+    for (unsigned i = 0; i < 3; i++)
+        expect_status(member_access(members, i, high, &byte, USER_READ), ZX_ERR_NOT_FOUND, "from every view");
+    expect(vm_check(&vm_log_sink), "every invariant holds");
+}
+
+static void test_shared(void)
+{
+    struct members members = {0};
+    uint64_t objects = pmm_count(VM_PAGE_OBJECT), tables = pmm_count(VM_PAGE_MMU);
+    zx_vm_option_t options = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE;
+    zx_vaddr_t high = 0, low = 0;
+    bool made = make_members(&members);
+
+    expect(made, "three processes that share a space");
+    if (!made)
+        return;
+    expect_status(zx_vmar_map(members.root[0], options, 0, members.vmo, 0, 4 * ZX_PAGE_SIZE, &high), ZX_OK,
+                  "a mapping for all");
+    expect_status(zx_vmar_map(members.root[1], options, 0, members.vmo, 0, 4 * ZX_PAGE_SIZE, &low), ZX_OK,
+                  "a mapping for one");
+    test_members(&members, high, low);
+    for (unsigned i = 0; i < 3; i++) {
+        vm_process_release(members.object[i]);
+        zx_handle_close(members.root[i]);
+        zx_handle_close(members.process[i]);
+    }
+    zx_handle_close(members.vmo);
+    expect(pmm_count(VM_PAGE_OBJECT) == objects && pmm_count(VM_PAGE_MMU) == tables, "all pages came back");
+    user_leave();
+}
+
+/* ---- Spaces without a process ---- */
+
+static struct vm_aspace *make_part(zx_vaddr_t base, size_t size, enum vm_aspace_share_opt share_opt)
+{
+    return vm_aspace_create_range(base, size, VM_ASPACE_USER, "part", share_opt);
+}
+
+static void discard(struct vm_aspace *aspace)
+{
+    if (aspace == NULL)
+        return;
+    vm_aspace_destroy(aspace);
+    vm_aspace_release(aspace);
+}
+
+static void test_priority(struct vm_aspace *aspace, struct vm_aspace *unified)
+{
+    struct vm_vmar *root = vm_aspace_root_vmar(aspace);
+    expect(root != NULL && !vm_aspace_is_high_memory_priority(aspace), "a root VMAR of default priority");
+    expect_status(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH), ZX_OK, "made high");
+    expect(vm_aspace_is_high_memory_priority(aspace) && vm_aspace_is_high_memory_priority(unified),
+           "makes its space so, and what shows it");
+    expect_status(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_DEFAULT), ZX_OK, "made default again");
+    expect(!vm_aspace_is_high_memory_priority(unified), "makes it default again");
+    vm_vmar_release(root);
+}
+
+static void test_spaces(void)
+{
+    uint64_t tables = pmm_count(VM_PAGE_MMU);
+    struct vm_aspace *low = vm_aspace_create(VM_ASPACE_LOW_KERNEL, "low");
+    struct vm_aspace *shared = make_part(1ull << 40, 1ull << 40, VM_ASPACE_SHARE_SHARED);
+    struct vm_aspace *restricted = make_part(VM_USER_ASPACE_BASE, 1ull << 30, VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *overlapping = make_part(1ull << 40, 1ull << 30, VM_ASPACE_SHARE_RESTRICTED);
+    expect(low != NULL && shared != NULL && restricted != NULL && overlapping != NULL, "spaces of all kinds");
+    expect(make_part(VM_USER_ASPACE_TOP, ZX_PAGE_SIZE, VM_ASPACE_SHARE_NONE) == NULL,
+           "none outside the range");
+    expect(make_part(VM_USER_ASPACE_BASE, 0, VM_ASPACE_SHARE_NONE) == NULL, "and none of nothing");
+    expect(low == NULL || (vm_aspace_base(low) == 0 && !vm_aspace_is_user(low)),
+           "low memory is the kernel's");
+    if (shared != NULL && restricted != NULL && overlapping != NULL) {
+        struct vm_aspace *unified = vm_aspace_create_unified(shared, restricted, "unified");
+        expect(unified != NULL && vm_aspace_size(unified) == 0, "a unified space");
+        expect(vm_aspace_create_unified(shared, overlapping, "bad") == NULL, "and none of what overlaps");
+        expect(vm_aspace_create_unified(restricted, overlapping, "bad") == NULL, "nor of what is not shared");
+        if (unified != NULL)
+            test_priority(shared, unified);
+        expect(vm_check(&vm_log_sink), "every invariant holds");
+        discard(unified);
+    }
+    discard(overlapping);
+    discard(restricted);
+    discard(shared);
+    discard(low);
+    expect(pmm_count(VM_PAGE_MMU) == tables, "all tables came back");
+}
+
 bool selftest(void)
 {
     passed = failed = 0;
@@ -326,6 +465,8 @@ bool selftest(void)
     test_permissions();
     test_symbols();
     test_ring3();
+    test_shared();
+    test_spaces();
     test_fetch();
     expect(pmm_check(&vm_log_sink), "every page is in one state");
     vm_print(&vm_log_sink, "%u passed, %u failed\n", passed, failed);

@@ -6,6 +6,7 @@
 #include <vm/check.h>
 #include <vm/format.h>
 #include <vm/machine.h>
+#include <zircon/syscalls.h>
 
 #include "cpu.h"
 #include "multiboot.h"
@@ -124,6 +125,18 @@ static bool run_crash(char *arguments)
     return false;
 }
 
+/* As a program ends: zx_process_exit. */
+static bool run_exit(char *arguments)
+{
+    uint64_t code = 0;
+    const char *word = text_next_word(&arguments);
+    if (word != NULL && !text_number(word, &code)) {
+        vm_print(&vm_log_sink, "exit: expected a number\n");
+        return false;
+    }
+    zx_process_exit((int64_t)code);
+}
+
 static bool run_poweroff(char *arguments)
 {
     (void)arguments;
@@ -141,6 +154,7 @@ static const struct command commands[] = {
     {"cpu", "", "the processor, its protections, the screen, the boot command line", run_cpu},
     {"panic", "[WORDS]", "stops as a broken kernel does, status 1", run_panic},
     {"crash", "KIND", "raises an exception that nobody expects, to see its report", run_crash},
+    {"exit", "[CODE]", "ends the kernel's process (0 is success), and so the machine", run_exit},
     {"poweroff", "", "ends; the status is 1 if any command has failed", run_poweroff},
 };
 

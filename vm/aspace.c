@@ -3,9 +3,15 @@
  * aspace.c: address spaces: a root VMAR, the page tables that show it to a processor, a source of random
  * places.
  *
- * Lifetime. The process holds a reference, so does every VMAR (dead ones too). Destroying takes the root VMAR
- * and everything below it down and frees the tables; the object itself stays until the last reference, and
- * answers everything as an empty space does.
+ * Sharing. A shared space is seen by many processes at once, each of which has a restricted space of its own
+ * beside it. What a process sees as one is a unified space: a top-level page table that shows both
+ * (page_table_unified.c), and nothing else. It has neither regions nor random numbers; whatever asks about an
+ * address asks the part that holds it (aspace_at). The two touch no common entry of the top level.
+ *
+ * Lifetime. The process holds a reference, so does every VMAR (dead ones too), so does a unified space to
+ * both of its parts. Destroying takes the root VMAR and everything below it down and frees the tables; the
+ * object itself stays until the last reference, and answers everything as an empty space does. A unified
+ * space is destroyed before its parts.
  *
  * Randomness. Each space has a ChaCha20 stream of its own, from the machine's seed and the number of the
  * space: a run can be repeated, and two spaces share no placement.
@@ -37,19 +43,41 @@ static void seed(struct vm_aspace *aspace)
     prng_seed(&aspace->prng, aspace->seed, stream);
 }
 
-zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name)
+/* ---- Making ---- */
+
+/* What all spaces have; root and tables are still to come. */
+static void start(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name)
 {
-    bool user = type == VM_ASPACE_USER;
     port_mutex_init(&aspace->lock, PORT_LOCK_ASPACE);
     atomic_init(&aspace->refs, 1);
     aspace->type = type;
-    aspace->base = user ? VM_USER_ASPACE_BASE : VM_KERNEL_ASPACE_BASE;
-    aspace->size = user ? VM_USER_ASPACE_SIZE : VM_KERNEL_ASPACE_SIZE;
     copy_name(aspace->name, name);
+}
+
+static void publish(struct vm_aspace *aspace)
+{
+    port_mutex_lock(&vm_machine->lock);
+    list_add_tail(&vm_machine->aspaces, &aspace->node);
+    port_mutex_unlock(&vm_machine->lock);
+}
+
+zx_status_t vm_aspace_init(struct vm_aspace *aspace, zx_vaddr_t base, size_t size, enum vm_aspace_type type,
+                           const char *name, enum vm_aspace_share_opt share_opt)
+{
+    start(aspace, type, name);
+    aspace->base = base;
+    aspace->size = size;
+    aspace->share_opt = share_opt;
     aspace->root = vmar_create_root(aspace);
     if (aspace->root == NULL)
         return ZX_ERR_NO_MEMORY;
-    zx_status_t status = page_table_init(&aspace->table, aspace->base, aspace->root->region.size, user);
+    zx_status_t status =
+        page_table_init(&aspace->table, base, aspace->root->region.size, type == VM_ASPACE_USER);
+    if (status == ZX_OK && share_opt == VM_ASPACE_SHARE_SHARED) {
+        status = page_table_fix(&aspace->table);
+        if (status != ZX_OK)
+            page_table_destroy(&aspace->table);
+    }
     if (status != ZX_OK) {
         struct vm_vmar *root = aspace->root;
         aspace->root = NULL;
@@ -58,34 +86,122 @@ zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, c
         return status;
     }
     seed(aspace);
-    port_mutex_lock(&vm_machine->lock);
-    list_add_tail(&vm_machine->aspaces, &aspace->node);
-    port_mutex_unlock(&vm_machine->lock);
+    publish(aspace);
     return ZX_OK;
 }
 
-struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name)
+static void type_range(enum vm_aspace_type type, zx_vaddr_t *base, size_t *size)
 {
+    switch (type) {
+    case VM_ASPACE_USER:
+        *base = VM_USER_ASPACE_BASE;
+        *size = VM_USER_ASPACE_SIZE;
+        return;
+    case VM_ASPACE_KERNEL:
+        *base = VM_KERNEL_ASPACE_BASE;
+        *size = VM_KERNEL_ASPACE_SIZE;
+        return;
+    case VM_ASPACE_LOW_KERNEL:
+        *base = 0;
+        *size = VM_USER_ASPACE_TOP;
+        return;
+    }
+    VM_ASSERT(!"a type of address space");
+}
+
+struct vm_aspace *vm_aspace_create_range(zx_vaddr_t base, size_t size, enum vm_aspace_type type,
+                                         const char *name, enum vm_aspace_share_opt share_opt)
+{
+    zx_vaddr_t type_base;
+    size_t type_size;
+    VM_ASSERT(type == VM_ASPACE_USER || share_opt == VM_ASPACE_SHARE_NONE);
+    type_range(type, &type_base, &type_size);
+    if (size == 0 || !is_page_aligned(base) || !is_page_aligned(size) || base < type_base ||
+        base - type_base >= type_size || size > type_size - (base - type_base))
+        return NULL;
     struct vm_aspace *aspace = slab_alloc(&vm_machine->aspace_cache);
     if (aspace == NULL)
         return NULL;
-    if (vm_aspace_init(aspace, type, name) != ZX_OK) {
+    if (vm_aspace_init(aspace, base, size, type, name, share_opt) != ZX_OK) {
         slab_free(&vm_machine->aspace_cache, aspace);
         return NULL;
     }
     return aspace;
 }
 
+struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name)
+{
+    zx_vaddr_t base;
+    size_t size;
+    type_range(type, &base, &size);
+    return vm_aspace_create_range(base, size, type, name, VM_ASPACE_SHARE_NONE);
+}
+
+/* ---- Unified spaces ---- */
+
+/* What an entry of a top-level table spans. */
+#define TOP_ENTRY_SHIFT 39
+
+static bool meet(const struct vm_aspace *below, const struct vm_aspace *above)
+{
+    zx_vaddr_t last = below->base + (below->size - 1);
+    return last >> TOP_ENTRY_SHIFT >= above->base >> TOP_ENTRY_SHIFT;
+}
+
+struct vm_aspace *vm_aspace_create_unified(struct vm_aspace *shared, struct vm_aspace *restricted,
+                                           const char *name)
+{
+    bool shared_above = shared->base > restricted->base;
+    struct vm_aspace *below = shared_above ? restricted : shared, *above = shared_above ? shared : restricted;
+    if (shared->share_opt != VM_ASPACE_SHARE_SHARED || restricted->share_opt != VM_ASPACE_SHARE_RESTRICTED ||
+        meet(below, above))
+        return NULL;
+    struct vm_aspace *aspace = slab_alloc(&vm_machine->aspace_cache);
+    if (aspace == NULL)
+        return NULL;
+    start(aspace, VM_ASPACE_USER, name);
+    if (page_table_init_unified(&aspace->table, &shared->table, &restricted->table) != ZX_OK) {
+        slab_free(&vm_machine->aspace_cache, aspace);
+        return NULL;
+    }
+    vm_aspace_acquire(below);
+    vm_aspace_acquire(above);
+    aspace->parts[0] = below;
+    aspace->parts[1] = above;
+    publish(aspace);
+    return aspace;
+}
+
+struct vm_aspace *aspace_at(struct vm_aspace *aspace, zx_vaddr_t va)
+{
+    if (!aspace_is_unified(aspace))
+        return aspace;
+    if (vm_aspace_table_root(aspace) == 0)
+        return NULL;
+    return aspace->parts[va >= aspace->parts[1]->base ? 1 : 0];
+}
+
+struct vm_aspace *aspace_part(struct vm_aspace *aspace, unsigned index)
+{
+    VM_ASSERT(index < aspace_part_count(aspace));
+    if (!aspace_is_unified(aspace))
+        return aspace;
+    return vm_aspace_table_root(aspace) != 0 ? aspace->parts[index] : NULL;
+}
+
+/* ---- Ending ---- */
+
 void vm_aspace_destroy(struct vm_aspace *aspace)
 {
     port_mutex_lock(&aspace->lock);
     struct vm_vmar *root = aspace->root;
+    if (root != NULL)
+        VM_ASSERT_REGION(!page_table_is_shown(&aspace->table), &root->region); /* unified spaces go first */
     aspace->root = NULL;
     aspace->destroyed = true;
-    if (root != NULL) {
+    if (root != NULL)
         vmar_destroy_tree_locked(root);
-        page_table_destroy(&aspace->table);
-    }
+    page_table_destroy(&aspace->table);
     port_mutex_unlock(&aspace->lock);
 }
 
@@ -104,9 +220,15 @@ void vm_aspace_release(struct vm_aspace *aspace)
     port_mutex_lock(&vm_machine->lock);
     list_remove(&aspace->node);
     port_mutex_unlock(&vm_machine->lock);
+    struct vm_aspace *parts[2] = {aspace->parts[0], aspace->parts[1]};
     if (aspace != vm_machine->kernel_aspace)
         slab_free(&vm_machine->aspace_cache, aspace);
+    for (unsigned i = 0; i < 2; i++)
+        if (parts[i] != NULL)
+            vm_aspace_release(parts[i]);
 }
+
+/* ---- Looking ---- */
 
 struct vm_aspace *vm_aspace_kernel(void)
 {
@@ -153,6 +275,31 @@ void vm_aspace_rename(struct vm_aspace *aspace, const char *name)
     port_mutex_lock(&aspace->lock);
     copy_name(aspace->name, name);
     port_mutex_unlock(&aspace->lock);
+}
+
+struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace)
+{
+    port_mutex_lock(&aspace->lock);
+    struct vm_vmar *root = aspace->root;
+    if (root != NULL)
+        vm_object_acquire(&root->object);
+    port_mutex_unlock(&aspace->lock);
+    return root;
+}
+
+static bool is_high(struct vm_aspace *aspace)
+{
+    port_mutex_lock(&aspace->lock);
+    bool high = !aspace->destroyed && (aspace->high_vmars != 0 || aspace->always_need);
+    port_mutex_unlock(&aspace->lock);
+    return high;
+}
+
+bool vm_aspace_is_high_memory_priority(struct vm_aspace *aspace)
+{
+    if (!aspace_is_unified(aspace))
+        return is_high(aspace);
+    return !vm_aspace_is_destroyed(aspace) && (is_high(aspace->parts[0]) || is_high(aspace->parts[1]));
 }
 
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace)

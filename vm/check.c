@@ -34,6 +34,7 @@ struct checker {
     bool sound;
     uint64_t vmars, mappings; /* alive, reached from roots */
     uint64_t tree_bytes;      /* of their trees */
+    uint64_t high_vmars;      /* of the space being checked, alive and of high memory priority */
     uint64_t table_pages;
     uint64_t vmos, processes, all_vmars; /* on the list of objects */
     uint64_t listed_mappings;            /* on the lists of VMOs */
@@ -80,7 +81,7 @@ static void check_place(struct checker *checker, const struct vm_region *region,
                parent->region.aspace->name, (unsigned long long)entry->base, (unsigned long long)entry->end);
     if (!is_page_aligned(region->base) || !is_page_aligned(region->size))
         broken_region(checker, region, "not page-aligned");
-    if (region->size == 0 || region->base == 0)
+    if (region->size == 0 || (region->base == 0 && region->aspace->type != VM_ASPACE_LOW_KERNEL))
         broken_region(checker, region, "empty, or at address 0");
     if (entry->base < parent->region.base || entry->end > parent->region.base + parent->region.size)
         broken_region(checker, region, "not within its parent");
@@ -95,6 +96,7 @@ static void check_vmar(struct checker *checker, const struct vm_vmar *vmar)
     const struct region_tree *tree = &vmar->children;
 
     checker->vmars++;
+    checker->high_vmars += vmar->high_priority;
     checker->tree_bytes += region_tree_bytes(tree);
     if ((region->flags & ~(CAN_MAP_PERMS | ZX_VM_CAN_MAP_SPECIFIC)) != 0)
         broken_region(checker, region, "unknown flags");
@@ -171,6 +173,7 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
     bool was_sound = checker->sound;
 
     checker->sound = true;
+    checker->high_vmars = 0;
     check_root(checker, aspace);
     region_walk_start(&walk, aspace->root);
     for (const struct vm_region *region; (region = region_walk_next(&walk)) != NULL;) {
@@ -189,6 +192,9 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
     }
     if (last_fault != NULL)
         broken(checker, "space '%s': the mapping of the last fault is not in it", aspace->name);
+    if (checker->high_vmars != aspace->high_vmars)
+        broken(checker, "space '%s': counts %llu VMARs of high priority, there are %llu", aspace->name,
+               (unsigned long long)aspace->high_vmars, (unsigned long long)checker->high_vmars);
     bool sound = checker->sound;
     checker->sound = sound && was_sound;
     return sound;
@@ -288,8 +294,35 @@ static void check_destroyed(struct checker *checker, const struct vm_aspace *asp
 {
     if (aspace->root != NULL || aspace->last_fault != NULL)
         broken(checker, "space '%s': destroyed, but it has regions", aspace->name);
+    if (aspace->high_vmars != 0)
+        broken(checker, "space '%s': destroyed, but it counts VMARs of high priority", aspace->name);
     if (aspace->table.root != 0 || aspace->table.table_pages != 0)
         broken(checker, "space '%s': destroyed, but it has page tables", aspace->name);
+}
+
+/* A space that shows two others has nothing but the top-level table, which page_table_check compares. */
+static void check_unified(struct checker *checker, struct vm_aspace *aspace)
+{
+    const struct vm_aspace *below = aspace->parts[0], *above = aspace->parts[1];
+    unsigned shared = below->share_opt == VM_ASPACE_SHARE_SHARED ? 0 : 1;
+
+    if (aspace->root != NULL || aspace->last_fault != NULL || aspace->high_vmars != 0 || aspace->base != 0 ||
+        aspace->size != 0)
+        broken(checker, "space '%s': unified, but it has something of its own", aspace->name);
+    if (below->base + (below->size - 1) >= above->base ||
+        aspace->parts[shared]->share_opt != VM_ASPACE_SHARE_SHARED ||
+        aspace->parts[1 - shared]->share_opt != VM_ASPACE_SHARE_RESTRICTED)
+        broken(checker, "space '%s': unified from what cannot be", aspace->name);
+    if (aspace->destroyed) {
+        check_destroyed(checker, aspace);
+        return;
+    }
+    if (below->destroyed || above->destroyed)
+        broken(checker, "space '%s': unified, but one that it shows is destroyed", aspace->name);
+    if (aspace->table.root == 0)
+        broken(checker, "space '%s': alive without page tables", aspace->name);
+    else if (!page_table_check(&aspace->table, checker->report))
+        broken(checker, "space '%s': its page tables are broken", aspace->name);
 }
 
 static void check_aspace(struct checker *checker, struct vm_aspace *aspace)
@@ -297,6 +330,10 @@ static void check_aspace(struct checker *checker, struct vm_aspace *aspace)
     struct cursor cursor = {.checker = checker, .aspace = aspace};
 
     checker->table_pages += aspace->table.table_pages;
+    if (aspace_is_unified(aspace)) {
+        check_unified(checker, aspace);
+        return;
+    }
     if (aspace->destroyed || aspace->root == NULL) {
         if (!aspace->destroyed)
             broken(checker, "space '%s': alive without a root", aspace->name);
@@ -328,7 +365,7 @@ static void check_aspaces(struct checker *checker)
     list_for_each(node, &vm_machine->aspaces)
     {
         struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
-        aspace->check_refs = 0;
+        aspace->check_refs = aspace->check_sharers = 0;
         check_aspace(checker, aspace);
         if (++count > most)
             break;
@@ -480,9 +517,33 @@ static void check_vmar_object(struct checker *checker, const struct vm_vmar *vma
         checker->vmars++;
         if (vmar->region.parent != NULL || vmar->children.count != 0)
             broken_object(checker, &vmar->object, "dead, but with a parent or children");
+        if (vmar->high_priority)
+            broken_object(checker, &vmar->object, "dead, but of high memory priority");
     }
     if (atomic_load(&vmar->object.refs) != vmar->object.handles + (vmar->region.alive ? 1 : 0))
         broken_object(checker, &vmar->object, "its references are not its handles and its place in the tree");
+}
+
+/* What a process has of its own is destroyed when it is dead; what it shares, when all that share it are. */
+static void check_spaces_of(struct checker *checker, const struct vm_process *process)
+{
+    struct vm_aspace *aspace = process->aspace, *shared = process->shared, *restricted = process->restricted;
+
+    aspace->check_refs++;
+    if (aspace != shared && process->dead != aspace->destroyed)
+        broken_object(checker, &process->object, "dead, or its space destroyed, but not both");
+    if (restricted != NULL) {
+        restricted->check_refs++;
+        if (process->dead != restricted->destroyed || !aspace_is_unified(aspace) || shared == NULL)
+            broken_object(checker, &process->object, "its restricted space is not its own");
+    }
+    if (shared != NULL) {
+        shared->check_refs++;
+        shared->check_sharers += process->dead ? 0 : 1;
+        if (shared->destroyed != (shared->sharers == 0))
+            broken_object(checker, &process->object,
+                          "its shared space does not go with the last that shares it");
+    }
 }
 
 static void check_process(struct checker *checker, const struct vm_process *process)
@@ -490,14 +551,12 @@ static void check_process(struct checker *checker, const struct vm_process *proc
     unsigned own = 0;
 
     checker->processes++;
-    process->aspace->check_refs++;
+    check_spaces_of(checker, process);
     list_for_each(node, &process->handles)
     {
         if (container_of(node, struct vm_handle, node)->object == &process->object)
             own++;
     }
-    if (process->dead != process->aspace->destroyed)
-        broken_object(checker, &process->object, "dead, or its space destroyed, but not both");
     if (atomic_load(&process->object.refs) < process->object.handles + own + (process->dead ? 0 : 1))
         broken_object(checker, &process->object, "fewer references than handles and its own life");
 }
@@ -536,9 +595,18 @@ static void check_objects(struct checker *checker)
     list_for_each(node, &vm_machine->aspaces)
     {
         const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
+        for (unsigned i = 0; aspace_is_unified(aspace) && i < 2; i++)
+            aspace->parts[i]->check_refs++;
+    }
+    list_for_each(node, &vm_machine->aspaces)
+    {
+        const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
         if (atomic_load(&aspace->refs) < aspace->check_refs)
-            broken(checker, "space '%s': %u references, but %u VMARs and processes hold it", aspace->name,
-                   atomic_load(&aspace->refs), aspace->check_refs);
+            broken(checker, "space '%s': %u references, but %u VMARs, processes and spaces hold it",
+                   aspace->name, atomic_load(&aspace->refs), aspace->check_refs);
+        if (aspace->sharers != aspace->check_sharers)
+            broken(checker, "space '%s': %u processes share it, it counts %u", aspace->name,
+                   aspace->check_sharers, aspace->sharers);
     }
 }
 

@@ -16,7 +16,8 @@
  *
  * Locking. Dump and picture hold the aspace's lock, and a VMO's while they look at its pages; not where the
  * caller holds it already. vm_aspace_dump_around is for a machine in distress: it takes none, and looks at a
- * bounded number of regions.
+ * bounded number of regions. A unified space is shown by its parts, each under its own lock: where others
+ * change them meanwhile, the picture of one may come out uneven.
  *
  * Cost. O(regions + committed pages).
  */
@@ -116,11 +117,12 @@ static void print_vmar(const struct vm_vmar *vmar, unsigned depth, struct vm_sin
 {
     const struct vm_region *region = &vmar->region;
 
-    vm_print(sink, "%*svmar %llu [0x%llx, 0x%llx) %s %s%s%s%s%s\n", (int)depth * 2, "",
+    vm_print(sink, "%*svmar %llu [0x%llx, 0x%llx) %s %s%s%s%s%s%s\n", (int)depth * 2, "",
              (unsigned long long)vmar->object.koid, region_base(region), region_end(region),
              size_text(region->size).bytes, flags_text(region->flags).bytes,
              (region->flags & ZX_VM_CAN_MAP_SPECIFIC) != 0 ? " specific" : "",
-             vmar->compact ? " compact" : "", vmar->is_root ? " root" : "", region->alive ? "" : " dead");
+             vmar->compact ? " compact" : "", vmar->high_priority ? " high-priority" : "",
+             vmar->is_root ? " root" : "", region->alive ? "" : " dead");
 }
 
 static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, unsigned depth,
@@ -166,19 +168,41 @@ static void print_printable(struct vm_sink *sink, const char *name)
         vm_print(sink, "%c", *name < ' ' || *name > '~' ? '?' : *name);
 }
 
+static const char *kind_of(const struct vm_aspace *aspace)
+{
+    static const char *const user[] = {"user", "restricted", "shared"};
+
+    if (aspace_is_unified(aspace))
+        return "unified";
+    if (aspace->type == VM_ASPACE_USER)
+        return user[aspace->share_opt];
+    return aspace->type == VM_ASPACE_LOW_KERNEL ? "low kernel" : "kernel";
+}
+
+/* That of the kernel's space is 2^64, which no variable holds. */
+static struct text end_text(const struct vm_aspace *aspace)
+{
+    struct text text;
+    zx_vaddr_t end = aspace->base + aspace->size;
+
+    vm_snprint(text.bytes, sizeof(text.bytes),
+               end != 0 || aspace->size == 0 ? "0x%llx" : "0x10000000000000000", (unsigned long long)end);
+    return text;
+}
+
 static void print_aspace(struct vm_aspace *aspace, struct vm_sink *sink)
 {
     uint64_t tables = count_tables(aspace);
 
     vm_print(sink, "space '");
     print_printable(sink, aspace->name);
-    vm_print(sink, "' %s [0x%llx, 0x%llx) %s, %llu pages of tables%s\n",
-             aspace->type == VM_ASPACE_USER ? "user" : "kernel", (unsigned long long)aspace->base,
-             (unsigned long long)(aspace->base + aspace->size), size_text(aspace->size).bytes,
+    vm_print(sink, "' %s [0x%llx, %s) %s, %llu pages of tables%s\n", kind_of(aspace),
+             (unsigned long long)aspace->base, end_text(aspace).bytes, size_text(aspace->size).bytes,
              (unsigned long long)tables, aspace->destroyed ? ", destroyed" : "");
 }
 
-void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
+/* But for what a unified space shows. */
+static void dump_own(struct vm_aspace *aspace, struct vm_sink *sink)
 {
     struct region_walk walk;
     struct vm_region *region;
@@ -194,11 +218,21 @@ void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
         port_mutex_unlock(&aspace->lock);
 }
 
+void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
+{
+    dump_own(aspace, sink);
+    for (unsigned i = 0; aspace_is_unified(aspace) && i < aspace_part_count(aspace); i++) {
+        struct vm_aspace *part = aspace_part(aspace, i);
+        if (part != NULL)
+            dump_own(part, sink);
+    }
+}
+
 void vm_aspace_dump_all(struct vm_sink *sink)
 {
     for (struct vm_aspace *aspace = machine_next_aspace(NULL); aspace != NULL;
          aspace = machine_next_aspace(aspace))
-        vm_aspace_dump(aspace, sink);
+        dump_own(aspace, sink);
 }
 
 /* ---- Around one address ---- */
@@ -241,10 +275,14 @@ static void print_surroundings(struct vm_vmar *vmar, zx_vaddr_t va, unsigned dep
 
 void vm_aspace_dump_around(struct vm_aspace *aspace, zx_vaddr_t va, struct vm_sink *sink)
 {
-    struct vm_vmar *vmar = aspace->root;
     struct region_entry entry;
 
     print_aspace(aspace, sink);
+    if (aspace_is_unified(aspace)) {
+        aspace = aspace->parts[va >= aspace->parts[1]->base ? 1 : 0];
+        print_aspace(aspace, sink);
+    }
+    struct vm_vmar *vmar = aspace->root;
     if (vmar == NULL || va - vmar->region.base >= vmar->region.size) {
         vm_print(sink, "  0x%llx is outside of it\n", (unsigned long long)va);
         return;
@@ -296,6 +334,7 @@ struct picture {
     int began[DEPTH_MAX];                /* where open frames began */
     uint64_t vmars, mappings, committed; /* counted by PASS_MEASURE */
     uint64_t undrawn;                    /* regions beyond the limits */
+    bool any;                            /* there is something to draw */
 };
 
 static const char *const colours[8] = {
@@ -605,18 +644,16 @@ static void draw_region(struct picture *picture, struct vm_region *region)
         draw_mapping(picture, mapping_of(region));
 }
 
-static void draw_pass(struct picture *picture, enum pass pass)
+static void draw_locked(struct picture *picture, struct vm_aspace *aspace)
 {
-    struct vm_vmar *root = picture->aspace->root;
+    struct vm_vmar *root = aspace->root;
     struct region_walk walk;
     struct vm_region *region;
     unsigned drawn = 0;
 
-    picture->pass = pass;
-    picture->y = TOP;
-    picture->depth = 0;
     if (root == NULL)
         return;
+    picture->any = true;
     begin_frame(picture, root);
     region_walk_start(&walk, root);
     while ((region = region_walk_next(&walk)) != NULL) {
@@ -630,8 +667,26 @@ static void draw_pass(struct picture *picture, enum pass pass)
     draw_undrawn(picture);
     while (picture->open != NULL)
         end_frame(picture);
-    if (pass == PASS_ROWS)
+    if (picture->pass == PASS_ROWS)
         draw_address(picture, picture->y - ROW_SPACE, root->region.base + root->region.size);
+}
+
+static void draw_pass(struct picture *picture, enum pass pass)
+{
+    picture->pass = pass;
+    picture->y = TOP;
+    picture->depth = 0;
+    for (unsigned i = 0; i < aspace_part_count(picture->aspace); i++) {
+        struct vm_aspace *part = aspace_part(picture->aspace, i);
+        if (part == NULL)
+            return;
+        bool locked = lock_unless_held(&part->lock);
+        if (i > 0)
+            picture->y += GAP_HEIGHT;
+        draw_locked(picture, part);
+        if (locked)
+            port_mutex_unlock(&part->lock);
+    }
 }
 
 static void draw_style(struct vm_sink *sink)
@@ -708,27 +763,26 @@ static void draw_head(const struct picture *picture, int width, int height)
     vm_print(sink,
              "</text>\n<text class=\"d\" x=\"%d\" y=\"45\">%s space · %llu VMAR%s · %llu mapping%s · %llu "
              "page%s committed · %llu page%s of tables</text>\n",
-             MARGIN,
-             aspace->destroyed                ? "destroyed"
-             : aspace->type == VM_ASPACE_USER ? "user"
-                                              : "kernel",
-             (unsigned long long)picture->vmars, picture->vmars == 1 ? "" : "s",
-             (unsigned long long)picture->mappings, picture->mappings == 1 ? "" : "s",
-             (unsigned long long)picture->committed, picture->committed == 1 ? "" : "s",
-             (unsigned long long)tables, tables == 1 ? "" : "s");
+             MARGIN, aspace->destroyed ? "destroyed" : kind_of(aspace), (unsigned long long)picture->vmars,
+             picture->vmars == 1 ? "" : "s", (unsigned long long)picture->mappings,
+             picture->mappings == 1 ? "" : "s", (unsigned long long)picture->committed,
+             picture->committed == 1 ? "" : "s", (unsigned long long)tables, tables == 1 ? "" : "s");
     draw_legend(sink);
-    if (aspace->root != NULL)
+    if (picture->any)
         vm_print(sink, "<path class=\"x\" d=\"M%d %dV%d\"/>\n", AXIS_X, TOP, height - MARGIN);
 }
 
 void vm_aspace_svg(struct vm_aspace *aspace, struct vm_sink *sink)
 {
     struct picture picture = {.sink = sink, .aspace = aspace};
-    bool locked = lock_unless_held(&aspace->lock);
+    bool locked = !aspace_is_unified(aspace) && lock_unless_held(&aspace->lock);
 
     draw_pass(&picture, PASS_MEASURE);
     int width = left_of(0) + width_of(&picture, 0) + MARGIN, height = picture.y - ROW_SPACE + MARGIN;
+    bool head_locked = lock_unless_held(&aspace->lock);
     draw_head(&picture, width, height);
+    if (head_locked)
+        port_mutex_unlock(&aspace->lock);
     draw_pass(&picture, PASS_FRAMES);
     draw_pass(&picture, PASS_ROWS);
     vm_print(sink, "</svg>\n");

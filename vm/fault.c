@@ -164,6 +164,9 @@ static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_
 
 zx_status_t vm_aspace_page_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags)
 {
+    aspace = aspace_at(aspace, va);
+    if (aspace == NULL)
+        return ZX_ERR_NOT_FOUND;
     port_mutex_lock(&aspace->lock);
     zx_status_t status = fault_locked(aspace, va, flags);
     port_mutex_unlock(&aspace->lock);

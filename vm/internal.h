@@ -24,6 +24,7 @@
 #include <vm/machine.h>
 #include <vm/pmm.h>
 #include <vm/port.h>
+#include <vm/vmar.h>
 #include <vm/vmo.h>
 #include <zircon/syscalls.h>
 
@@ -94,6 +95,7 @@ struct vm_vmar {
     struct vm_region region;
     bool is_root;                /* (c) */
     bool compact;                /* (c) places with the compact entropy */
+    bool high_priority;          /* (a) of memory: its mappings' too; counted in its space while alive */
     struct region_tree children; /* (a) values: struct vm_region * */
     struct vm_vmar *next_doomed; /* (a) while its subtree is being torn down */
 };
@@ -113,10 +115,13 @@ struct vm_mapping {
 
 struct vm_aspace {
     struct port_mutex lock;
-    atomic_uint refs;                           /* (x) the process, its VMARs */
-    enum vm_aspace_type type;                   /* (c) */
-    bool destroyed;                             /* (a) */
-    bool aslr;                                  /* (c) */
+    atomic_uint refs;                   /* (x) processes, its VMARs, unified spaces that show it */
+    enum vm_aspace_type type;           /* (c) */
+    enum vm_aspace_share_opt share_opt; /* (c) */
+    struct vm_aspace *parts[2];         /* (c) of a unified one: what it shows, by address, referenced */
+    uint32_t sharers; /* (h) processes alive that share it; it is destroyed with the last one */
+    bool destroyed;   /* (a) */
+    bool aslr;        /* (c) */
     uint8_t entropy_bits, compact_entropy_bits; /* (c) */
     zx_vaddr_t base;                            /* (c) */
     size_t size;                                /* (c) */
@@ -125,11 +130,13 @@ struct vm_aspace {
     struct prng prng;                           /* (a) */
     struct vm_vmar *root;                       /* (a) referenced; null once destroyed */
     uint64_t next_pending;                      /* (a) counts those that vmar_map has begun */
+    uint64_t high_vmars;                        /* (a) VMARs alive of high memory priority */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct page_table table;       /* locks for itself */
     struct list_node node;         /* (m) on machine->aspaces */
     uint32_t check_refs;           /* check.c's own: references that it found so far */
+    uint32_t check_sharers;        /* likewise */
 };
 
 /* ---- VMOs ---- */
@@ -184,11 +191,14 @@ struct vm_handle {
 
 struct vm_process {
     struct vm_object object;
-    char name[ZX_MAX_NAME_LEN];  /* (h) */
-    bool dead;                   /* (h) until then it holds one reference to itself */
-    bool hosted;                 /* (c) made by the host: lives without handles, until killed */
-    uint32_t secret;             /* (c) mixed into handle values */
-    struct vm_aspace *aspace;    /* (c) referenced */
+    char name[ZX_MAX_NAME_LEN]; /* (h) */
+    bool dead;                  /* (h) until then it holds one reference to itself */
+    bool hosted;                /* (c) made by the host: lives without handles, until killed */
+    uint32_t secret;            /* (c) mixed into handle values */
+    struct vm_aspace *aspace;   /* (c) what it sees: its own, the shared or the unified one; referenced */
+    struct vm_aspace *shared;   /* (c) the one that it shares; referenced; null: none */
+    /* (c) its own below that one; referenced; null: none, as where it made the shared one */
+    struct vm_aspace *restricted;
     struct list_node handles;    /* (h) */
     struct list_node dying;      /* (h) on the list of those that die with another */
     zx_handle_t self, root_vmar; /* (c) its own first handles */
@@ -305,6 +315,11 @@ bool handle_check(struct vm_sink *report); /* tables, counts, references of obje
 /* process.c */
 /* One reference, the caller's, beside the one that it holds to itself. NO_MEMORY. */
 zx_status_t process_create(const char *name, bool hosted, struct vm_process **out);
+/* The same, of one that shares a space: that of `with`, or (null) a new one. Errors in order: INVALID_ARGS
+   `with` shares none; BAD_STATE nobody alive shares it any more; NO_MEMORY. */
+zx_status_t process_create_sharing(const char *name, struct vm_process *with, struct vm_process **out);
+/* The VMAR that spans the space of its own; the process is alive. */
+struct vm_vmar *process_root(const struct vm_process *process);
 /* Marks a process dead; false where it was already. Its reference to itself goes with its place on `doomed`.
    The handle lock is held. */
 bool process_doom_locked(struct vm_process *process, struct list_node *doomed);
@@ -339,7 +354,23 @@ zx_status_t maps_walk_next(struct maps_walk *walk, zx_info_maps_t *records, size
 void maps_walk_end(struct maps_walk *walk);
 
 /* aspace.c */
-zx_status_t vm_aspace_init(struct vm_aspace *aspace, enum vm_aspace_type type, const char *name);
+/* The range is within the type's. */
+zx_status_t vm_aspace_init(struct vm_aspace *aspace, zx_vaddr_t base, size_t size, enum vm_aspace_type type,
+                           const char *name, enum vm_aspace_share_opt share_opt);
+/* Who answers for va: the space itself, or what a unified one shows there; null where that is destroyed. As
+   long-lived as `aspace`. */
+struct vm_aspace *aspace_at(struct vm_aspace *aspace, zx_vaddr_t va);
+static inline bool aspace_is_unified(const struct vm_aspace *aspace)
+{
+    return aspace->parts[0] != NULL;
+}
+/* The spaces that have the regions, by address: itself, or the two that a unified one shows; null where that
+   is destroyed. */
+struct vm_aspace *aspace_part(struct vm_aspace *aspace, unsigned index);
+static inline unsigned aspace_part_count(const struct vm_aspace *aspace)
+{
+    return aspace_is_unified(aspace) ? 2 : 1;
+}
 /* What a placement in this VMAR draws from. */
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
 

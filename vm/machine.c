@@ -66,7 +66,8 @@ static bool start_residents(struct vm_machine *machine)
         return false;
     memset(pmm_page_bytes(machine->zero_page), 0, PAGE_SIZE);
     machine->kernel_aspace = &machine->kernel_aspace_storage;
-    return vm_aspace_init(machine->kernel_aspace, VM_ASPACE_KERNEL, "kernel") == ZX_OK;
+    return vm_aspace_init(machine->kernel_aspace, VM_KERNEL_ASPACE_BASE, VM_KERNEL_ASPACE_SIZE,
+                          VM_ASPACE_KERNEL, "kernel", VM_ASPACE_SHARE_NONE) == ZX_OK;
 }
 
 /* Part of the machine, with a number of its own; the machine's reference goes in tear_down. */
@@ -135,6 +136,13 @@ static void tear_down(void)
     struct vm_process *process;
     while ((process = find_alive()) != NULL)
         vm_process_kill(process);
+    /* what shows others goes before them */
+    list_for_each(node, &vm_machine->aspaces)
+    {
+        struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
+        if (aspace_is_unified(aspace))
+            vm_aspace_destroy(aspace);
+    }
     list_for_each(node, &vm_machine->aspaces) vm_aspace_destroy(container_of(node, struct vm_aspace, node));
     vm_aspace_release(vm_machine->kernel_aspace);
     vm_object_release(&vm_machine->job.object);

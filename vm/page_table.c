@@ -28,9 +28,13 @@
  * removal of the large page, so that no processor holds large and small translations of one address when the
  * small ones change.
  *
- * Invariants (page_table_check). Every table is in state MMU, linked once, and not empty, but for the top
- * one; its count is right; table_pages is the number of tables; no translation lies outside the span; entries
- * that are not present are zero.
+ * Sharing. The tables may be shown by unified ones too (page_table_unified.c): these copy the entries of the
+ * top level, and every invalidation names their roots as well.
+ *
+ * Invariants (page_table_check). Every table is in state MMU, linked once (a unified table's links are
+ * copies), and not empty, but for the top one and those right below a fixed one; its count is right;
+ * table_pages is the number of tables; no translation lies outside the span; entries that are not present are
+ * zero.
  *
  * Locking. table->lock (PORT_LOCK_PAGE_TABLE) over everything. Processors read entries at any time and set
  * accessed and dirty bits in them, so entries are read and written as whole words, a new table is complete
@@ -42,171 +46,11 @@
 #include <vm/mem.h>
 
 #include "internal.h"
-
-#define TOP_LEVEL  4
-#define LEVEL_BITS 9
-#define ENTRIES    (1u << LEVEL_BITS)
-
-/* ---- Geometry ---- */
-
-static inline unsigned level_shift(unsigned level)
-{
-    return PAGE_SHIFT + (level - 1) * LEVEL_BITS;
-}
-
-/* Bytes that an entry of this level covers, minus one. */
-static inline zx_vaddr_t level_mask(unsigned level)
-{
-    return ((zx_vaddr_t)1 << level_shift(level)) - 1;
-}
-
-static inline unsigned entry_index(zx_vaddr_t va, unsigned level)
-{
-    return (unsigned)(va >> level_shift(level)) & (ENTRIES - 1);
-}
-
-/* The last address of the part of [va, last] that va's entry covers. */
-static inline zx_vaddr_t entry_last(zx_vaddr_t va, unsigned level, zx_vaddr_t last)
-{
-    zx_vaddr_t end = va | level_mask(level);
-
-    return end < last ? end : last;
-}
-
-static inline bool is_whole_entry(zx_vaddr_t va, zx_vaddr_t stop, unsigned level)
-{
-    return stop - va == level_mask(level);
-}
-
-/* From the part that ends at stop to the next; false behind the last one. */
-static inline bool advance(zx_vaddr_t *va, zx_vaddr_t stop, zx_vaddr_t last)
-{
-    *va = stop + 1;
-    return stop != last;
-}
-
-/* ---- Entries: the format ---- */
-
-#define ENTRY_NOTES (X86_PTE_ACCESSED | X86_PTE_DIRTY) /* what processors write */
-
-static inline uint64_t entry_load(const uint64_t *slot)
-{
-    return __atomic_load_n(slot, __ATOMIC_RELAXED);
-}
-
-static inline void entry_store(uint64_t *slot, uint64_t entry)
-{
-    __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
-}
-
-static inline bool is_present(uint64_t entry)
-{
-    return (entry & X86_PTE_PRESENT) != 0;
-}
-
-static inline bool is_leaf(uint64_t entry, unsigned level)
-{
-    return level == 1 || (entry & X86_PTE_LARGE) != 0;
-}
-
-static inline zx_paddr_t table_address(uint64_t entry)
-{
-    return entry & X86_PTE_ADDRESS;
-}
-
-static inline zx_paddr_t leaf_address(uint64_t entry, unsigned level)
-{
-    return entry & X86_PTE_ADDRESS & ~level_mask(level);
-}
-
-static inline uint64_t make_table_entry(const struct page_table *table, zx_paddr_t pa)
-{
-    return pa | X86_PTE_PRESENT | X86_PTE_WRITABLE | (table->user ? X86_PTE_USER : 0);
-}
-
-/* By enum vm_cache_policy. */
-static const uint64_t cache_bits[] = {0, X86_PTE_PCD, X86_PTE_PCD | X86_PTE_PWT, X86_PTE_PWT};
-
-static inline uint32_t cache_flags_of(uint64_t leaf)
-{
-    uint32_t policy = 0;
-
-    while (cache_bits[policy] != (leaf & (X86_PTE_PCD | X86_PTE_PWT)))
-        policy++;
-    return policy << ARCH_MMU_CACHE_SHIFT;
-}
-
-static inline uint64_t make_leaf(const struct page_table *table, zx_paddr_t pa, unsigned level,
-                                 uint32_t flags)
-{
-    uint64_t entry = pa | X86_PTE_PRESENT;
-
-    entry |= level > 1 ? X86_PTE_LARGE : 0;
-    entry |= flags & ARCH_MMU_WRITE ? X86_PTE_WRITABLE : 0;
-    entry |= flags & ARCH_MMU_EXECUTE ? 0 : X86_PTE_NX;
-    entry |= flags & ARCH_MMU_GLOBAL ? X86_PTE_GLOBAL : 0;
-    entry |= cache_bits[(flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT];
-    entry |= table->user ? X86_PTE_USER : 0;
-    return entry;
-}
-
-/* Entry `index` of the table that a leaf of `level` is split into. */
-static inline uint64_t make_split_leaf(uint64_t leaf, unsigned level, unsigned index)
-{
-    uint64_t bits = leaf & ~X86_PTE_ADDRESS;
-
-    if (level - 1 == 1)
-        bits &= ~X86_PTE_LARGE;
-    return bits | (leaf_address(leaf, level) + ((zx_paddr_t)index << level_shift(level - 1)));
-}
-
-/* Whether a processor that remembers leaf `before` could do what `after` forbids, or reach another page. */
-static inline bool takes_away(uint64_t before, uint64_t after)
-{
-    const uint64_t grants = X86_PTE_WRITABLE | X86_PTE_USER;
-    const uint64_t same = X86_PTE_ADDRESS | X86_PTE_GLOBAL | X86_PTE_PCD | X86_PTE_PWT;
-
-    return ((before ^ after) & same) != 0 || (before & ~after & grants) != 0 ||
-           (after & ~before & X86_PTE_NX) != 0;
-}
-
-/* What the leaf allows under entries that allowed `above` (as bits of an entry). */
-static inline uint32_t flags_of(uint64_t leaf, uint64_t above)
-{
-    uint32_t flags = ARCH_MMU_READ;
-
-    flags |= leaf & above & X86_PTE_WRITABLE ? ARCH_MMU_WRITE : 0;
-    flags |= leaf & above & X86_PTE_USER ? ARCH_MMU_USER : 0;
-    flags |= (leaf | above) & X86_PTE_NX ? 0 : ARCH_MMU_EXECUTE;
-    flags |= leaf & X86_PTE_GLOBAL ? ARCH_MMU_GLOBAL : 0;
-    return flags | cache_flags_of(leaf);
-}
-
-#define ALLOWS_ALL (X86_PTE_WRITABLE | X86_PTE_USER)
-
-/* What is still allowed below an entry that leads to a table. */
-static inline uint64_t allowed_below(uint64_t entry, uint64_t above)
-{
-    return (entry & above & ALLOWS_ALL) | ((entry | above) & X86_PTE_NX);
-}
+#include "page_table_entry.h"
 
 /* ---- Tables ---- */
 
-static inline uint64_t *entries_of(const struct vm_page *page)
-{
-    return pmm_page_bytes(page);
-}
-
-static struct vm_page *child_of(uint64_t entry)
-{
-    struct vm_page *page = pmm_page_at(table_address(entry));
-
-    VM_ASSERT(page != NULL && page->state == VM_PAGE_MMU);
-    return page;
-}
-
-/* Makes an allocated page a table, empty. */
-static void table_adopt(struct page_table *table, struct vm_page *page)
+void page_table_adopt(struct page_table *table, struct vm_page *page)
 {
     memset(pmm_page_bytes(page), 0, PAGE_SIZE);
     page->table_entries = 0;
@@ -218,6 +62,25 @@ static void table_drop(struct page_table *table, struct vm_page *page)
 {
     table->table_pages--;
     list_add_tail(&table->freed, &page->node);
+}
+
+/* Changes an entry that leads to a table, or will. At the top level, the copies change with it. */
+static void set_link(struct page_table *table, uint64_t *slot, unsigned level, zx_vaddr_t va, uint64_t entry)
+{
+    entry_store(slot, entry);
+    if (level != TOP_LEVEL)
+        return;
+    list_for_each(node, &table->views)
+    {
+        uint64_t *entries = port_phys_to_virt(container_of(node, struct port_root, node)->root);
+        entry_store(&entries[entry_index(va, level)], entry);
+    }
+}
+
+/* Whether an empty table stays, linked from this level. */
+static inline bool stays_empty(const struct page_table *table, unsigned level)
+{
+    return level == TOP_LEVEL && table->fixed;
 }
 
 /* ---- Invalidation ---- */
@@ -247,15 +110,14 @@ static void note_removed(struct page_table *table, zx_vaddr_t va, size_t size)
     pending->count++;
 }
 
-/* Ends an operation: processors forget, then tables are freed. */
-static void settle(struct page_table *table)
+void page_table_settle(struct page_table *table)
 {
     struct port_invalidation *pending = &table->pending;
 
     if (pending->count == 0 && !list_is_empty(&table->freed))
         pending->everything = true;
     if (pending->count > 0 || pending->everything) {
-        pending->global = !table->user;
+        pending->global = is_upper(table);
         port_invalidate(pending);
         pending->count = 0;
         pending->everything = false;
@@ -265,24 +127,38 @@ static void settle(struct page_table *table)
 
 /* ---- Init and destroy ---- */
 
-zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user)
+void page_table_start(struct page_table *table, zx_vaddr_t base, size_t size, bool user)
 {
-    VM_ASSERT(is_page_aligned(base) && is_page_aligned(size) && size > 0 && base + (size - 1) >= base);
     memset(table, 0, sizeof(*table));
     port_mutex_init(&table->lock, PORT_LOCK_PAGE_TABLE);
     list_init(&table->freed);
+    list_init(&table->views);
+    table->pending.views = &table->views;
     table->base = base;
     table->size = size;
     table->user = user;
     table->largest_level = 2;
+}
 
+struct vm_page *page_table_make_root(struct page_table *table)
+{
     struct vm_page *root = pmm_alloc_page(VM_PAGE_MMU);
     if (root == NULL)
-        return ZX_ERR_NO_MEMORY;
-    table_adopt(table, root);
-    table->root = root->paddr;
+        return NULL;
+    page_table_adopt(table, root);
     table->pending.root = root->paddr;
-    port_root_table_created(table->root, user);
+    port_root_table_created(root->paddr, !is_upper(table));
+    return root;
+}
+
+zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user)
+{
+    VM_ASSERT(is_page_aligned(base) && is_page_aligned(size) && size > 0 && base + (size - 1) >= base);
+    page_table_start(table, base, size, user);
+    struct vm_page *root = page_table_make_root(table);
+    if (root == NULL)
+        return ZX_ERR_NO_MEMORY;
+    table->root = root->paddr;
     return ZX_OK;
 }
 
@@ -338,7 +214,12 @@ static void drop_tables_below(struct page_table *table, struct vm_page *page, un
 
 void page_table_destroy(struct page_table *table)
 {
+    if (table->parts[0] != NULL) {
+        page_table_destroy_unified(table);
+        return;
+    }
     port_mutex_lock(&table->lock);
+    VM_ASSERT(list_is_empty(&table->views));
     if (table->root != 0) {
         struct vm_page *root = child_of(table->root);
         drop_tables_below(table, root, TOP_LEVEL, table->base, table->base + (table->size - 1));
@@ -348,7 +229,7 @@ void page_table_destroy(struct page_table *table)
         /* A processor that finds this root from now on finds none; one that found it earlier is waited for.
            */
         __atomic_store_n(&table->root, 0, __ATOMIC_RELEASE);
-        settle(table);
+        page_table_settle(table);
     }
     port_mutex_unlock(&table->lock);
 }
@@ -363,7 +244,7 @@ static void split_leaf(struct page_table *table, uint64_t *slot, unsigned level,
     uint64_t leaf = entry_load(slot);
     uint64_t *entries = entries_of(child);
 
-    table_adopt(table, child);
+    page_table_adopt(table, child);
     for (unsigned i = 0; i < ENTRIES; i++)
         entries[i] = make_split_leaf(leaf, level, i);
     child->table_entries = ENTRIES;
@@ -441,8 +322,8 @@ static void change_range(struct page_table *table, struct vm_page *page, unsigne
                 continue;
         }
         change_range(table, child, level - 1, va, stop, change);
-        if (child->table_entries == 0) {
-            entry_store(slot, 0);
+        if (child->table_entries == 0 && !stays_empty(table, level)) {
+            set_link(table, slot, level, va, 0);
             page->table_entries--;
             table_drop(table, child);
         }
@@ -457,7 +338,7 @@ static void change_all(struct page_table *table, zx_vaddr_t va, size_t size, con
     port_mutex_lock(&table->lock);
     if (table->root != 0) {
         change_range(table, child_of(table->root), TOP_LEVEL, va, last, change);
-        settle(table);
+        page_table_settle(table);
     }
     port_mutex_unlock(&table->lock);
 }
@@ -472,7 +353,7 @@ void page_table_unmap(struct page_table *table, zx_vaddr_t va, size_t size)
 static void assert_flags(const struct page_table *table, uint32_t flags)
 {
     VM_ASSERT((flags & ARCH_MMU_USER) == 0 || table->user);
-    VM_ASSERT((flags & ARCH_MMU_GLOBAL) == 0 || !table->user);
+    VM_ASSERT((flags & ARCH_MMU_GLOBAL) == 0 || is_upper(table));
 }
 
 void page_table_protect(struct page_table *table, zx_vaddr_t va, size_t size, uint32_t flags)
@@ -510,8 +391,8 @@ static bool leaf_fits(const struct map_request *request, unsigned level, zx_vadd
            (paddr_at(request, va) & level_mask(level)) == 0;
 }
 
-/* Whether anything in the range is translated. Tables are never empty, so one that lies wholly in the range
-   answers for itself. */
+/* Whether anything in the range is translated. A table that lies wholly in the range answers for itself: it
+   is not empty, or stays while it is. */
 static bool any_present(const struct vm_page *page, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
 {
     const uint64_t *entries = entries_of(page);
@@ -522,8 +403,11 @@ static bool any_present(const struct vm_page *page, unsigned level, zx_vaddr_t v
         uint64_t entry = entry_load(&entries[entry_index(va, level)]);
         if (!is_present(entry))
             continue;
-        if (is_leaf(entry, level) || is_whole_entry(va, stop, level) ||
-            any_present(child_of(entry), level - 1, va, stop))
+        if (is_leaf(entry, level))
+            return true;
+        const struct vm_page *child = child_of(entry);
+        if (is_whole_entry(va, stop, level) ? child->table_entries != 0
+                                            : any_present(child, level - 1, va, stop))
             return true;
     } while (advance(&va, stop, last));
     return false;
@@ -608,8 +492,8 @@ static void map_range(struct page_table *table, const struct map_request *reques
         struct vm_page *child;
         if (!is_present(entry)) {
             child = take_reserved(reserve);
-            table_adopt(table, child);
-            entry_store(slot, make_table_entry(table, child->paddr));
+            page_table_adopt(table, child);
+            set_link(table, slot, level, va, make_table_entry(table, child->paddr));
             page->table_entries++;
         } else if (!is_leaf(entry, level)) {
             child = child_of(entry);
@@ -636,7 +520,7 @@ static zx_status_t map_locked(struct page_table *table, const struct map_request
         return ZX_ERR_NO_MEMORY;
     map_range(table, request, &reserve, root, TOP_LEVEL, request->va, last);
     VM_ASSERT(list_is_empty(&reserve));
-    settle(table);
+    page_table_settle(table);
     return ZX_OK;
 }
 
@@ -707,8 +591,20 @@ static zx_status_t query_locked(struct page_table *table, zx_vaddr_t va, struct 
     }
 }
 
+/* Who manages the translation of va: a part, where the table is unified and alive. */
+static struct page_table *manager_of(struct page_table *table, zx_vaddr_t va)
+{
+    if (__atomic_load_n(&table->root, __ATOMIC_ACQUIRE) == 0)
+        return table;
+    for (unsigned i = 0; i < 2; i++)
+        if (table->parts[i] != NULL && va - table->parts[i]->base < table->parts[i]->size)
+            return table->parts[i];
+    return table;
+}
+
 zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out)
 {
+    table = manager_of(table, va);
     port_mutex_lock(&table->lock);
     zx_status_t status = query_locked(table, va, out);
     port_mutex_unlock(&table->lock);
@@ -807,6 +703,8 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
         if (!is_present(entry)) {
             if (entry != 0)
                 return complain(check, "an absent entry that is not zero", level, va, entry);
+            if (stays_empty(check->table, level))
+                return complain(check, "a fixed entry is gone", level, va, entry);
             stop = skip_empty(entries, level, va, last);
             continue;
         }
@@ -821,7 +719,7 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
             return complain(check, "leads to a page that is no table", level, va, entry);
         if ((child->reserved & SEEN) != 0)
             return complain(check, "leads to a table that is linked elsewhere", level, va, entry);
-        if (child->table_entries == 0)
+        if (child->table_entries == 0 && !stays_empty(check->table, level))
             return complain(check, "leads to an empty table", level, va, entry);
         if (!check_tables(check, child, level - 1, va, stop))
             return false;
@@ -892,7 +790,8 @@ bool page_table_check(struct page_table *table, struct vm_sink *report)
 
     port_mutex_lock(&table->lock);
     if (table->root != 0)
-        sound = check_locked(table, report);
+        sound =
+            table->parts[0] != NULL ? page_table_check_unified(table, report) : check_locked(table, report);
     else if (table->table_pages != 0)
         sound = false;
     port_mutex_unlock(&table->lock);

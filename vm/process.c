@@ -11,13 +11,20 @@
  * never the other way round. To die is: marked dead, under the handle lock, then its space destroyed, its
  * handles closed, its reference to itself given up. Handles to a dead process stay valid.
  *
+ * Sharing. A process may share its address space with others. The one that is made first has the shared space
+ * alone; each that joins it has a restricted one of its own as well, and sees both by a unified one
+ * (aspace.c). Whoever shares counts in aspace->sharers until it has died and its own spaces are gone; the
+ * last one destroys the shared space. So it is there while anybody needs it, and nobody joins when it is
+ * about to go.
+ *
  * Closing the handles of one may end others. They queue up on a list, and one loop ends them in turn: no
  * recursion, whatever holds on to whatever.
  *
  * Invariants. The last reference goes after death. A dead process holds no handle (one that is being made
- * when it dies is closed as it is published) and its space has no region.
+ * when it dies is closed as it is published) and the space of its own has no region.
  *
- * Locking. Name and `dead` are under the handle lock. Nothing else changes between birth and death.
+ * Locking. Name, `dead` and the number of those that share a space are under the handle lock. Nothing else
+ * changes between birth and death.
  *
  * Cost. Birth: a space, its top-level table, two handles. Death: what it holds.
  */
@@ -47,7 +54,7 @@ static void set_name(struct vm_process *process, const char *name)
 /* Everything is at hand: a process alive, with its two handles. */
 static void begin(struct vm_process *process, struct vm_handle *self, struct vm_handle *root)
 {
-    struct vm_object *vmar = &process->aspace->root->object;
+    struct vm_object *vmar = &process_root(process)->object;
     vm_object_init(&process->object, ZX_OBJ_TYPE_PROCESS);
     vm_object_acquire(&process->object);
     process->self = handle_value(self);
@@ -58,23 +65,96 @@ static void begin(struct vm_process *process, struct vm_handle *self, struct vm_
     handle_publish(root, vmar, VM_ROOT_VMAR_RIGHTS);
 }
 
-static void discard_aspace(struct vm_aspace *aspace)
+/* ---- Its spaces ---- */
+
+struct vm_vmar *process_root(const struct vm_process *process)
 {
-    vm_aspace_destroy(aspace);
-    vm_aspace_release(aspace);
+    return process->restricted != NULL ? process->restricted->root : process->aspace->root;
 }
 
-zx_status_t process_create(const char *name, bool hosted, struct vm_process **out)
+/* Joins those that share a space; false when there are none any more. */
+static bool join(struct vm_aspace *shared)
 {
-    struct vm_handle *self = NULL, *root = NULL;
+    port_mutex_lock(&vm_machine->handle_lock);
+    bool joined = shared->sharers != 0;
+    if (joined)
+        shared->sharers++;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    return joined;
+}
+
+static void leave(struct vm_aspace *shared)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    bool last = --shared->sharers == 0;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    if (last)
+        vm_aspace_destroy(shared);
+}
+
+/* A space that is shared by this process alone so far. */
+static zx_status_t found_space(struct vm_process *process)
+{
+    struct vm_aspace *shared = vm_aspace_create_range(VM_SHARED_ASPACE_BASE, VM_SHARED_ASPACE_SIZE,
+                                                      VM_ASPACE_USER, process->name, VM_ASPACE_SHARE_SHARED);
+    if (shared == NULL)
+        return ZX_ERR_NO_MEMORY;
+    shared->sharers = 1;
+    vm_aspace_acquire(shared);
+    process->shared = process->aspace = shared;
+    return ZX_OK;
+}
+
+/* Of one that has joined already. */
+static zx_status_t make_space_beside(struct vm_process *process, struct vm_aspace *shared)
+{
+    vm_aspace_acquire(shared);
+    process->shared = shared;
+    process->restricted = vm_aspace_create_range(VM_USER_ASPACE_BASE, VM_RESTRICTED_ASPACE_SIZE,
+                                                 VM_ASPACE_USER, process->name, VM_ASPACE_SHARE_RESTRICTED);
+    if (process->restricted != NULL)
+        process->aspace = vm_aspace_create_unified(shared, process->restricted, process->name);
+    return process->aspace != NULL ? ZX_OK : ZX_ERR_NO_MEMORY;
+}
+
+/* As far as there are any: what shows others goes before them. */
+static void destroy_spaces(struct vm_process *process)
+{
+    if (process->aspace != NULL && process->aspace != process->shared)
+        vm_aspace_destroy(process->aspace);
+    if (process->restricted != NULL)
+        vm_aspace_destroy(process->restricted);
+    if (process->shared != NULL)
+        leave(process->shared);
+}
+
+static void release_spaces(struct vm_process *process)
+{
+    struct vm_aspace *const spaces[] = {process->aspace, process->restricted, process->shared};
+    for (unsigned i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
+        if (spaces[i] != NULL)
+            vm_aspace_release(spaces[i]);
+}
+
+/* ---- Making ---- */
+
+static struct vm_process *allocate(const char *name, bool hosted)
+{
     struct vm_process *process = slab_alloc(&vm_machine->process_cache);
     if (process == NULL)
-        return ZX_ERR_NO_MEMORY;
+        return NULL;
     set_name(process, name);
     process->hosted = hosted;
     list_init(&process->handles);
-    process->aspace = vm_aspace_create(VM_ASPACE_USER, process->name);
-    zx_status_t status = process->aspace == NULL ? ZX_ERR_NO_MEMORY : handle_reserve(process, &self);
+    return process;
+}
+
+/* The last steps, where the spaces could be made (`status`); else, and where these fail, nothing is left. */
+static zx_status_t finish(struct vm_process *process, zx_status_t status, struct vm_process **out)
+{
+    struct vm_handle *self = NULL, *root = NULL;
+    if (status == ZX_OK)
+        status = handle_reserve(process, &self);
     if (status == ZX_OK)
         status = handle_reserve(process, &root);
     if (status == ZX_OK) {
@@ -85,18 +165,44 @@ zx_status_t process_create(const char *name, bool hosted, struct vm_process **ou
     }
     if (self != NULL)
         handle_unreserve(self);
-    if (process->aspace != NULL)
-        discard_aspace(process->aspace);
+    destroy_spaces(process);
+    release_spaces(process);
     slab_free(&vm_machine->process_cache, process);
-    return ZX_ERR_NO_MEMORY;
+    return status;
 }
+
+zx_status_t process_create(const char *name, bool hosted, struct vm_process **out)
+{
+    struct vm_process *process = allocate(name, hosted);
+    if (process == NULL)
+        return ZX_ERR_NO_MEMORY;
+    process->aspace = vm_aspace_create(VM_ASPACE_USER, process->name);
+    return finish(process, process->aspace != NULL ? ZX_OK : ZX_ERR_NO_MEMORY, out);
+}
+
+zx_status_t process_create_sharing(const char *name, struct vm_process *with, struct vm_process **out)
+{
+    struct vm_aspace *shared = with != NULL ? with->shared : NULL;
+    if (with != NULL && shared == NULL)
+        return ZX_ERR_INVALID_ARGS;
+    if (with != NULL && !join(shared))
+        return ZX_ERR_BAD_STATE;
+    struct vm_process *process = allocate(name, false);
+    if (process == NULL) {
+        if (with != NULL)
+            leave(shared);
+        return ZX_ERR_NO_MEMORY;
+    }
+    return finish(process, with != NULL ? make_space_beside(process, shared) : found_space(process), out);
+}
+
+/* ---- Ending ---- */
 
 void process_free(struct vm_process *process)
 {
     VM_ASSERT(process->dead && list_is_empty(&process->handles) && !list_is_linked(&process->dying));
-    struct vm_aspace *aspace = process->aspace;
+    release_spaces(process);
     slab_free(&vm_machine->process_cache, process);
-    vm_aspace_release(aspace);
 }
 
 bool process_doom_locked(struct vm_process *process, struct list_node *doomed)
@@ -114,7 +220,7 @@ void process_end_doomed(struct list_node *doomed)
     struct list_node *node;
     while ((node = list_pop_head(doomed)) != NULL) {
         struct vm_process *process = container_of(node, struct vm_process, dying);
-        vm_aspace_destroy(process->aspace);
+        destroy_spaces(process);
         handle_close_all(process, doomed);
         vm_object_release(&process->object);
     }
@@ -146,6 +252,14 @@ void vm_process_release(struct vm_process *process)
 struct vm_aspace *vm_process_aspace(struct vm_process *process)
 {
     return process->aspace;
+}
+
+bool vm_process_is_dead(struct vm_process *process)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    bool dead = process->dead;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    return dead;
 }
 
 zx_handle_t vm_process_self_handle(struct vm_process *process)

@@ -4,7 +4,8 @@
  *
  * Concept. An address leads to a mapping, the mapping to a place in its VMO, and there the bytes are
  * copied: neither page tables nor permissions take part. A byte that no mapping shows, or that lies past
- * the end of its VMO, is not mapped.
+ * the end of its VMO, is not mapped. Where the process sees two spaces as one, the address says which it is,
+ * and a copy ends where they meet.
  *
  * Method. How far memory reaches without a break is found first. Before the first byte is written, the
  * caller's buffer is probed and every page of the range is made, all or none. Only what other threads do
@@ -58,8 +59,11 @@ static bool copy_chunk_locked(struct vm_vmar *root, zx_vaddr_t va, char *bytes, 
     return status == ZX_OK;
 }
 
-static bool copy_chunk(struct vm_aspace *aspace, zx_vaddr_t va, char *bytes, size_t size, bool write)
+static bool copy_chunk(struct vm_process *process, zx_vaddr_t va, char *bytes, size_t size, bool write)
 {
+    struct vm_aspace *aspace = aspace_at(process->aspace, va);
+    if (aspace == NULL)
+        return false;
     port_mutex_lock(&aspace->lock);
     bool copied = aspace->root != NULL && copy_chunk_locked(aspace->root, va, bytes, size, write);
     port_mutex_unlock(&aspace->lock);
@@ -68,10 +72,13 @@ static bool copy_chunk(struct vm_aspace *aspace, zx_vaddr_t va, char *bytes, siz
 
 /* How many bytes of the range are mapped, at least one; with `commit`, they have pages then. BAD_STATE,
    NO_MEMORY. */
-static zx_status_t find_extent(struct vm_aspace *aspace, zx_vaddr_t va, size_t size, bool commit,
+static zx_status_t find_extent(struct vm_process *process, zx_vaddr_t va, size_t size, bool commit,
                                size_t *extent)
 {
+    struct vm_aspace *aspace = aspace_at(process->aspace, va);
     zx_status_t status = ZX_ERR_BAD_STATE;
+    if (aspace == NULL || vm_process_is_dead(process))
+        return status;
     port_mutex_lock(&aspace->lock);
     if (aspace->root != NULL) {
         *extent = extent_locked(aspace->root, va, size);
@@ -88,13 +95,13 @@ zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void 
 {
     uintptr_t to = (uintptr_t)user_to;
     char bytes[VM_COPY_CHUNK];
-    zx_status_t status = find_extent(process->aspace, va, size, false, &size);
+    zx_status_t status = find_extent(process, va, size, false, &size);
     if (status != ZX_OK)
         return status;
     size_t done = 0, step;
     for (; done < size; done += step) {
         step = vm_copy_step(va + done, size - done);
-        if (!copy_chunk(process->aspace, va + done, bytes, step, false))
+        if (!copy_chunk(process, va + done, bytes, step, false))
             break;
         if (port_copy_to_user((void *)(to + done), bytes, step) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
@@ -108,11 +115,11 @@ zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, cons
 {
     uintptr_t from = (uintptr_t)user_from;
     char bytes[VM_COPY_CHUNK];
-    zx_status_t status = find_extent(process->aspace, va, size, false, &size);
+    zx_status_t status = find_extent(process, va, size, false, &size);
     if (status == ZX_OK)
         status = user_probe(user_from, size);
     if (status == ZX_OK)
-        status = find_extent(process->aspace, va, size, true, &size);
+        status = find_extent(process, va, size, true, &size);
     if (status != ZX_OK)
         return status;
     size_t done = 0, step;
@@ -120,7 +127,7 @@ zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, cons
         step = vm_copy_step(va + done, size - done);
         if (port_copy_from_user(bytes, (const void *)(from + done), step) != ZX_OK)
             return ZX_ERR_INVALID_ARGS;
-        if (!copy_chunk(process->aspace, va + done, bytes, step, true))
+        if (!copy_chunk(process, va + done, bytes, step, true))
             break;
     }
     *actual = done;

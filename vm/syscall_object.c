@@ -230,6 +230,23 @@ static zx_status_t info_kmem_stats(zx_handle_t handle, const struct answer *answ
     return tell_record(answer, &info, sizeof(info));
 }
 
+/* The sum over all that the process sees. BAD_STATE: it is dead. */
+static zx_status_t process_task_stats(struct vm_process *process, zx_info_task_stats_t *sum)
+{
+    zx_status_t status = vm_process_is_dead(process) ? ZX_ERR_BAD_STATE : ZX_OK;
+    memset(sum, 0, sizeof(*sum));
+    for (unsigned i = 0; status == ZX_OK && i < aspace_part_count(process->aspace); i++) {
+        struct vm_aspace *part = aspace_part(process->aspace, i);
+        zx_info_task_stats_t stats = {0};
+        status = part != NULL ? aspace_task_stats(part, &stats) : ZX_ERR_BAD_STATE;
+        sum->mem_mapped_bytes += stats.mem_mapped_bytes;
+        sum->mem_private_bytes += stats.mem_private_bytes;
+        sum->mem_shared_bytes += stats.mem_shared_bytes;
+        sum->mem_scaled_shared_bytes += stats.mem_scaled_shared_bytes;
+    }
+    return status;
+}
+
 static zx_status_t info_task_stats(zx_handle_t handle, const struct answer *answer)
 {
     struct vm_object *object;
@@ -237,44 +254,61 @@ static zx_status_t info_task_stats(zx_handle_t handle, const struct answer *answ
     zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, &object, NULL);
     if (status != ZX_OK)
         return status;
-    status = aspace_task_stats(container_of(object, struct vm_process, object)->aspace, &info);
+    status = process_task_stats(container_of(object, struct vm_process, object), &info);
     vm_object_release(object);
     return status == ZX_OK ? tell_record(answer, &info, sizeof(info)) : status;
 }
 
 #define MAPS_BATCH 8
 
+struct maps_told {
+    const struct answer *answer;
+    size_t actual, avail;
+};
+
 /* Copies what fits, a few records at a time; counts them all. */
-static zx_status_t tell_maps(struct maps_walk *walk, const struct answer *answer)
+static zx_status_t tell_maps(struct maps_walk *walk, struct maps_told *told)
 {
     zx_info_maps_t records[MAPS_BATCH];
-    size_t room = answer->buffer_size / sizeof(*records), actual = 0, avail = 0, count;
+    size_t room = told->answer->buffer_size / sizeof(*records), count;
     for (;;) {
         zx_status_t status = maps_walk_next(walk, records, MAPS_BATCH, &count);
-        if (status != ZX_OK)
+        if (status != ZX_OK || count == 0)
             return status;
-        if (count == 0)
-            return tell_counts(answer, actual, avail);
-        size_t fit = count < room - actual ? count : room - actual;
-        void *to = (void *)((uintptr_t)answer->buffer + actual * sizeof(*records));
+        size_t fit = count < room - told->actual ? count : room - told->actual;
+        void *to = (void *)((uintptr_t)told->answer->buffer + told->actual * sizeof(*records));
         status = port_copy_to_user(to, records, fit * sizeof(*records));
         if (status != ZX_OK)
             return status;
-        actual += fit;
-        avail += count;
+        told->actual += fit;
+        told->avail += count;
     }
+}
+
+/* One space after the other. */
+static zx_status_t tell_process_maps(struct vm_process *process, const struct answer *answer)
+{
+    struct maps_told told = {.answer = answer};
+    zx_status_t status = vm_process_is_dead(process) ? ZX_ERR_BAD_STATE : ZX_OK;
+    for (unsigned i = 0; status == ZX_OK && i < aspace_part_count(process->aspace); i++) {
+        struct vm_aspace *part = aspace_part(process->aspace, i);
+        struct maps_walk walk;
+        if (part == NULL)
+            return ZX_ERR_BAD_STATE;
+        maps_walk_start(&walk, part);
+        status = tell_maps(&walk, &told);
+        maps_walk_end(&walk);
+    }
+    return status == ZX_OK ? tell_counts(answer, told.actual, told.avail) : status;
 }
 
 static zx_status_t info_process_maps(zx_handle_t handle, const struct answer *answer)
 {
     struct vm_object *object;
-    struct maps_walk walk;
     zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, &object, NULL);
     if (status != ZX_OK)
         return status;
-    maps_walk_start(&walk, container_of(object, struct vm_process, object)->aspace);
-    status = tell_maps(&walk, answer);
-    maps_walk_end(&walk);
+    status = tell_process_maps(container_of(object, struct vm_process, object), answer);
     vm_object_release(object);
     return status;
 }

@@ -5,6 +5,8 @@
  * A process is made whole, with its space and its own handles, before its maker's two handles are published;
  * where a result pointer is bad it is killed again, unseen.
  */
+#include <vm/mem.h>
+
 #include "internal.h"
 
 zx_handle_t zx_process_self(void)
@@ -76,34 +78,72 @@ static zx_status_t reserve_and_tell(struct vm_handle *handles[2], zx_handle_t *o
     return status;
 }
 
-zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
-                              zx_handle_t *proc_handle, zx_handle_t *vmar_handle)
+static zx_status_t copy_process_name(char copy[ZX_MAX_NAME_LEN], const char *name, size_t name_size)
 {
-    char copy[ZX_MAX_NAME_LEN] = {0};
-    struct vm_process *process;
+    size_t length = name_size < ZX_MAX_NAME_LEN - 1 ? name_size : ZX_MAX_NAME_LEN - 1;
+    memset(copy, 0, ZX_MAX_NAME_LEN);
+    return length > 0 ? port_copy_from_user(copy, name, length) : ZX_OK;
+}
+
+/* Hands a process out that nobody has a handle to yet; it ends where that fails. */
+static zx_status_t give_process(struct vm_process *process, zx_handle_t *proc_handle,
+                                zx_handle_t *vmar_handle)
+{
     struct vm_handle *handles[2];
     zx_handle_t *outs[2] = {proc_handle, vmar_handle};
-    size_t length = name_size < sizeof(copy) - 1 ? name_size : sizeof(copy) - 1;
-    if (options != 0)
-        return ZX_ERR_INVALID_ARGS;
-    if (length > 0 && port_copy_from_user(copy, name, length) != ZX_OK)
-        return ZX_ERR_INVALID_ARGS;
-    zx_status_t status = check_job(job);
-    if (status == ZX_OK)
-        status = process_create(copy, false, &process);
-    if (status != ZX_OK)
-        return status;
-    status = reserve_and_tell(handles, outs);
+    zx_status_t status = reserve_and_tell(handles, outs);
     if (status != ZX_OK) {
         vm_process_kill(process);
         vm_process_release(process);
         return status;
     }
-    struct vm_object *root = &process->aspace->root->object;
+    struct vm_object *root = &process_root(process)->object;
     vm_object_acquire(root);
     handle_publish(handles[0], &process->object, ZX_DEFAULT_PROCESS_RIGHTS);
     handle_publish(handles[1], root, VM_ROOT_VMAR_RIGHTS);
     return ZX_OK;
+}
+
+zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
+                              zx_handle_t *proc_handle, zx_handle_t *vmar_handle)
+{
+    char copy[ZX_MAX_NAME_LEN];
+    struct vm_process *process;
+    if ((options & ~ZX_PROCESS_SHARED) != 0)
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = copy_process_name(copy, name, name_size);
+    if (status == ZX_OK)
+        status = check_job(job);
+    if (status == ZX_OK)
+        status = (options & ZX_PROCESS_SHARED) != 0 ? process_create_sharing(copy, NULL, &process)
+                                                    : process_create(copy, false, &process);
+    return status == ZX_OK ? give_process(process, proc_handle, vmar_handle) : status;
+}
+
+zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, const char *name,
+                                     size_t name_size, zx_handle_t *proc_handle,
+                                     zx_handle_t *restricted_vmar_handle)
+{
+    char copy[ZX_MAX_NAME_LEN];
+    struct vm_object *with;
+    struct vm_process *process;
+    if (options != 0)
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = copy_process_name(copy, name, name_size);
+    if (status == ZX_OK)
+        status = handle_get(shared_proc, ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_MANAGE_PROCESS | ZX_RIGHT_GET_PROPERTY,
+                            &with, NULL);
+    if (status != ZX_OK)
+        return status;
+    status = process_create_sharing(copy, container_of(with, struct vm_process, object), &process);
+    vm_object_release(with);
+    return status == ZX_OK ? give_process(process, proc_handle, restricted_vmar_handle) : status;
+}
+
+void zx_process_exit(int64_t retcode)
+{
+    vm_process_kill(port_current_process());
+    port_process_exited(retcode);
 }
 
 /* ---- Memory of a process ---- */

@@ -14,7 +14,7 @@ uint32_t zx_system_get_page_size(void)
 
 uint64_t zx_system_get_physmem(void)
 {
-    return pmm_total() << PAGE_SHIFT;
+    return vm_machine != NULL ? pmm_total() << PAGE_SHIFT : 0;
 }
 
 #define DRAW_WORDS 16

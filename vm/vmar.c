@@ -11,6 +11,9 @@
  * another: a destroyed VMAR leaves the tree and lives on, dead, until its handles are gone. Mappings belong
  * to the tree alone.
  *
+ * Memory priority belongs to VMARs; a mapping has that of the VMAR it is in. The space counts the VMARs of
+ * high priority, so that whether it has any is known at once.
+ *
  * Invariants. Alive means: in the tree, all ancestors alive. Dead means: no parent, no children. Never
  * between, since both change under the space's lock within one operation.
  *
@@ -25,6 +28,7 @@
  * Destroy: the regions of the subtree.
  */
 #include "internal.h"
+#include "region_walk.h"
 
 static zx_vaddr_t region_end(const struct vm_region *region)
 {
@@ -61,6 +65,20 @@ struct vm_vmar *vmar_create_root(struct vm_aspace *aspace)
     if (root != NULL)
         root->is_root = true;
     return root;
+}
+
+void vm_vmar_release(struct vm_vmar *vmar)
+{
+    vm_object_release(&vmar->object);
+}
+
+zx_status_t vm_vmar_from_handle(zx_handle_t handle, struct vm_vmar **out)
+{
+    struct vm_object *object;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_VMAR, 0, &object, NULL);
+    if (status == ZX_OK)
+        *out = container_of(object, struct vm_vmar, object);
+    return status;
 }
 
 void vmar_free(struct vm_vmar *vmar)
@@ -125,6 +143,39 @@ static zx_status_t choose_place_locked(struct vm_vmar *vmar, uint32_t options, s
     return region_tree_place_random(&vmar->children, &request, entropy, &aspace->prng, out);
 }
 
+/* ---- Memory priority ---- */
+
+static void set_high_priority(struct vm_vmar *vmar, bool high)
+{
+    if (vmar->high_priority == high)
+        return;
+    vmar->high_priority = high;
+    if (high)
+        vmar->region.aspace->high_vmars++;
+    else
+        vmar->region.aspace->high_vmars--;
+}
+
+zx_status_t vm_vmar_set_memory_priority(struct vm_vmar *vmar, enum vm_memory_priority priority)
+{
+    struct vm_aspace *aspace = vmar->region.aspace;
+    bool high = priority == VM_MEMORY_PRIORITY_HIGH;
+    zx_status_t status = ZX_ERR_BAD_STATE;
+    port_mutex_lock(&aspace->lock);
+    if (vmar->region.alive) {
+        struct region_walk walk;
+        struct vm_region *region;
+        set_high_priority(vmar, high);
+        region_walk_start(&walk, vmar);
+        while ((region = region_walk_next(&walk)) != NULL)
+            if (region->kind == VM_REGION_VMAR)
+                set_high_priority(vmar_of(region), high);
+        status = ZX_OK;
+    }
+    port_mutex_unlock(&aspace->lock);
+    return status;
+}
+
 /* ---- Allocating ---- */
 
 #define CAN_MAP_PERMS (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
@@ -161,6 +212,7 @@ static zx_status_t allocate_locked(struct vm_vmar *parent, uint32_t options, siz
         return ZX_OK;
     }
     child->compact = (options & ZX_VM_COMPACT) != 0;
+    set_high_priority(child, parent->high_priority);
     child->region.parent = parent;
     vm_object_acquire(&child->object);
     region_tree_insert(&parent->children, &reserve, base, base + size, &child->region);
@@ -494,6 +546,7 @@ zx_status_t vmar_protect(struct vm_vmar *vmar, zx_vaddr_t base, size_t size, uin
 static void kill_locked(struct vm_vmar *vmar, struct vm_vmar **doomed)
 {
     struct region_entry entry;
+    set_high_priority(vmar, false);
     for (zx_vaddr_t va = vmar->region.base; region_tree_find_from(&vmar->children, va, &entry);
          va = entry.end) {
         struct vm_region *region = region_of(&entry);

@@ -136,6 +136,13 @@ void check_handles(call_on_handle *call, zx_handle_t handle, zx_obj_type_t type,
     check_rights(call, handle, needed);
 }
 
+zx_handle_t make_process(zx_handle_t *root)
+{
+    zx_handle_t process = ZX_HANDLE_INVALID;
+    STATUS(ZX_OK, zx_process_create(ZX_HANDLE_INVALID, "process", 7, 0, &process, root));
+    return process;
+}
+
 uint32_t handle_count_of(zx_handle_t handle)
 {
     zx_info_handle_count_t info;

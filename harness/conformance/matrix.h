@@ -50,6 +50,9 @@ void check_rights(call_on_handle *call, zx_handle_t handle, zx_rights_t needed);
 /* All three. */
 void check_handles(call_on_handle *call, zx_handle_t handle, zx_obj_type_t type, zx_rights_t needed);
 
+/* A process with nothing in it, and its root VMAR. */
+zx_handle_t make_process(zx_handle_t *root);
+
 /* How many handles lead to the object. */
 uint32_t handle_count_of(zx_handle_t handle);
 

@@ -55,9 +55,10 @@ static zx_status_t call(void)
 
 static void begin(const struct topic *chosen)
 {
+    zx_handle_t root;
     topic = chosen;
     closed = closed_handle();
-    asked = chosen->type == ZX_OBJ_TYPE_PROCESS ? zx_process_self()
+    asked = chosen->type == ZX_OBJ_TYPE_PROCESS ? make_process(&root)
             : chosen->type == ZX_OBJ_TYPE_VMAR  ? zx_vmar_root_self()
                                                 : make_vmo(PAGE, 0);
     wrong = zx_job_default();
@@ -269,8 +270,7 @@ TEST(handle_count)
     OK(zx_vmar_map(zx_vmar_root_self(), READ, 0, vmo, 0, PAGE, &at));
     CHECK_EQUAL(handle_count_of(vmo), 1); /* a mapping is no handle */
     /* A process has a handle to itself and one to its root VMAR. */
-    CHECK_EQUAL(handle_count_of(zx_process_self()), 1);
-    OK(zx_process_create(ZX_HANDLE_INVALID, "p", 1, 0, &process, &root));
+    process = make_process(&root);
     CHECK_EQUAL(handle_count_of(process), 2);
     CHECK_EQUAL(handle_count_of(root), 2);
 }
@@ -340,11 +340,10 @@ TEST(vmo)
 TEST(many_shares)
 {
     enum { MANY = 70 };
-    zx_handle_t made = make_vmo(PAGE, 0), process, root;
-    zx_vaddr_t at;
+    zx_handle_t made = make_vmo(PAGE, 0), root;
     for (unsigned i = 0; i < MANY; i++) {
-        OK_ONCE(zx_process_create(ZX_HANDLE_INVALID, "p", 1, 0, &process, &root));
-        OK_ONCE(zx_vmar_map(root, READ, 0, made, 0, PAGE, &at));
+        (void)make_process(&root);
+        (void)map_at(root, READ, 0, made, 0, 1);
         CHECK_EQUAL(vmo_info_of(made).share_count, i + 1);
     }
 }
@@ -363,30 +362,28 @@ static void check_stats(zx_handle_t process, size_t mapped, size_t private, size
 
 TEST(task_stats)
 {
-    const zx_vm_option_t can_map = ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_SPECIFIC;
-    zx_handle_t made = make_vmo(8 * PAGE, 0), self = zx_process_self(), second, root, third, third_root;
-    zx_vaddr_t at;
-    zx_handle_t outer = make_vmar(can_map, 32, &at), child;
-    check_stats(self, 0, 0, 0, 0);
-    OK(zx_vmar_allocate(outer, can_map, 0, 16 * PAGE, &child, &at));
-    OK(zx_vmar_map(child, READ_WRITE, 0, made, 0, 8 * PAGE, &at));
-    check_stats(self, 8 * PAGE, 0, 0, 0);
+    zx_handle_t made = make_vmo(8 * PAGE, 0), roots[3], outer, child;
+    zx_handle_t first = make_process(&roots[0]), second = make_process(&roots[1]),
+                third = make_process(&roots[2]);
+    check_stats(first, 0, 0, 0, 0);
+    outer = make_vmar_at(roots[0], EVERYTHING, PAGE, 32);
+    child = make_vmar_at(outer, EVERYTHING, 8 * PAGE, 16);
+    (void)map_at(child, READ_WRITE, 0, made, 0, 8);
+    check_stats(first, 8 * PAGE, 0, 0, 0);
     for (unsigned i = 0; i < 6; i++)
         OK_ONCE(zx_vmo_write(made, "a", i * PAGE, 1));
-    check_stats(self, 8 * PAGE, 6 * PAGE, 0, 0);
+    check_stats(first, 8 * PAGE, 6 * PAGE, 0, 0);
     /* The first four pages in a second process, the first two in a third. */
-    OK(zx_process_create(ZX_HANDLE_INVALID, "p", 1, 0, &second, &root));
-    OK(zx_process_create(ZX_HANDLE_INVALID, "q", 1, 0, &third, &third_root));
-    OK(zx_vmar_map(root, READ, 0, made, 0, 4 * PAGE, &at));
-    OK(zx_vmar_map(third_root, 0, 0, made, 0, 2 * PAGE, &at));
-    check_stats(self, 8 * PAGE, 2 * PAGE, 4 * PAGE, 2 * (PAGE / 2) + 2 * (PAGE / 3));
+    (void)map_at(roots[1], READ, 0, made, 0, 4);
+    (void)map_at(roots[2], 0, 0, made, 0, 2);
+    check_stats(first, 8 * PAGE, 2 * PAGE, 4 * PAGE, 2 * (PAGE / 2) + 2 * (PAGE / 3));
     check_stats(second, 4 * PAGE, 0, 4 * PAGE, 2 * (PAGE / 2) + 2 * (PAGE / 3));
     check_stats(third, 2 * PAGE, 0, 2 * PAGE, 2 * (PAGE / 3));
     /* Twice in one space counts twice, but is one space. */
-    OK(zx_vmar_map(outer, READ, 0, made, 5 * PAGE, PAGE, &at));
-    check_stats(self, 9 * PAGE, 3 * PAGE, 4 * PAGE, 2 * (PAGE / 2) + 2 * (PAGE / 3));
+    (void)map_at(outer, READ, 0, made, 5 * PAGE, 1);
+    check_stats(first, 9 * PAGE, 3 * PAGE, 4 * PAGE, 2 * (PAGE / 2) + 2 * (PAGE / 3));
     OK_ONCE(zx_handle_close(third));
-    check_stats(self, 9 * PAGE, 3 * PAGE, 4 * PAGE, 4 * (PAGE / 2));
+    check_stats(first, 9 * PAGE, 3 * PAGE, 4 * PAGE, 4 * (PAGE / 2));
 }
 
 static zx_info_kmem_stats_t kmem(void)

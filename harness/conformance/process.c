@@ -47,7 +47,7 @@ static zx_status_t spoil(unsigned nth)
 {
     switch (nth) {
     case 0:
-        args.options = 1;
+        args.options = 2;
         return ZX_ERR_INVALID_ARGS;
     case 1:
         args.name = NULL;
@@ -108,7 +108,10 @@ TEST(create_options)
     for (unsigned first = 0; first < 32; first++)
         for (unsigned second = first; second < 32; second++) {
             args.options = 1u << first | 1u << second;
-            REFUSED(ZX_ERR_INVALID_ARGS, call());
+            if (args.options == ZX_PROCESS_SHARED)
+                REFUSED(ZX_OK, call_on(job)); /* and nothing is left of it */
+            else
+                REFUSED(ZX_ERR_INVALID_ARGS, call());
         }
     args.options = UINT32_MAX;
     REFUSED(ZX_ERR_INVALID_ARGS, call());
@@ -165,11 +168,13 @@ TEST(create_makes)
     CHECK_EQUAL(place.base, own.base);
     CHECK_EQUAL(place.len, own.len);
     /* A space of its own, in which the parent may map. */
-    zx_handle_t vmo = make_vmo(PAGE, 0);
-    zx_vaddr_t at = map_at(root, ZX_VM_PERM_READ, 0, vmo, 0, 1);
-    CHECK_EQUAL(at, place.base);
+    zx_vaddr_t here;
     char byte;
-    REFUSED(ZX_ERR_NOT_FOUND, access_read(at, &byte, 1));
+    zx_handle_t vmo = make_vmo(PAGE, 0);
+    (void)make_vmar(0, 1, &here);
+    CHECK_EQUAL(map_at(root, ZX_VM_PERM_READ, here - place.base, vmo, 0, 1), here);
+    REFUSED(ZX_ERR_NOT_FOUND, access_read(here, &byte, 1));
+    CHECK_EQUAL(vmo_info_of(vmo).share_count, 1);
 }
 
 /* It dies of its last handle; its root VMAR is then dead, whoever has a handle to that. */

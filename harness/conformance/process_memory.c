@@ -12,7 +12,7 @@
 
 static char buffer[4 * ZX_PAGE_SIZE];
 static size_t actual;
-static zx_handle_t vmos[3], closed, no_read, no_write;
+static zx_handle_t process, vmos[3], closed, no_read, no_write;
 static zx_vaddr_t base;
 
 static struct {
@@ -25,7 +25,7 @@ static struct {
 
 static void good(void)
 {
-    args.handle = zx_process_self();
+    args.handle = process;
     args.va = base + PAGE - 1;
     args.buffer = buffer;
     args.size = PAGE + 2;
@@ -44,6 +44,7 @@ static void begin(void)
     (void)map_at(child, 0, 0, vmos[1], 0, 2);
     (void)map_at(vmar, READ, 5 * PAGE, vmos[2], 0, 4);
     closed = closed_handle();
+    process = zx_process_self();
     no_read = without(zx_process_self(), ZX_RIGHT_READ);
     no_write = without(zx_process_self(), ZX_RIGHT_WRITE);
     good();
@@ -237,7 +238,7 @@ TEST(extents)
 static size_t read_bytes(size_t offset, size_t size)
 {
     fill(buffer, '?', sizeof(buffer));
-    OK(zx_process_read_memory(zx_process_self(), base + offset, buffer, size, &actual));
+    OK(zx_process_read_memory(process, base + offset, buffer, size, &actual));
     return actual;
 }
 
@@ -245,7 +246,7 @@ static size_t read_bytes(size_t offset, size_t size)
    call halfway. */
 static size_t write_bytes(size_t offset, const char *bytes, size_t size)
 {
-    OK_ONCE(zx_process_write_memory(zx_process_self(), base + offset, bytes, size, &actual));
+    OK_ONCE(zx_process_write_memory(process, base + offset, bytes, size, &actual));
     return actual;
 }
 
@@ -298,9 +299,11 @@ TEST(memory)
 TEST(end_of_space)
 {
     begin();
-    zx_info_vmar_t root = vmar_info_of(zx_vmar_root_self());
-    base = map_at(zx_vmar_root_self(), READ, root.len - PAGE, vmos[0], 0, 1);
-    CHECK_EQUAL(base + PAGE, root.base + root.len);
+    zx_handle_t root;
+    process = make_process(&root);
+    zx_info_vmar_t place = vmar_info_of(root);
+    base = map_at(root, READ, place.len - PAGE, vmos[0], 0, 1);
+    CHECK_EQUAL(base + PAGE, place.base + place.len);
     CHECK_EQUAL(write_bytes(PAGE - 1, "ab", 2), 1);
     CHECK_EQUAL(read_bytes(PAGE - 1, 64 * MIB), 1);
     CHECK_EQUAL(buffer[0], 'a');
@@ -327,9 +330,9 @@ TEST(through_the_vmo)
 /* Another process, which maps the same. */
 TEST(another_process)
 {
-    zx_handle_t process, root;
+    zx_handle_t root;
     begin();
-    OK(zx_process_create(ZX_HANDLE_INVALID, "p", 1, 0, &process, &root));
+    process = make_process(&root);
     zx_vaddr_t there = map_at(root, READ, PAGE, vmos[0], 0, 2);
     REFUSED(ZX_ERR_NO_MEMORY, zx_process_read_memory(process, base, buffer, 1, &actual));
     OK_ONCE(zx_process_write_memory(process, there + PAGE, "x", 1, &actual));

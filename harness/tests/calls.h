@@ -23,6 +23,7 @@
 
 #define PAGE ZX_PAGE_SIZE
 
+#define RIGHTS_RWX  (ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE)
 #define CAN_MAP_RWX (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
 #define ALIGN(log2) ((zx_vm_option_t)(log2) << ZX_VM_ALIGN_BASE)
 #define BAD_POINTER ((void *)8) /* in the first page, which no program has */
@@ -154,5 +155,12 @@ static inline zx_handle_t make_vmar(zx_vm_option_t options, size_t pages, zx_vad
 }
 
 #define EVERYTHING (CAN_MAP_RWX | ZX_VM_CAN_MAP_SPECIFIC)
+
+static inline zx_handle_t make_closed_handle(void)
+{
+    zx_handle_t vmo = make_vmo(PAGE, 0);
+    assert_ok(zx_handle_close(vmo));
+    return vmo;
+}
 
 #endif /* HARNESS_TESTS_CALLS_H_ */

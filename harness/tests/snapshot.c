@@ -65,9 +65,9 @@ static void write_vmar(struct vm_sink *to, const struct vm_vmar *vmar, unsigned 
 {
     const struct vm_region *region = &vmar->region;
 
-    vm_print(to, "  %u vmar %llu [0x%llx, 0x%llx) flags 0x%x%s, %llu children in %llu bytes%s\n", depth,
+    vm_print(to, "  %u vmar %llu [0x%llx, 0x%llx) flags 0x%x%s%s, %llu children in %llu bytes%s\n", depth,
              (ull)vmar->object.koid, (ull)region->base, (ull)(region->base + region->size), region->flags,
-             vmar->compact ? " compact" : "", (ull)vmar->children.count,
+             vmar->compact ? " compact" : "", vmar->high_priority ? " high" : "", (ull)vmar->children.count,
              (ull)region_tree_bytes(&vmar->children), region->alive ? "" : " dead");
 }
 
@@ -98,8 +98,8 @@ static void write_aspace(struct vm_sink *to, struct vm_aspace *aspace)
     struct region_walk walk;
     struct vm_region *region;
 
-    vm_print(to, "space '%s' seed 0x%llx: %u references, %llu tables%s%s\n", aspace->name, (ull)aspace->seed,
-             atomic_load(&aspace->refs), (ull)aspace->table.table_pages,
+    vm_print(to, "space '%s' seed 0x%llx: %u references, %u sharers, %llu tables%s%s\n", aspace->name,
+             (ull)aspace->seed, atomic_load(&aspace->refs), aspace->sharers, (ull)aspace->table.table_pages,
              aspace->always_need ? ", always needed" : "", aspace->destroyed ? ", destroyed" : "");
     if (aspace->root != NULL)
         write_vmar(to, aspace->root, 0);

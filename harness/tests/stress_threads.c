@@ -4,10 +4,11 @@
  *
  *   stress_threads [--threads N] [--ops M] [--seed S] [--perturb K]
  *
- * N threads (8) make M operations each (20000): all zx_ calls but zx_debug_write, zvm_access, views, statistics, failing allocations and
- * copies. They share handles and addresses in pools from which each takes at random, so most of what one works with is
- * being closed, unmapped or destroyed by others. Now and then a thread runs for a guest, a process that others may end
- * meanwhile. One in K steps (16) of the schedule is perturbed (host_perturb_schedule); 0: none.
+ * N threads (8) make M operations each (20000): all zx_ calls but zx_debug_write and zx_process_exit,
+ * zvm_access, views, statistics, failing allocations and copies. They share handles and addresses in pools
+ * from which each takes at random, so most of what one works with is being closed, unmapped or destroyed by
+ * others. Now and then a thread runs for a guest, a process that others may end meanwhile. One in K steps
+ * (16) of the schedule is perturbed (host_perturb_schedule); 0: none.
  *
  * What must hold, in spite of all:
  * - each call answers with a status that its description names;
@@ -396,10 +397,15 @@ static void op_maps(struct worker *worker)
              room * sizeof(*maps), &actual, &avail)) {
         if (actual > room || actual > avail || (actual < room && actual < avail))
             fail(worker, "records of a process that do not add up", (int64_t)actual);
-        for (size_t i = 1; i < actual; i++)
+        size_t space = 0; /* the record of the one that the following are in; a process may see two */
+        for (size_t i = 1; i < actual; i++) {
+            if (maps[i].type == ZX_INFO_MAPS_TYPE_ASPACE &&
+                maps[i].base >= maps[space].base + maps[space].size)
+                space = i;
             if (maps[i].base < maps[i - 1].base || maps[i].depth > maps[i - 1].depth + 1 ||
-                maps[i].base - maps[0].base > maps[0].size - maps[i].size)
+                maps[i].base - maps[space].base > maps[space].size - maps[i].size)
                 fail(worker, "a record out of order", (int64_t)i);
+        }
     }
     free(maps);
 }
@@ -448,13 +454,23 @@ static void op_system(struct worker *worker)
     (void)zx_job_default(); /* a guest's is made the first time; there may be no memory */
 }
 
+/* Of its own, or one that shares its space; that of another process, where it can be. */
+static bool make_process(struct worker *worker, zx_handle_t *process, zx_handle_t *root)
+{
+    zx_handle_t job = one_in(worker, 2) ? ZX_HANDLE_INVALID : zx_job_default();
+    uint32_t options = one_in(worker, 3) ? ZX_PROCESS_SHARED : 0;
+
+    if (one_in(worker, 2) && CALL(S(ZX_ERR_BAD_STATE), zx_process_create_shared, some_process(worker), 0,
+                                  "guest", 5, process, root))
+        return true;
+    return CALL(0, zx_process_create, job, "guest", 5, options, process, root);
+}
+
 static void op_process(struct worker *worker)
 {
     zx_handle_t process, root;
 
-    zx_handle_t job = one_in(worker, 2) ? ZX_HANDLE_INVALID : zx_job_default();
-
-    if (!CALL(0, zx_process_create, job, "guest", 5, 0, &process, &root))
+    if (!make_process(worker, &process, &root))
         return;
     put(worker, &pool_of(worker)->vmars[below(worker, SLOTS)], root);
     if (worker->context == 0)

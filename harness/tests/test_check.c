@@ -208,10 +208,12 @@ static void test_spaces_and_objects(void **state)
     struct vm_process *process = port_current_process();
 
     (void)state;
-    PLANT(aspace->refs, 1, "VMARs and processes hold it");
+    PLANT(aspace->refs, 1, "VMARs, processes and spaces hold it");
     PLANT(aspace->last_fault, (struct vm_mapping *)(void *)vmo, "the mapping of the last fault is not in it");
     PLANT(aspace->table.table_pages, 77, "page tables are broken");
     PLANT(aspace->destroyed, true, "destroyed, but it has regions");
+    PLANT(aspace->high_vmars, 1, "counts 1 VMARs of high priority, there are 0");
+    PLANT(inner->high_priority, true, "counts 0 VMARs of high priority, there are 1");
     PLANT(process->object.refs, 1, "fewer references");
     PLANT(process->dead, true, "but not both");
     PLANT(outer->object.refs, 7, "its references are not its handles and its place");
@@ -253,6 +255,20 @@ static void test_leaked_node(void **state)
     slab_free(&vm_machine->region_leaf_cache, node);
 }
 
+/* The kernel's space ends where no address is left: at 2^64, and not at 0. Its root VMAR is a page shorter. */
+static void test_last_end(void **state)
+{
+    static struct kept kept;
+
+    (void)state;
+    kept = (struct kept){.sink = {.write = keep}};
+    vm_aspace_dump(vm_machine->kernel_aspace, &kept.sink);
+    assert_non_null(
+        strstr(kept.text, "space 'kernel' kernel [0xffffff8000000000, 0x10000000000000000) 512G"));
+    assert_non_null(strstr(kept.text, "vmar"));
+    assert_null(strstr(kept.text, " 0x0)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +279,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_spaces_and_objects, start, stop),
         cmocka_unit_test_setup_teardown(test_machine, start, stop),
         cmocka_unit_test_setup_teardown(test_leaked_node, start, stop),
+        cmocka_unit_test_setup_teardown(test_last_end, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

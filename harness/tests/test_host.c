@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <vm/machine.h>
 #include <zircon/syscalls.h>
 #include <zvm/host.h>
 
@@ -456,6 +459,48 @@ static void test_threads(void **state)
     assert_int_equal(zvm_stop(), ZX_OK);
 }
 
+/* ---- Exiting ---- */
+
+/* At the end of a program that called zx_process_exit: its process is dead and has nothing, the machine is
+   sound. */
+static void check_exited(void)
+{
+    struct zvm_stats stats;
+    struct vm_stats machine;
+
+    vm_machine_stats(&machine);
+    if (zvm_check() != ZX_OK || zvm_get_stats(&stats) != ZX_OK || stats.mappings != 0 ||
+        machine.handles != 0 || machine.vmos != 0)
+        _exit(99);
+}
+
+/* The exit status of a program that exits so. */
+static int exit_status(int64_t retcode)
+{
+    int status;
+
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        zx_vaddr_t va = map(make_vmo(4, 0), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 4);
+        if (poke(va, "mine") != ZX_OK || atexit(check_exited) != 0)
+            _exit(98);
+        zx_process_exit(retcode);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_process_exit(void **state)
+{
+    (void)state;
+    assert_int_equal(exit_status(0), 0);
+    assert_int_equal(exit_status(7), 7);
+    assert_int_equal(exit_status(-1), 255);
+}
+
 int main(void)
 {
     const struct CMUnitTest before[] = {
@@ -478,6 +523,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_views_refuse, start, stop),
         cmocka_unit_test_setup_teardown(test_stats, start, stop),
         cmocka_unit_test_setup_teardown(test_processes, start, stop),
+        cmocka_unit_test_setup_teardown(test_process_exit, start, stop),
     };
     int failed = cmocka_run_group_tests(before, NULL, NULL);
     return cmocka_run_group_tests(started, NULL, NULL) + failed;

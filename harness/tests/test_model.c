@@ -459,6 +459,77 @@ static void model_refuses_children_in_order(void **state)
     free_world(&w);
 }
 
+static void model_keeps_pinned_pages(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    const int32_t vmo = w.vmo;
+
+    (void)state;
+    assert_int_equal(model_vmo_pin(m, w.root, 1, 0).status, ZX_ERR_WRONG_TYPE);
+    assert_int_equal(model_vmo_pin(m, vmo, 1, PAGE).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_pin(m, vmo, 5 * PAGE, 0).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_pin(m, vmo, 3 * PAGE, 2 * PAGE).status, ZX_ERR_OUT_OF_RANGE);
+    assert_int_equal(model_vmo_pin(m, vmo, PAGE, 2 * PAGE).status, ZX_OK);
+    model_do_vmo_pin(m, vmo, PAGE, 2 * PAGE);
+    assert_int_equal(model_vmo_set_size(m, vmo, 2 * PAGE).status, ZX_ERR_BAD_STATE);
+    assert_int_equal(model_vmo_set_size(m, vmo, 3 * PAGE).status, ZX_OK);
+    assert_int_equal(model_vmo_op_range(m, vmo, ZX_VMO_OP_DECOMMIT, 0, 2 * PAGE, false).status,
+                     ZX_ERR_BAD_STATE);
+    assert_int_equal(model_vmo_op_range(m, vmo, ZX_VMO_OP_DECOMMIT, PAGE, 0, false).status, ZX_OK);
+    assert_int_equal(model_vmo_op_range(m, vmo, ZX_VMO_OP_DECOMMIT, 3 * PAGE, PAGE, false).status, ZX_OK);
+    const uint32_t snapshot = ZX_VMO_CHILD_SNAPSHOT;
+    assert_int_equal(model_vmo_create_child(m, vmo, snapshot, 2 * PAGE, PAGE, true).status, ZX_ERR_BAD_STATE);
+    assert_int_equal(model_vmo_create_child(m, vmo, snapshot, 3 * PAGE, 9 * PAGE, false).status, ZX_OK);
+    /* Part in the VMO, part past its end: the pins are met first. */
+    model_do_vmar_map(m, w.root, ZX_VM_PERM_READ, vmo, 0, BASE, 6 * PAGE);
+    assert_int_equal(model_vmar_op_range(m, w.root, ZX_VMAR_OP_DECOMMIT, BASE, 6 * PAGE, false).status,
+                     ZX_ERR_BAD_STATE);
+    assert_int_equal(
+        model_vmar_op_range(m, w.root, ZX_VMAR_OP_DECOMMIT, BASE + 3 * PAGE, 3 * PAGE, false).status,
+        ZX_ERR_OUT_OF_RANGE);
+    /* A pin keeps the VMO. */
+    model_do_vmar_unmap(m, 0, BASE, 6 * PAGE);
+    model_do_handle_close(m, vmo);
+    model_note_living(m);
+    assert_true(m->vmos[0].living);
+    model_do_vmo_unpin(m, 0);
+    model_note_living(m);
+    assert_false(m->vmos[0].living);
+    free_world(&w);
+}
+
+static void model_knows_contiguous_vmos(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+
+    (void)state;
+    assert_int_equal(model_vmo_create_contiguous(0, 12).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_create_contiguous(UINT64_MAX, 11).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_create_contiguous(UINT64_MAX, 64).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_create_contiguous(UINT64_MAX, 63).status, ZX_ERR_OUT_OF_RANGE);
+    assert_true(model_vmo_create_contiguous(1, 0).memory);
+    const int32_t made = model_do_vmo_create_contiguous(m, 3 * PAGE);
+    const int32_t vmo = model_add_handle(m, 0, TRACE_TYPE_VMO, made, 11, ZX_DEFAULT_VMO_RIGHTS);
+    const int32_t slice = make_child(&w, vmo, ZX_VMO_CHILD_SLICE, 1, 2);
+    const int32_t both[2] = {vmo, slice};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct model_answer decommit =
+            model_vmo_op_range(m, both[i], ZX_VMO_OP_DECOMMIT, 1, UINT64_MAX, false);
+        assert_int_equal(decommit.status, ZX_ERR_NOT_SUPPORTED);
+        assert_int_equal(model_vmo_op_range(m, both[i], ZX_VMO_OP_COMMIT, 0, PAGE, false).status, ZX_OK);
+        assert_int_equal(model_vmo_set_size(m, both[i], PAGE).status, ZX_ERR_UNAVAILABLE);
+        assert_int_equal(
+            model_vmo_create_child(m, both[i], ZX_VMO_CHILD_SNAPSHOT, 0, UINT64_MAX, false).status,
+            ZX_ERR_INVALID_ARGS);
+    }
+    model_do_vmar_map(m, w.root, ZX_VM_PERM_READ, slice, 0, BASE, 4 * PAGE);
+    assert_int_equal(model_vmar_op_range(m, w.root, ZX_VMAR_OP_DECOMMIT, BASE, 4 * PAGE, false).status,
+                     ZX_ERR_NOT_SUPPORTED);
+    free_world(&w);
+}
+
 /* Pages for snapshots are finite, and contents as many as the machine has pages. */
 static void model_says_when_it_is_full(void **state)
 {
@@ -499,6 +570,8 @@ int main(void)
         cmocka_unit_test(model_shows_slices),
         cmocka_unit_test(model_knows_families),
         cmocka_unit_test(model_refuses_children_in_order),
+        cmocka_unit_test(model_keeps_pinned_pages),
+        cmocka_unit_test(model_knows_contiguous_vmos),
         cmocka_unit_test(model_says_when_it_is_full),
     };
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* test_pmm.c: physical pages against an array of states: order, runs, ranges, conservation, refusal without a
    trace. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include <sys/mman.h>
+
 #include "machine.h"
 
 static struct pmm_arena *arena_at(size_t index)
@@ -333,9 +336,37 @@ static void test_check_finds_damage(void **state)
     pmm_free_page(page);
 }
 
+void __asan_unpoison_memory_region(void const volatile *address, size_t size) __attribute__((weak));
+
+/* How much memory there is, is for the host to say: here more than a window of 40 bits would hold. */
+static void test_memory_is_as_large_as_asked(void **state)
+{
+    const size_t bytes = 3 * 1024 * GIB / 2;
+
+    (void)state;
+    if (__asan_unpoison_memory_region != NULL)
+        skip(); /* that would touch the sanitizer's own memory, an eighth of it */
+    void *tried =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (tried == MAP_FAILED) {
+        print_message("this host has no room for it\n");
+        skip();
+    }
+    munmap(tried, bytes);
+    const struct pmm_range memory = host_memory_map(bytes);
+    assert_int_equal(memory.size, bytes);
+    char *first = port_phys_to_virt(memory.base), *last = port_phys_to_virt(memory.base + bytes - 1);
+    assert_ptr_equal(last, first + bytes - 1);
+    *first = *last = 1;
+    host_memory_unmap(memory);
+    assert_int_equal(host_memory_map((size_t)1 << 45).size, 0);
+    assert_int_equal(host_memory_map(SIZE_MAX).size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_is_as_large_as_asked),
         cmocka_unit_test(test_start_needs_room),
         PARTS_TEST(test_start_counts),
         PARTS_TEST(test_page_at),

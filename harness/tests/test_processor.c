@@ -143,6 +143,20 @@ static bool panics(void (*broken)(void), const char *words)
     return !(WIFEXITED(status) && WEXITSTATUS(status) == 0) && strstr(text, words) != NULL;
 }
 
+static void panic(void)
+{
+    port_panic();
+}
+
+/* Before the first note, in which operation it was cannot be told, and is not; afterwards it is. */
+static void test_notes(void **state)
+{
+    (void)state;
+    assert_true(panics(panic, "the core is broken, stopping\n"));
+    processor_note("noted");
+    assert_true(panics(panic, "the core is broken, stopping (operation 1: noted)\n"));
+}
+
 /* ---- What the tables allow ---- */
 
 static void test_permissions(void **state)
@@ -589,6 +603,7 @@ static void test_port_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_notes),
         cmocka_unit_test_setup_teardown(test_permissions, start, stop),
         cmocka_unit_test_setup_teardown(test_upper_levels_restrict, start, stop),
         cmocka_unit_test_setup_teardown(test_accessed_and_dirty, start, stop),

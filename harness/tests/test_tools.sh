@@ -4,12 +4,13 @@
 #
 #   harness/tests/test_tools.sh
 #
-# Prints each test that fails with what the tool said, and a last line `N passed, N failed`.
+# Prints each test that fails with what the tool said, and a last line `N passed, N failed`. ZVT=FILE is used for build/host/zvt, and then
+# only zvt itself is tested: harness/valgrind names a script that runs it under memcheck.
 set -uo pipefail
 case ${1-} in --help | -h) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/../.." || exit 2
 root=$PWD
-zvt=$root/build/host/zvt
+zvt=${ZVT:-$root/build/host/zvt}
 kernel=$root/build/kernel/zvm.elf
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
@@ -92,10 +93,17 @@ that "zvt assemble leaves nothing of binary" absent "$work/bad.zvt"
 expect "zvt generate, no such folder" 2 'nowhere' "$zvt" generate --seed 1 --ops 5 -o "$work/nowhere/x.zvt"
 expect "zvt generate, not a number" 2 'many' "$zvt" generate --seed 1 --ops many -o "$work/x.zvt"
 that "zvt generate leaves nothing" absent "$work/x.zvt"
-expect "zvt generate, no room" '1|2' 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
+expect "zvt generate, no room" 2 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
 that "zvt generate leaves nothing when full" absent "$work/full.zvt"
-expect "zvt dump to a full device" '1|2' '.' bash -c '"$1" dump "$2" >/dev/full' - "$zvt" "$work/good.zvt"
-expect "zvt svg, no room" '1|2' 'full.svg' no_room "$zvt" svg "$work/long.zvt" -o "$work/full.svg"
+expect "zvt run to a full device" 2 'cannot be written: No space' bash -c '"$1" run "$2" >/dev/full' - "$zvt" "$work/good.zvt"
+{ echo trace; for ((i = 0; i < 4097; i++)); do echo handle_close; done; } >"$work/many.txt"
+expect "zvt assemble, too many operations" 2 'many.txt:4098: expected at most 4096 operations' "$zvt" assemble "$work/many.txt" -o "$work/bad.zvt"
+{ echo trace; head -c 4194304 /dev/zero | tr '\0' '#'; } >"$work/many.txt"
+expect "zvt assemble, too much text" 2 'at most 4194304 bytes' "$zvt" assemble "$work/many.txt" -o "$work/bad.zvt"
+that "zvt assemble leaves nothing of what is too large" absent "$work/bad.zvt"
+expect "zvt assemble tells its limits" 0 '4096 operations.* 4 MiB' "$zvt" assemble --help
+expect "zvt dump to a full device" 2 'No space' bash -c '"$1" dump "$2" >/dev/full' - "$zvt" "$work/good.zvt"
+expect "zvt svg, no room" 2 'full.svg' no_room "$zvt" svg "$work/long.zvt" -o "$work/full.svg"
 that "zvt svg leaves nothing when full" absent "$work/full.svg"
 expect "zvt diff, equal" 0 '' "$zvt" diff "$work/good.zvt" "$work/good.zvt"
 expect "zvt diff, different" 1 '.' "$zvt" diff "$work/good.zvt" "$work/long.zvt"
@@ -103,12 +111,26 @@ expect "zvt diff, different" 1 '.' "$zvt" diff "$work/good.zvt" "$work/long.zvt"
 "$zvt" assemble "$work/good.txt" -o "$work/again.zvt"
 that "zvt dump and assemble are lossless" cmp -s "$work/good.zvt" "$work/again.zvt"
 
+if [ -n "${ZVT:-}" ]; then
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+    exit
+fi
+
 # ---- the library, as the README shows it ----
 sed -n "/tour.c <<'END'/,/^    END/p" README.md | sed '1d;$d;s/^    //' >"$work/tour.c"
 that "the README's program compiles" gcc -Wall -Wextra -Ivm/include -Iharness/include "$work/tour.c" build/host/libzvm.a -pthread -o "$work/tour"
 expect "the README's program runs" 0 'r' "$work/tour"
-that "the library exports only what is documented" \
-    test -z "$(nm --defined-only -g build/host/libzvm.a | awk 'NF == 3 { print $3 }' | grep -vE '^(zx_|zvm_|vm_)')"
+expect "the library exports what is declared" 0 'exports the [0-9]+ names' harness/public-names --check build/host/libzvm.a
+# Both ways: a name too many, and one that is missing.
+cp build/host/libzvm.o "$work/inner.o"
+objcopy --globalize-symbol=vmo_create "$work/inner.o"
+ar rcs "$work/inner.a" "$work/inner.o"
+expect "public-names sees a name too many" 1 'vmo_create: exported' harness/public-names --check "$work/inner.a"
+objcopy --localize-symbol=vmo_create --localize-symbol=zx_vmar_map "$work/inner.o"
+ar rcs "$work/inner.a" "$work/inner.o"
+expect "public-names sees a name that is missing" 1 'zx_vmar_map: declared' harness/public-names --check "$work/inner.a"
+expect "public-names, no archive" 2 'make host' harness/public-names --check "$work/nowhere.a"
 
 cat >"$work/alone.c" <<'END'
 #include <zircon/syscalls.h>
@@ -120,6 +142,7 @@ int main(int argc, char **argv)
         return 1;
     switch (argv[1][0]) {
     case 'c': return zx_handle_close(5);
+    case 'p': return zx_system_get_physmem() != 0;
     case 'v': return zx_vmo_create(4096, 0, &vmo);
     case 's': return zx_process_self() == 0;
     default: return zvm_dump(vmo, stdout);
@@ -130,6 +153,7 @@ that "a program without a machine compiles" gcc -Ivm/include -Iharness/include "
 for call in close vmo_create self; do
     expect "zx_ $call without a machine" 134 'expected zvm_start' bash -c '"$0" "$1"; exit $?' "$work/alone" $call
 done
+expect "zx_system_get_physmem without a machine" 0 '^0$' bash -c '"$0" physmem; echo $?' "$work/alone"
 expect "a name cannot break a line of the dump" 0 "^space 'a\?\?\[' user" "$work/alone" dump started
 "$zvt" assemble harness/doc/address-space.txt -o "$work/picture.zvt"
 "$zvt" svg "$work/picture.zvt" -o "$work/picture.svg"
@@ -208,13 +232,112 @@ expect "compare, missing file" 2 'nowhere' harness/compare "$work/left" "$work/n
 expect "fuzz, bad time" 2 'soon' harness/fuzz --time soon
 expect "fuzz, bad engine" 2 'honggfuzz' harness/fuzz --engine honggfuzz
 expect "fuzz, no target" 3 'make fuzzers' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
+# What a campaign counts: the operations and runs of all processes that share the file.
+for engine in libfuzzer afl; do
+    head -c 16 /dev/zero >"$work/count"
+    for _ in 1 2; do
+        ZVM_COUNT_FILE=$work/count ASAN_OPTIONS=detect_leaks=0 build/$engine/fuzz_trace "$work/good.zvt" >/dev/null 2>&1
+    done
+    expect "operations are counted by $engine" 0 '^ +100 +2$' od -An -t u8 "$work/count"
+    expect "a count file that is none, $engine" 1 'expected a file of 16 bytes' env ZVM_COUNT_FILE="$work/empty.zvt" \
+        build/$engine/fuzz_trace "$work/good.zvt"
+done
+expect "soak, no number" 2 'whole number' harness/soak --operations many
+expect "soak, too many jobs" 2 'from 1 to' harness/soak --jobs 1000
+expect "soak, unknown option" 2 'vax' harness/soak --vax 1
+expect "soak, unknown host" 2 'vax' harness/soak --on vax
+expect "soak, no program" 3 'make' env ZVM_BUILD="$work/none" harness/soak
+mkdir -p "$work/soaked/host"
+cp build/host/soak_trace "$work/soaked/host/"
+expect "soak" 0 '^soak: 20224 operations in 79 traces.*findings 0' env ZVM_BUILD="$work/soaked" harness/soak --operations 2e4 --jobs 2 --seed 7 \
+    --length 256
+expect "soak tells of progress and can be interrupted" '1|124' 'operations \([0-9.]+ %\), [0-9]+/s, [0-9]+ min left' \
+    env ZVM_BUILD="$work/soaked" timeout -s INT 1.5 harness/soak --operations 1e9 --jobs 2 --progress 1
+that "soak tells where to go on" grep -qE 'seed [0-9]+ goes on' "$work/said"
+
+# ---- Against a core that is broken: answers wrongly where it tells the size of a VMO, dies where it protects ----
+mkdir -p "$work/lame/host" "$work/lame/host-o0" "$work/lame/asan"
+cat >"$work/lame.c" <<'END'
+#include <zircon/syscalls.h>
+#include "../vm/internal.h"
+zx_status_t __wrap_zx_vmo_get_size(zx_handle_t handle, uint64_t *size);
+zx_status_t __wrap_zx_vmo_get_size(zx_handle_t handle, uint64_t *size) { (void)handle; (void)size; return ZX_ERR_INTERNAL; }
+zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t address, size_t size);
+zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t address, size_t size)
+{
+    VM_ASSERT(vmar == options && address == size && size == 0x5eed);
+    return ZX_OK;
+}
+END
+gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
+core=()
+for source in vm/*.c fuzz/{trace,trace_text,run,run_ops,run_info,run_resolve,generate,generate_op,model,model_handle,model_vmo}.c \
+    harness/{port,port_objects,processor,trace_host,host}.c; do
+    core+=("build/host/${source%.c}.o")
+done
+# lame PROGRAM OBJECT…
+lame() {
+    local program=$1
+    shift
+    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
+}
+that "programs with a broken core link" lame "$work/lame/host/soak_trace" build/host/harness/soak_trace.o
+expect "soak finds what is broken" 1 'found .*seed-[0-9]+.zvt: harness/reproduce' env ZVM_BUILD="$work/lame" harness/soak --operations 1e6 --jobs 2
+that "soak leaves the trace" test -s "$(echo "$work"/lame/soak/seed-*.zvt | cut -d ' ' -f 1)"
+
+that "the trace tool with a broken core links" lame "$work/lame/host/zvt" build/host/fuzz/zvt*.o
+that "the teller with a broken core links" lame "$work/lame/host-o0/reproduce_trace" build/host-o0/harness/reproduce_trace.o
+printf 'trace\nvmo_create size=pages:1 to=1\n' >"$work/fine.txt"
+printf 'trace\nvmo_create size=pages:1 to=1\nvmo_get_size vmo=1\n' >"$work/wrong.txt"
+printf 'trace\nvmo_create size=pages:1 to=1\nvmar_map vmo=1 len=pages:1 options=PERM_READ to=2\nvmar_protect addr=mark len=mark-size mark=2\n' >"$work/dies.txt"
+for name in fine wrong dies; do
+    "$zvt" assemble "$work/$name.txt" -o "$work/$name.zvt"
+done
+expect "zvt run goes on where the core dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTERNAL' "$work/lame/host/zvt" run "$work/fine.zvt" \
+    "$work/dies.zvt" "$work/wrong.zvt" "$work/dies.zvt" "$work/fine.zvt"
+that "zvt run prints a line for each file, in order" diff <(sed -nE 's/.*\/(.*) [0-9a-f]{16} ([0-9]+ ZX_)/\1 \2/p' "$work/said") - <<'END'
+fine.zvt 1 ZX_OK
+dies.zvt 2 ZX_ERR_INTERNAL
+wrong.zvt 2 ZX_ERR_BAD_STATE
+dies.zvt 2 ZX_ERR_INTERNAL
+fine.zvt 1 ZX_OK
+END
+expect "zvt run --fail-each goes on" 1 'fine.zvt: [0-9]+ allocations' "$work/lame/host/zvt" run --fail-each "$work/dies.zvt" "$work/fine.zvt"
+expect "zvt run, missing file behind one that dies" 2 'nowhere' "$work/lame/host/zvt" run "$work/dies.zvt" "$work/nowhere.zvt"
+expect "replay tells of a core that dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTERNAL' env ZVM_BUILD="$work/lame" harness/replay --on host \
+    "$work/dies.zvt" "$work/fine.zvt"
+expect "reproduce where the core dies" 1 'breaks at operation 2 of 3' env ZVM_BUILD="$work/lame" harness/reproduce "$work/dies.zvt"
+that "reproduce tells of no note where there is none" test -z "$(grep -i 'noted' "$work/said")"
+
+# make run, where the core dies in the same trace on both hosts: nothing is called equal. The emulator is a stand-in.
+mkdir -p "$work/both/harness" "$work/both/build/host" "$work/both/corpus"
+cp harness/run harness/compare "$work/both/harness/"
+cp "$work/lame/host/zvt" "$work/both/build/host/"
+cp "$work/dies.zvt" "$work/both/corpus/a.zvt"
+cat >"$work/both/harness/run-qemu" <<'END'
+#!/bin/sh
+while [ "$1" != --log ]; do shift; done
+(cd "$(dirname "$0")/.." && build/host/zvt run corpus/a.zvt >"$2" 2>/dev/null)
+exit 1
+END
+chmod +x "$work/both/harness/run-qemu"
+expect "run, where the core dies on both hosts" 1 'FAILED' "$work/both/harness/run"
+that "run calls nothing equal then" test -z "$(grep -i 'equal' "$work/said")"
+
 expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything
+expect "valgrind, no such variant" 2 'VARIANT' harness/valgrind vax
+expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash)" harness/valgrind
+# memcheck must see what it is for: in a program, and through the variant's objects.
+printf 'int main(int argc, char **argv) { int undefined[argc]; (void)argv; return undefined[0] ? 0 : 1; }\n' >"$work/undefined.c"
+gcc -w -O0 "$work/undefined.c" -o "$work/undefined"
+expect "valgrind sees an undefined value" 99 'uninitialised' harness/valgrind --one "$work/undefined"
+expect "run-tests under a command" 1 '0 passed, 1 failed' env TEST_UNDER=false harness/run-tests /bin/true
 expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
 
 # Every script explains itself when asked, wherever its first comment ends.
 for script in harness/check* harness/compare harness/coverage harness/determinism harness/fuzz harness/make-iso harness/oom \
-    harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/zoo harness/bench/run harness/bench/region_tree; do
+    harness/public-names harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/soak harness/valgrind harness/zoo harness/bench/run harness/bench/region_tree; do
     expect "$script --help" 0 "$script" "$script" --help
 done
 

@@ -324,6 +324,8 @@ static void wrong_text_is_refused_with_its_line(void **state)
         {"trace\nvmo_create bytes=zz\n", 2, "hexadecimal"},
         {"trace\nvmo_create bytes=00\n", 2, "mean what the line says"},
         {"trace\nvmo_create bytes=39\nvmo_create\n", 3, "cut short"},
+        {"trace\nhandle_close\nhandle_close\nhandle_close\n\nhandle_close\n", 6,
+         "at most 3 operations, found more"},
     };
     uint8_t out[64];
     struct trace_parse_error error;
@@ -504,6 +506,52 @@ static const char family[] = "trace memory=256 seed=11\n"
                              "object_get_info handle=vmo:2 options=VMO\n"
                              "object_get_info handle=vmo:3 options=VMO\n";
 
+/* Memory for devices, some of it mapped with a large page. */
+static const char devices[] =
+    "trace memory=2048 seed=13\n"
+    "vmo_create_contiguous size=2m:1 align=21 to=1\n"
+    "vmar_map vmar=own options=PERM_READ|PERM_WRITE align=21 vmo=1 len=2m:1 to=1\n"
+    "write addr=mark-page:99 size=pages:2 fill=3 mark=1\n"
+    "vmar_protect vmar=own options=PERM_READ addr=mark-page:100 len=pages:1 mark=1\n"
+    "write addr=mark-page:99 size=pages:2 fill=4 mark=1\n"
+    "read addr=mark-page:99 size=pages:2 mark=1\n"
+    "vmo_create size=pages:4 options=RESIZABLE to=2\n"
+    "vmo_pin vmo=2 offset=pages:1 size=pages:1\n"
+    "vmo_set_size vmo=2 size=pages:1\n"
+    "vmo_create_child vmo=2 options=SNAPSHOT size=whole to=3\n"
+    "handle_close_many handle=vmo:1 count=2\n"
+    "vmo_unpin pin=5\n"
+    "vmo_unpin\n";
+
+static void devices_run_as_told(void **state)
+{
+    static const zx_status_t statuses[] = {ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_ACCESS_DENIED,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_BAD_STATE,
+                                           ZX_ERR_BAD_STATE,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK};
+    uint8_t bytes[256];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(devices, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    assert_int_equal(seen.first_results[4], PAGE);
+}
+
 /* What a written trace does may not change when operations are added, nor may the digest of what it did. Memory is never short
    in these, so no detail of the core's bookkeeping shows. */
 static void digests_stay_what_they_are(void **state)
@@ -512,10 +560,8 @@ static void digests_stay_what_they_are(void **state)
         const char *text;
         uint64_t digest;
     } pinned[] = {
-        {story, 0x2e281f17094daac1ull},
-        {regions, 0xa3192c0f6d832953ull},
-        {objects, 0xb260f494ce14ad9dull},
-        {family, 0xa0e5b98523d645b5ull},
+        {story, 0x2e281f17094daac1ull},   {regions, 0xa3192c0f6d832953ull}, {objects, 0xb260f494ce14ad9dull},
+        {devices, 0x29ae55dbbb97bd13ull}, {family, 0xa0e5b98523d645b5ull},
     };
     static uint8_t bytes[TRACE_HEADER_SIZE + 200 * TRACE_OPERATION_SIZE];
 
@@ -774,6 +820,7 @@ int main(void)
         cmocka_unit_test(memory_is_told),
         cmocka_unit_test(children_run_as_told),
         cmocka_unit_test(many_handles_close_at_once),
+        cmocka_unit_test(devices_run_as_told),
         cmocka_unit_test(an_observer_may_stop_the_run),
         cmocka_unit_test(a_run_stops_at_the_longest_trace),
         cmocka_unit_test(each_allocation_may_fail),

@@ -8,8 +8,9 @@
  * reached by zvm_access and zx_process_read_memory, never dereferenced.
  *
  * Any number of threads may use one machine. Only zvm_start, zvm_stop and zvm_check want it quiet: no other
- * call may be under way. All but zvm_start answer ZX_ERR_BAD_STATE while no machine is started; a zx_ call ends
- * the program then, with a message. Reports go to standard error.
+ * call may be under way. All but zvm_start answer ZX_ERR_BAD_STATE while no machine is started; a zx_ call
+ * that asks the machine ends the program then, with a message, but zx_system_get_physmem answers 0. Reports go
+ * to standard error.
  */
 #ifndef ZVM_HOST_H_
 #define ZVM_HOST_H_
@@ -27,7 +28,7 @@ extern "C" {
 
 /* All zero: defaults. */
 struct zvm_config {
-    size_t memory_bytes;  /* simulated physical memory; default 256 MiB; what the host has, at most 512 GiB */
+    size_t memory_bytes;  /* simulated physical memory; default 256 MiB; what the host has, below 32 TiB */
     uint64_t seed;        /* 0: a fixed default; runs are repeatable unless asked otherwise */
     bool aslr_off;        /* places are the lowest that fit */
     uint8_t entropy_bits; /* of random places, at most 36; 0: 30 */
@@ -36,7 +37,7 @@ struct zvm_config {
 };
 
 /* Makes the machine and the calling process, "self". Null: defaults. Memory costs nothing until it is
-   touched. Errors in order: BAD_STATE started already; INVALID_ARGS a value out of range; NO_MEMORY the host
+   touched, but for the page structures, one part in 64. Errors in order: BAD_STATE started already; INVALID_ARGS a value out of range; NO_MEMORY the host
    has not that much, or memory_bytes are too few for a machine. */
 zx_status_t zvm_start(const struct zvm_config *config_or_null);
 

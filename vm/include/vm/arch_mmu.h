@@ -47,19 +47,37 @@ struct page_table {
     zx_paddr_t root; /* the top-level table; 0 before init and after destroy */
     zx_vaddr_t base; /* the span that it may translate */
     size_t size;
-    bool user; /* entries carry USER; intermediate ones too */
+    bool user;  /* entries carry USER; intermediate ones too */
+    bool fixed; /* the entries of the top-level table stay as they are until it is destroyed */
     /* of the pages that map makes: 2, 2 MiB; 3, 1 GiB, may be set before the first map where every processor
        knows them */
     uint8_t largest_level;
     uint64_t table_pages;             /* pages in state MMU, the top-level one included */
     struct port_invalidation pending; /* what the running operation has removed */
     struct list_node freed;           /* table pages to free after the invalidation */
+    struct list_node views;           /* the unified tables that show this one: their struct port_root */
+    struct page_table *parts[2];      /* of a unified one: what it shows; null in all others */
+    struct port_root shown[2];        /* of a unified one: on parts[i]->views */
 };
 
-/* An empty set of tables for [base, base + size). NO_MEMORY. `user` spaces leave the upper half to the port. */
+/* An empty set of tables for [base, base + size). NO_MEMORY. Those of the lower half leave the upper one to
+   the port. */
 zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user);
 
-/* Frees every table; the translations are invalidated first. Harmless twice. */
+/* Makes the top-level entries of the whole span, in an empty set of tables that nobody uses yet. They stay
+   until it is destroyed, whatever is mapped and unmapped below them. NO_MEMORY: nothing is changed. */
+zx_status_t page_table_fix(struct page_table *table);
+
+/*
+ * A top-level table that shows the tables of two others as its own, and manages nothing itself: only query,
+ * check and destroy are for it. The spans of the parts touch no common top-level entry; one part is fixed,
+ * the other may be shown once at a time. The parts outlive it. BAD_STATE: a part is destroyed, or shown
+ * already; NO_MEMORY.
+ */
+zx_status_t page_table_init_unified(struct page_table *table, struct page_table *fixed,
+                                    struct page_table *other);
+
+/* Frees every table; the translations are invalidated first. No unified table shows it. Harmless twice. */
 void page_table_destroy(struct page_table *table);
 
 enum page_table_existing {
@@ -106,9 +124,13 @@ zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct pag
 void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
                          bool (*visit)(void *context, const struct page_table_entry *entry), void *context);
 
+/* Whether a unified table shows it. */
+bool page_table_is_shown(struct page_table *table);
+
 struct vm_sink;
 /* Every table page is MMU, linked once, not empty, with the right count of entries; table_pages is exact; no
-   translation outside the span. False, with a report, when not. */
+   translation outside the span; a unified one has the top-level entries of its parts. False, with a report,
+   when not. */
 bool page_table_check(struct page_table *table, struct vm_sink *report);
 
 #endif /* VM_ARCH_MMU_H_ */

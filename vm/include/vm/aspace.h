@@ -16,13 +16,27 @@ struct vm_vmar;
 struct vm_region;
 struct vm_sink;
 
-#define VM_USER_ASPACE_BASE   0x0000000001000000ull
-#define VM_USER_ASPACE_TOP    0x00007ffffffff000ull /* one page short of the canonical hole */
-#define VM_USER_ASPACE_SIZE   (VM_USER_ASPACE_TOP - VM_USER_ASPACE_BASE)
-#define VM_KERNEL_ASPACE_BASE 0xffffff8000000000ull
-#define VM_KERNEL_ASPACE_SIZE (512ull << 30)
+#define VM_USER_ASPACE_BASE 0x0000000001000000ull
+#define VM_USER_ASPACE_TOP  0x00007ffffffff000ull /* one page short of the canonical hole */
+#define VM_USER_ASPACE_SIZE (VM_USER_ASPACE_TOP - VM_USER_ASPACE_BASE)
+/* How the user range is divided where processes share a space: each has a restricted one of its own below. */
+#define VM_RESTRICTED_ASPACE_SIZE ((1ull << 46) - VM_USER_ASPACE_BASE)
+#define VM_SHARED_ASPACE_BASE     (1ull << 46)
+#define VM_SHARED_ASPACE_SIZE     (VM_USER_ASPACE_TOP - VM_SHARED_ASPACE_BASE)
+#define VM_KERNEL_ASPACE_BASE     0xffffff8000000000ull
+#define VM_KERNEL_ASPACE_SIZE     (512ull << 30)
 
-enum vm_aspace_type { VM_ASPACE_USER, VM_ASPACE_KERNEL };
+enum vm_aspace_type {
+    VM_ASPACE_USER,
+    VM_ASPACE_KERNEL,
+    VM_ASPACE_LOW_KERNEL, /* the kernel's, at user addresses and from 0 on: to start processors there */
+};
+
+enum vm_aspace_share_opt {
+    VM_ASPACE_SHARE_NONE,
+    VM_ASPACE_SHARE_RESTRICTED, /* a unified space will show it beside a shared one */
+    VM_ASPACE_SHARE_SHARED,     /* any number of unified spaces will; its top-level entries never move */
+};
 
 /* What an access was: flags of a page fault. */
 #define VM_PF_FLAG_WRITE       (1u << 0)
@@ -41,6 +55,22 @@ struct vm_aspace *vm_aspace_kernel(void);
    "unnamed". Referenced; null without memory, nothing leaked. */
 struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name);
 
+/* As vm_aspace_create, of a part of the type's range. Null also where the range is empty, not page-aligned,
+   wraps, or is not within the type's. Only user spaces are shared or restricted. A shared one takes a page of
+   tables for each 512 GiB that it touches. */
+struct vm_aspace *vm_aspace_create_range(zx_vaddr_t base, size_t size, enum vm_aspace_type type,
+                                         const char *name, enum vm_aspace_share_opt share_opt);
+
+/*
+ * A space that shows two others at once: base 0, size 0, no regions of its own; faults, and whatever else
+ * concerns an address, go to the one that holds it. Referenced, and refers to both. Null where `shared` was
+ * not created SHARED or `restricted` not RESTRICTED; the two touch the same 512 GiB; one is destroyed;
+ * `restricted` is shown already; without memory. It must be destroyed before either of the two: else an
+ * assertion fails.
+ */
+struct vm_aspace *vm_aspace_create_unified(struct vm_aspace *shared, struct vm_aspace *restricted,
+                                           const char *name);
+
 /* Tears down every region and translation. The object lives until its last reference. Harmless twice. */
 void vm_aspace_destroy(struct vm_aspace *aspace);
 void vm_aspace_acquire(struct vm_aspace *aspace);
@@ -53,6 +83,13 @@ bool vm_aspace_is_aslr_enabled(const struct vm_aspace *aspace);
 bool vm_aspace_is_destroyed(struct vm_aspace *aspace);
 void vm_aspace_name(struct vm_aspace *aspace, char name[static 32]); /* a copy taken under the lock */
 void vm_aspace_rename(struct vm_aspace *aspace, const char *name);
+
+/* The VMAR that spans the space, referenced (vm/vmar.h); null after destruction, and of a unified space. */
+struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace);
+
+/* Whether a region of it is of high priority, or ZX_VMAR_OP_ALWAYS_NEED was used; a destroyed one is not, a
+   unified one is where a space that it shows is. O(1). */
+bool vm_aspace_is_high_memory_priority(struct vm_aspace *aspace);
 
 /* The top-level table, for a processor to load; 0 when destroyed. */
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace);

@@ -44,13 +44,16 @@ struct vm_machine *vm_machine_select(struct vm_machine *machine);
 /* A process with an empty handle table but for "self" and its root VMAR. One reference, the caller's. Null:
    no memory. */
 struct vm_process *vm_process_create(const char *name);
-/* Closes its handles, destroys its address space. Harmless twice. */
+/* Closes its handles, destroys its address space (a shared one: with the last that shares it). Harmless
+   twice. */
 void vm_process_kill(struct vm_process *process);
 /* Gives up a reference. A process that the host made is ended by vm_process_kill or vm_machine_stop, not by
    this. */
 void vm_process_release(struct vm_process *process);
-/* not referenced; lives as long as the process */
+/* What the process sees; one that others share outlives its death. Not referenced; as long-lived as the
+   process. */
 struct vm_aspace *vm_process_aspace(struct vm_process *process);
+bool vm_process_is_dead(struct vm_process *process);            /* killed, or without a handle to it left */
 zx_handle_t vm_process_self_handle(struct vm_process *process); /* what zx_process_self answers in it */
 zx_handle_t vm_process_root_handle(struct vm_process *process); /* what zx_vmar_root_self answers in it */
 

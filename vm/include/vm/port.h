@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vm/list.h>
 #include <zircon/types.h>
 
 /* ---- Physical memory ---- */
@@ -21,15 +22,23 @@ void *port_phys_to_virt(zx_paddr_t pa);
 
 /* ---- Translations ---- */
 
-/* An address space got its top-level table at `root` (zeroed). The port fills in what every space needs of
-   the host itself (the kernel's half, for user spaces). `user`: the space is for user addresses. */
-void port_root_table_created(zx_paddr_t root, bool user);
+/* An address space got its top-level table at `root` (zeroed). `low`: the space lies in the lower half; the
+   port fills in what such a space needs of the host itself (the kernel's half). */
+void port_root_table_created(zx_paddr_t root, bool low);
+
+/* A top-level table that shows the tables of another space as well. */
+struct port_root {
+    struct list_node node;
+    zx_paddr_t root;
+};
 
 #define PORT_INVALIDATION_MAX 32
 
 /* Translations to forget: `count` ranges of one space, or all of them. Global entries too where `global`. */
 struct port_invalidation {
     zx_paddr_t root; /* whose */
+    /* struct port_root: by these, too, processors may have come to know them; null: there are none */
+    const struct list_node *views;
     bool everything; /* more than the ranges can tell: forget all of the space */
     bool global;     /* kernel mappings: every space may hold them */
     unsigned count;
@@ -38,6 +47,21 @@ struct port_invalidation {
         size_t size; /* bytes; a large page is one range */
     } ranges[PORT_INVALIDATION_MAX];
 };
+
+/* Whether what was learned by way of that top-level table is to be forgotten. */
+static inline bool port_invalidation_names(const struct port_invalidation *invalidation, zx_paddr_t root)
+{
+    if (root == invalidation->root)
+        return true;
+    if (invalidation->views == NULL)
+        return false;
+    list_for_each(node, invalidation->views)
+    {
+        if (container_of(node, struct port_root, node)->root == root)
+            return true;
+    }
+    return false;
+}
 
 /* Returns when no processor can use the translations any more, nor any table page that was linked there. */
 void port_invalidate(const struct port_invalidation *invalidation);
@@ -106,6 +130,10 @@ struct vm_process;
 
 /* The process on whose behalf the calling thread runs; never null once the machine has started. */
 struct vm_process *port_current_process(void);
+
+/* The current process has ended itself and is dead: whatever ran in it runs no more. Does not return. No lock
+   of the core is held. */
+_Noreturn void port_process_exited(int64_t retcode);
 
 /* ---- Time ---- */
 

@@ -184,7 +184,8 @@ zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_
  * HANDLE_VALID (none), HANDLE_BASIC: any handle. HANDLE_COUNT, KMEM_STATS (of the machine): any handle
  * with INSPECT. VMAR: a VMAR's, with INSPECT. VMO: a VMO's. TASK_STATS, PROCESS_MAPS: a process's, with
  * INSPECT. PROCESS_MAPS fills an array: the address space, its root VMAR, and what is in it, by address
- * and parents first; parts of a mapping with different permissions have a record each. It copies what
+ * and parents first; parts of a mapping with different permissions have a record each. A process that has a
+ * restricted space beside a shared one has all this for both. It copies what
  * fits; other processes go on meanwhile, and what they change may be told or not. actual (records copied)
  * and avail (records there are) may be null.
  * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED; BAD_STATE the process is dead; BUFFER_TOO_SMALL
@@ -214,16 +215,32 @@ zx_status_t zx_object_set_property(zx_handle_t handle, uint32_t property, const 
  * Makes a process: an address space and a table of handles. `job` is zx_job_default(), the machine's one
  * job, or ZX_HANDLE_INVALID, which means the same. The name is name_size bytes, cut at 31. Gives a handle
  * to the process and one to its root VMAR.
- * Errors in order: INVALID_ARGS options not 0, bad name pointer; job BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
+ * options: ZX_PROCESS_SHARED: the space is the upper part of the user range, and other processes can share it
+ * (zx_process_create_shared).
+ * Errors in order: INVALID_ARGS unknown option, bad name pointer; job BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
  * without MANAGE_PROCESS; NO_MEMORY; INVALID_ARGS bad result pointer.
  */
 zx_status_t zx_process_create(zx_handle_t job, const char *name, size_t name_size, uint32_t options,
                               zx_handle_t *proc_handle, zx_handle_t *vmar_handle);
 
 /*
+ * Makes a process that shares the space of `shared_proc`, which was made with ZX_PROCESS_SHARED or by this
+ * call, and has a space of its own below it, its restricted one. What it does with its memory goes to either,
+ * by the address. Gives a handle to the process and one to the root VMAR of its restricted space, which is
+ * what zx_vmar_root_self answers in it. The shared space lives as long as any process that shares it.
+ * Errors in order: INVALID_ARGS options not 0, bad name pointer; shared_proc BAD_HANDLE, WRONG_TYPE,
+ * ACCESS_DENIED without MANAGE_PROCESS or GET_PROPERTY; INVALID_ARGS it shares nothing; BAD_STATE every
+ * process that shared the space is dead; NO_MEMORY; INVALID_ARGS bad result pointer.
+ */
+zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, const char *name,
+                                     size_t name_size, zx_handle_t *proc_handle,
+                                     zx_handle_t *restricted_vmar_handle);
+
+/*
  * Copies bytes out of or into the memory of a process, through the VMOs behind its mappings: whatever
- * permissions these have. What a write needs is made first, all or none. *actual is short where memory
- * ends before buffer_size bytes: at a gap, or past the end of a VMO.
+ * permissions these have. What a write needs is made first, all or none. *actual is short where memory ends
+ * before buffer_size bytes: at a gap, past the end of a VMO, or where a process's restricted space meets the
+ * shared one.
  * Errors in order: INVALID_ARGS buffer null, buffer_size 0 or above 64 MiB; BAD_HANDLE, WRONG_TYPE,
  * ACCESS_DENIED without WRITE (reading: READ and WRITE); BAD_STATE the process is dead; NO_MEMORY nothing
  * is mapped at vaddr; INVALID_ARGS bad buffer, or (writing) bad result pointer; NO_MEMORY; INVALID_ARGS
@@ -235,9 +252,16 @@ zx_status_t zx_process_read_memory(zx_handle_t handle, zx_vaddr_t vaddr, void *b
 zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const void *buffer,
                                     size_t buffer_size, size_t *actual);
 
+/*
+ * Ends the calling process: its regions and handles go, and the call does not return. Where the process is
+ * the host's own program, that ends with `retcode` (as far as the host's exit status can hold it).
+ */
+void zx_process_exit(int64_t retcode) __attribute__((__noreturn__));
+
 /* ---- System ---- */
 
 uint32_t zx_system_get_page_size(void);
+/* Bytes of physical memory; 0 where no machine is started. */
 uint64_t zx_system_get_physmem(void);
 
 /* Fills the buffer with random bytes from the machine's ChaCha20 stream. A buffer that cannot be written is

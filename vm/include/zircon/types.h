@@ -84,6 +84,9 @@ typedef uint32_t zx_obj_type_t;
 /* Options of zx_vmo_create. */
 #define ZX_VMO_RESIZABLE ((uint32_t)(1u << 1))
 
+/* Options of zx_process_create. */
+#define ZX_PROCESS_SHARED ((uint32_t)(1u << 0))
+
 /* Operations of zx_vmo_op_range. */
 #define ZX_VMO_OP_COMMIT                 ((uint32_t)1u)
 #define ZX_VMO_OP_DECOMMIT               ((uint32_t)2u)

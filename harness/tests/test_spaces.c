@@ -1,0 +1,791 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_spaces.c: address spaces as those inside the kernel see them: memory priority; ranges and types;
+ * shared, restricted and unified spaces, with several processors that look at them. White-box.
+ */
+#define _DEFAULT_SOURCE
+#include "calls.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../vm/internal.h"
+#include "../host_port.h"
+#include "../processor.h"
+
+#define RW         (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
+#define TOP_ENTRY  ((size_t)512 << 30) /* what a top-level entry spans */
+#define PROCESSORS 4
+
+/* ---- Memory priority ---- */
+
+static struct vm_vmar *vmar_behind(zx_handle_t handle)
+{
+    struct vm_vmar *vmar = NULL;
+    check_status(vm_vmar_from_handle(handle, &vmar), ZX_OK, __FILE__, __LINE__);
+    vm_vmar_release(vmar); /* its handle keeps it */
+    return vmar;
+}
+
+static zx_handle_t make_child(zx_handle_t parent, size_t pages)
+{
+    zx_handle_t vmar = ZX_HANDLE_INVALID;
+    zx_vaddr_t base;
+    assert_ok(zx_vmar_allocate(parent, EVERYTHING, 0, pages * PAGE, &vmar, &base));
+    return vmar;
+}
+
+static bool is_high(void)
+{
+    return vm_aspace_is_high_memory_priority(vm_process_aspace(port_current_process()));
+}
+
+static void test_priority_of_one(void **state)
+{
+    (void)state;
+    zx_handle_t handle = make_child(zx_vmar_root_self(), 16);
+    struct vm_vmar *vmar = vmar_behind(handle);
+    assert_false(is_high());
+    assert_refused(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_DEFAULT), ZX_OK);
+    assert_ok(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH));
+    assert_true(is_high());
+    assert_refused(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH), ZX_OK);
+    assert_ok(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_DEFAULT));
+    assert_false(is_high());
+    assert_ok(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH));
+    assert_ok(zx_vmar_destroy(handle));
+    assert_false(is_high());
+    assert_refused(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH), ZX_ERR_BAD_STATE);
+}
+
+static void test_priority_of_a_tree(void **state)
+{
+    (void)state;
+    zx_handle_t outer = make_child(zx_vmar_root_self(), 64), inner = make_child(outer, 32), vmo, later;
+    zx_vaddr_t va;
+    assert_ok(zx_vmo_create(4 * PAGE, 0, &vmo));
+    assert_ok(zx_vmar_map(inner, RW, 0, vmo, 0, 4 * PAGE, &va));
+    assert_ok(vm_vmar_set_memory_priority(vmar_behind(outer), VM_MEMORY_PRIORITY_HIGH));
+    later = make_child(inner, 8);
+    assert_true(vmar_behind(later)->high_priority);
+    assert_int_equal(vm_process_aspace(port_current_process())->high_vmars, 3);
+    /* what lies deeper may differ again */
+    assert_ok(vm_vmar_set_memory_priority(vmar_behind(outer), VM_MEMORY_PRIORITY_DEFAULT));
+    assert_false(is_high());
+    assert_ok(vm_vmar_set_memory_priority(vmar_behind(later), VM_MEMORY_PRIORITY_HIGH));
+    assert_true(is_high());
+    assert_false(vmar_behind(inner)->high_priority);
+    assert_ok(zx_vmar_destroy(outer));
+    assert_false(is_high());
+    assert_ok(vm_vmar_set_memory_priority(vmar_behind(zx_vmar_root_self()), VM_MEMORY_PRIORITY_HIGH));
+    assert_true(vmar_behind(make_child(zx_vmar_root_self(), 8))->high_priority);
+}
+
+static void test_priority_of_refused_children(void **state)
+{
+    (void)state;
+    struct vm_vmar *root = vmar_behind(zx_vmar_root_self());
+    zx_handle_t child;
+    zx_vaddr_t va;
+    assert_ok(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH));
+    assert_survives_failed_allocations(
+        zx_vmar_allocate(zx_vmar_root_self(), EVERYTHING, 0, PAGE, &child, &va));
+    assert_survives_failed_copies(zx_vmar_allocate(zx_vmar_root_self(), EVERYTHING, 0, PAGE, &child, &va));
+    assert_int_equal(root->region.aspace->high_vmars, 3);
+}
+
+static void test_priority_always_needed(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGE, 0);
+    zx_vaddr_t va;
+    assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, vmo, 0, PAGE, &va));
+    assert_ok(zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_ALWAYS_NEED, va, PAGE, NULL, 0));
+    assert_true(is_high());
+    assert_ok(zx_vmar_unmap(zx_vmar_root_self(), va, PAGE));
+    assert_true(is_high());
+}
+
+static void test_priority_of_the_dead(void **state)
+{
+    (void)state;
+    struct vm_aspace *aspace = vm_aspace_create(VM_ASPACE_USER, "mortal");
+    struct vm_vmar *root = vm_aspace_root_vmar(aspace);
+    assert_int_equal(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH), ZX_OK);
+    assert_true(vm_aspace_is_high_memory_priority(aspace));
+    vm_aspace_destroy(aspace);
+    assert_false(vm_aspace_is_high_memory_priority(aspace));
+    assert_null(vm_aspace_root_vmar(aspace));
+    assert_int_equal(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH), ZX_ERR_BAD_STATE);
+    vm_vmar_release(root);
+    assert_true(vm_check(&vm_log_sink));
+    vm_aspace_release(aspace);
+}
+
+/* ---- Ranges and types ---- */
+
+static int start_many(void **state)
+{
+    static const struct zvm_config config = {.memory_bytes = 64u << 20, .processors = PROCESSORS};
+    (void)state;
+    return zvm_start(&config) == ZX_OK ? 0 : -1;
+}
+
+#define TEST_MANY(function) cmocka_unit_test_setup_teardown(function, start_many, machine_stop)
+
+static void discard(struct vm_aspace *aspace)
+{
+    vm_aspace_destroy(aspace);
+    vm_aspace_release(aspace);
+}
+
+static bool is_sound(void)
+{
+    return vm_check(&vm_log_sink) && processor_check(&vm_log_sink);
+}
+
+static void test_range_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        zx_vaddr_t base;
+        size_t size;
+        enum vm_aspace_type type;
+    } bad[] = {
+        {VM_USER_ASPACE_BASE, 0, VM_ASPACE_USER},
+        {VM_USER_ASPACE_BASE + 1, PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_BASE, PAGE + 1, VM_ASPACE_USER},
+        {VM_USER_ASPACE_BASE - PAGE, 2 * PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_TOP - PAGE, 2 * PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_TOP, PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_BASE, (size_t)0 - VM_USER_ASPACE_BASE, VM_ASPACE_USER},
+        {2 * VM_USER_ASPACE_BASE, (size_t)0 - VM_USER_ASPACE_BASE, VM_ASPACE_USER},
+        {VM_KERNEL_ASPACE_BASE, PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_BASE, PAGE, VM_ASPACE_KERNEL},
+        {VM_KERNEL_ASPACE_BASE - PAGE, PAGE, VM_ASPACE_KERNEL},
+        {(zx_vaddr_t)0 - PAGE, 2 * PAGE, VM_ASPACE_KERNEL},
+        {VM_USER_ASPACE_TOP, PAGE, VM_ASPACE_LOW_KERNEL},
+        {0, VM_USER_ASPACE_TOP + PAGE, VM_ASPACE_LOW_KERNEL},
+    };
+    struct snapshot before = snapshot_take();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_null(
+            vm_aspace_create_range(bad[i].base, bad[i].size, bad[i].type, "bad", VM_ASPACE_SHARE_NONE));
+    check_unchanged(&before, __FILE__, __LINE__);
+}
+
+static void test_range_extremes(void **state)
+{
+    (void)state;
+    static const struct {
+        zx_vaddr_t base;
+        size_t size;
+        enum vm_aspace_type type;
+    } good[] = {
+        {VM_USER_ASPACE_BASE, PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_TOP - PAGE, PAGE, VM_ASPACE_USER},
+        {VM_USER_ASPACE_BASE, VM_USER_ASPACE_SIZE, VM_ASPACE_USER},
+        {VM_KERNEL_ASPACE_BASE, VM_KERNEL_ASPACE_SIZE, VM_ASPACE_KERNEL},
+        {(zx_vaddr_t)0 - 2 * PAGE, 2 * PAGE, VM_ASPACE_KERNEL},
+        {0, VM_USER_ASPACE_TOP, VM_ASPACE_LOW_KERNEL},
+        {0, PAGE, VM_ASPACE_LOW_KERNEL},
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct vm_aspace *aspace =
+            vm_aspace_create_range(good[i].base, good[i].size, good[i].type, NULL, VM_ASPACE_SHARE_NONE);
+        assert_non_null(aspace);
+        assert_int_equal(vm_aspace_base(aspace), good[i].base);
+        assert_int_equal(vm_aspace_size(aspace), good[i].size);
+        assert_int_equal(vm_aspace_is_user(aspace), good[i].type == VM_ASPACE_USER);
+        assert_true(is_sound());
+        discard(aspace);
+    }
+}
+
+/* Whoever makes a space gets null, and nothing else, each time that an allocation fails. */
+static void check_failing_creation(struct vm_aspace *(*create)(void))
+{
+    struct vm_aspace *aspace = NULL;
+    for (unsigned nth = 1; aspace == NULL; nth++) {
+        struct snapshot before = snapshot_take();
+        assert_true(nth < 1000);
+        zvm_fail_allocation(nth, nth % 2 == 0);
+        aspace = create();
+        zvm_fail_allocation(0, false);
+        if (aspace == NULL)
+            check_unchanged(&before, __FILE__, __LINE__);
+        else
+            snapshot_release(&before);
+    }
+    discard(aspace);
+}
+
+static struct vm_aspace *make_plain(void)
+{
+    return vm_aspace_create(VM_ASPACE_LOW_KERNEL, "low");
+}
+
+static struct vm_aspace *make_shared(void)
+{
+    return vm_aspace_create_range(VM_SHARED_ASPACE_BASE, VM_SHARED_ASPACE_SIZE, VM_ASPACE_USER, "shared",
+                                  VM_ASPACE_SHARE_SHARED);
+}
+
+static struct vm_aspace *make_restricted(void)
+{
+    return vm_aspace_create_range(VM_USER_ASPACE_BASE, VM_RESTRICTED_ASPACE_SIZE, VM_ASPACE_USER,
+                                  "restricted", VM_ASPACE_SHARE_RESTRICTED);
+}
+
+static void test_creation_without_memory(void **state)
+{
+    (void)state;
+    check_failing_creation(make_plain);
+    check_failing_creation(make_shared);
+    check_failing_creation(make_restricted);
+}
+
+/* ---- Mapping in a space, and accesses ---- */
+
+static struct vm_vmo *vmo_behind(zx_handle_t handle)
+{
+    struct vm_object *object = NULL;
+    check_status(handle_get(handle, ZX_OBJ_TYPE_VMO, 0, &object, NULL), ZX_OK, __FILE__, __LINE__);
+    vm_object_release(object); /* its handle keeps it */
+    return container_of(object, struct vm_vmo, object);
+}
+
+static zx_status_t map_at(struct vm_aspace *aspace, zx_vaddr_t va, zx_handle_t vmo, size_t pages)
+{
+    struct vm_mapped mapped;
+    zx_status_t status = vmar_map(aspace->root, RW | ZX_VM_SPECIFIC, va - aspace->base, vmo_behind(vmo), 0,
+                                  pages * PAGE, CAN_MAP_RWX, &mapped);
+    if (status == ZX_OK)
+        vmar_map_end(aspace->root, &mapped, true);
+    return status;
+}
+
+static zx_status_t unmap_at(struct vm_aspace *aspace, zx_vaddr_t va, size_t pages)
+{
+    return vmar_unmap(aspace->root, va, pages * PAGE, true);
+}
+
+static zx_status_t access_on(unsigned processor, struct vm_aspace *aspace, zx_vaddr_t va, char *byte,
+                             uint32_t kind)
+{
+    size_t done;
+    processor_move(processor);
+    return processor_access(aspace, va, byte, 1, kind, &done);
+}
+
+static zx_status_t poke(struct vm_aspace *aspace, zx_vaddr_t va, char byte)
+{
+    return access_on(0, aspace, va, &byte, PROCESSOR_WRITE);
+}
+
+/* The byte at va as that processor sees it; -1 where it may not. */
+static int peek_on(unsigned processor, struct vm_aspace *aspace, zx_vaddr_t va)
+{
+    char byte;
+    return access_on(processor, aspace, va, &byte, PROCESSOR_READ) == ZX_OK ? byte : -1;
+}
+
+static void test_low_kernel(void **state)
+{
+    (void)state;
+    struct vm_aspace *aspace = make_plain();
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0);
+    char byte = 'l';
+    assert_int_equal(map_at(aspace, 0, vmo, 4), ZX_OK);
+    assert_int_equal(access_on(0, aspace, 5, &byte, PROCESSOR_WRITE | PROCESSOR_SUPERVISOR), ZX_OK);
+    assert_int_equal(access_on(1, aspace, 5, &byte, PROCESSOR_READ), ZX_ERR_ACCESS_DENIED);
+    assert_true(is_sound());
+    /* these are no entries that every space has */
+    struct page_table_entry entry;
+    assert_int_equal(page_table_query(vm_aspace_page_table(aspace), 0, &entry), ZX_OK);
+    assert_int_equal(entry.flags, ARCH_MMU_READ | ARCH_MMU_WRITE);
+    assert_int_equal(unmap_at(aspace, 0, 4), ZX_OK);
+    assert_int_equal(access_on(0, aspace, 5, &byte, PROCESSOR_READ | PROCESSOR_SUPERVISOR), ZX_ERR_NOT_FOUND);
+    assert_true(is_sound());
+    discard(aspace);
+}
+
+/* ---- Shared spaces ---- */
+
+static uint64_t *top_entries(struct vm_aspace *aspace)
+{
+    return port_phys_to_virt(vm_aspace_table_root(aspace));
+}
+
+#define NOTES (X86_PTE_ACCESSED | X86_PTE_DIRTY)
+
+static void test_shared_top_level_stays(void **state)
+{
+    (void)state;
+    enum { FIRST = 128, LIMIT = 256 };
+    struct vm_aspace *shared = make_shared();
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0);
+    uint64_t before[LIMIT];
+    assert_int_equal(shared->table.table_pages, 1 + LIMIT - FIRST);
+    memcpy(before, top_entries(shared), sizeof(before));
+    for (unsigned i = FIRST; i < LIMIT; i++)
+        assert_true((before[i] & X86_PTE_PRESENT) != 0);
+    for (unsigned i = 0; i < FIRST; i++)
+        assert_int_equal(before[i], 0);
+    for (zx_vaddr_t va = VM_SHARED_ASPACE_BASE; va < VM_USER_ASPACE_TOP; va += 16 * TOP_ENTRY) {
+        assert_int_equal(map_at(shared, va, vmo, 4), ZX_OK);
+        assert_int_equal(poke(shared, va + PAGE, 's'), ZX_OK);
+    }
+    assert_true(is_sound());
+    assert_int_equal(shared->table.table_pages, 1 + LIMIT - FIRST + 8 * 2);
+    assert_int_equal(unmap_at(shared, VM_SHARED_ASPACE_BASE, VM_SHARED_ASPACE_SIZE / PAGE), ZX_OK);
+    assert_int_equal(shared->table.table_pages, 1 + LIMIT - FIRST);
+    for (unsigned i = 0; i < LIMIT; i++)
+        assert_int_equal(top_entries(shared)[i] & ~NOTES, before[i] & ~NOTES);
+    /* an empty table is not in the way of anything */
+    assert_int_equal(map_at(shared, VM_SHARED_ASPACE_BASE, vmo, 4), ZX_OK);
+    assert_true(is_sound());
+    discard(shared);
+}
+
+/* ---- Unified spaces ---- */
+
+struct trio {
+    struct vm_aspace *shared, *restricted, *unified;
+};
+
+/* Of a shared space of its own, or of one that is there already. */
+static struct trio make_trio(struct vm_aspace *shared)
+{
+    struct trio trio = {.shared = shared != NULL ? shared : make_shared(), .restricted = make_restricted()};
+    assert_non_null(trio.shared);
+    assert_non_null(trio.restricted);
+    trio.unified = vm_aspace_create_unified(trio.shared, trio.restricted, "unified");
+    assert_non_null(trio.unified);
+    return trio;
+}
+
+static void discard_trio(const struct trio *trio, bool with_shared)
+{
+    discard(trio->unified);
+    assert_true(is_sound());
+    discard(trio->restricted);
+    if (with_shared)
+        discard(trio->shared);
+    assert_true(is_sound());
+}
+
+static struct vm_aspace *make_small(zx_vaddr_t base, size_t size, enum vm_aspace_share_opt share_opt)
+{
+    return vm_aspace_create_range(base, size, VM_ASPACE_USER, "small", share_opt);
+}
+
+static void test_unified_refusals(void **state)
+{
+    (void)state;
+    struct vm_aspace *shared = make_small(4 * TOP_ENTRY, 2 * TOP_ENTRY, VM_ASPACE_SHARE_SHARED);
+    struct vm_aspace *plain = make_small(TOP_ENTRY, TOP_ENTRY, VM_ASPACE_SHARE_NONE);
+    struct vm_aspace *fine = make_small(TOP_ENTRY, 3 * TOP_ENTRY, VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *above = make_small(6 * TOP_ENTRY, TOP_ENTRY, VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *overlapping = make_small(TOP_ENTRY, 3 * TOP_ENTRY + PAGE, VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *inside = make_small(5 * TOP_ENTRY, PAGE, VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *gone = make_small(TOP_ENTRY, TOP_ENTRY, VM_ASPACE_SHARE_RESTRICTED);
+    vm_aspace_destroy(gone);
+    struct snapshot before = snapshot_take();
+    assert_null(vm_aspace_create_unified(plain, fine, "u"));
+    assert_null(vm_aspace_create_unified(fine, fine, "u"));
+    assert_null(vm_aspace_create_unified(shared, plain, "u"));
+    assert_null(vm_aspace_create_unified(shared, shared, "u"));
+    assert_null(vm_aspace_create_unified(shared, overlapping, "u"));
+    assert_null(vm_aspace_create_unified(shared, inside, "u"));
+    assert_null(vm_aspace_create_unified(shared, gone, "u"));
+    check_unchanged(&before, __FILE__, __LINE__);
+    struct vm_aspace *below = vm_aspace_create_unified(shared, fine, "below");
+    struct vm_aspace *other = vm_aspace_create_unified(shared, above, "above");
+    assert_non_null(below);
+    assert_non_null(other);
+    assert_true(is_sound());
+    before = snapshot_take();
+    assert_null(vm_aspace_create_unified(shared, fine, "again"));
+    check_unchanged(&before, __FILE__, __LINE__);
+    discard(below);
+    below = vm_aspace_create_unified(shared, fine, "again");
+    assert_non_null(below);
+    discard(below);
+    discard(other);
+    struct vm_aspace *const rest[] = {plain, fine, above, overlapping, inside, gone, shared};
+    for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
+        discard(rest[i]);
+    assert_true(is_sound());
+}
+
+static struct trio halves;
+
+static struct vm_aspace *unify_halves(void)
+{
+    return vm_aspace_create_unified(halves.shared, halves.restricted, "unified");
+}
+
+static void test_unified_without_memory(void **state)
+{
+    (void)state;
+    halves = (struct trio){.shared = make_shared(), .restricted = make_restricted()};
+    check_failing_creation(unify_halves);
+    discard(halves.shared);
+    discard(halves.restricted);
+}
+
+static void test_unified_shows_both(void **state)
+{
+    (void)state;
+    struct trio trio = make_trio(NULL);
+    zx_vaddr_t low = 3 * TOP_ENTRY, high = VM_SHARED_ASPACE_BASE + 7 * TOP_ENTRY;
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0), other = make_vmo(4 * PAGE, 0);
+    assert_int_equal(vm_aspace_base(trio.unified), 0);
+    assert_int_equal(vm_aspace_size(trio.unified), 0);
+    assert_true(vm_aspace_is_user(trio.unified));
+    assert_null(vm_aspace_root_vmar(trio.unified));
+    assert_int_equal(trio.unified->table.table_pages, 1);
+    assert_int_equal(map_at(trio.restricted, low, vmo, 4), ZX_OK);
+    assert_int_equal(map_at(trio.shared, high, other, 4), ZX_OK);
+    assert_int_equal(poke(trio.unified, low, 'r'), ZX_OK);
+    assert_int_equal(poke(trio.unified, high, 's'), ZX_OK);
+    assert_true(is_sound());
+    assert_int_equal(peek_on(1, trio.restricted, low), 'r');
+    assert_int_equal(peek_on(1, trio.shared, high), 's');
+    assert_int_equal(peek_on(1, trio.restricted, high), -1);
+    assert_int_equal(peek_on(1, trio.shared, low), -1);
+    char byte;
+    const zx_vaddr_t nowhere[] = {0,
+                                  low - PAGE,
+                                  low + 4 * PAGE,
+                                  high - PAGE,
+                                  VM_SHARED_ASPACE_BASE - PAGE,
+                                  VM_USER_ASPACE_TOP,
+                                  VM_KERNEL_ASPACE_BASE};
+    for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++)
+        assert_int_equal(access_on(2, trio.unified, nowhere[i], &byte, PROCESSOR_READ), ZX_ERR_NOT_FOUND);
+    /* the restricted one's top-level entries come and go */
+    assert_int_equal(unmap_at(trio.restricted, low, 4), ZX_OK);
+    assert_int_equal(top_entries(trio.unified)[3], 0);
+    assert_int_equal(map_at(trio.restricted, low, vmo, 4), ZX_OK);
+    assert_int_equal(peek_on(0, trio.unified, low), 'r');
+    assert_int_equal(vm_aspace_soft_fault(trio.unified, low + PAGE, VM_PF_FLAG_WRITE), ZX_OK);
+    assert_true(is_sound());
+    discard_trio(&trio, true);
+}
+
+/* What is taken away is forgotten by every processor, by whichever space it came to know it. */
+static void test_unified_invalidation(void **state)
+{
+    (void)state;
+    struct trio one = make_trio(NULL), two = make_trio(one.shared);
+    zx_vaddr_t low = VM_USER_ASPACE_BASE, high = VM_SHARED_ASPACE_BASE;
+    zx_handle_t vmo = make_vmo(64 * PAGE, 0);
+    struct vm_aspace *const viewers[] = {one.unified, two.unified, one.shared, one.unified};
+    for (unsigned pages = 1; pages <= 64; pages += 63) {
+        assert_int_equal(map_at(one.shared, high, vmo, 64), ZX_OK);
+        assert_int_equal(map_at(one.restricted, low, vmo, 64), ZX_OK);
+        assert_int_equal(map_at(two.restricted, low, vmo, 64), ZX_OK);
+        assert_int_equal(poke(one.unified, high, 'x'), ZX_OK);
+        for (unsigned i = 0; i < PROCESSORS; i++)
+            for (unsigned page = 0; page < 64; page++)
+                assert_int_equal(peek_on(i, viewers[i], high + page * PAGE), page == 0 ? 'x' : 0);
+        assert_int_equal(peek_on(0, one.unified, low), 'x');
+        assert_int_equal(peek_on(1, two.unified, low), 'x');
+        assert_int_equal(peek_on(2, one.restricted, low), 'x');
+        assert_int_equal(peek_on(3, one.unified, low), 'x');
+        assert_true(is_sound());
+        /* of one restricted space: the other is not concerned */
+        assert_int_equal(unmap_at(one.restricted, low, pages), ZX_OK);
+        assert_true(is_sound());
+        assert_int_equal(peek_on(0, one.unified, low), -1);
+        assert_int_equal(peek_on(1, two.unified, low), 'x');
+        assert_int_equal(peek_on(2, one.restricted, low), -1);
+        assert_int_equal(peek_on(3, one.unified, low), -1);
+        /* of the shared one: first write permission, then all */
+        assert_int_equal(vmar_protect(one.shared->root, high, pages * PAGE, ZX_VM_PERM_READ, true), ZX_OK);
+        assert_true(is_sound());
+        for (unsigned i = 0; i < PROCESSORS; i++) {
+            char byte = 'y';
+            assert_int_equal(access_on(i, viewers[i], high, &byte, PROCESSOR_WRITE), ZX_ERR_ACCESS_DENIED);
+        }
+        assert_int_equal(unmap_at(one.shared, high, pages), ZX_OK);
+        assert_true(is_sound());
+        for (unsigned i = 0; i < PROCESSORS; i++)
+            assert_int_equal(peek_on(i, viewers[i], high), -1);
+        /* pages that go with their VMO's range, too */
+        assert_int_equal(poke(two.unified, low, 'z'), ZX_OK);
+        assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_DECOMMIT, 0, 64 * PAGE, NULL, 0));
+        assert_int_equal(peek_on(1, two.unified, low), 0);
+        assert_int_equal(unmap_at(one.shared, high, 64), ZX_OK);
+        assert_int_equal(unmap_at(one.restricted, low, 64), ZX_OK);
+        assert_int_equal(unmap_at(two.restricted, low, 64), ZX_OK);
+    }
+    discard_trio(&two, false);
+    discard_trio(&one, true);
+}
+
+static void test_unified_destruction(void **state)
+{
+    (void)state;
+    struct trio one = make_trio(NULL), two = make_trio(one.shared);
+    zx_vaddr_t low = VM_USER_ASPACE_BASE, high = VM_SHARED_ASPACE_BASE;
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0);
+    assert_int_equal(map_at(one.shared, high, vmo, 4), ZX_OK);
+    assert_int_equal(map_at(one.restricted, low, vmo, 4), ZX_OK);
+    assert_int_equal(poke(one.unified, high, 'x'), ZX_OK);
+    assert_int_equal(peek_on(1, one.unified, low), 'x');
+    vm_aspace_destroy(one.unified);
+    assert_true(is_sound());
+    vm_aspace_destroy(one.unified);
+    assert_true(vm_aspace_is_destroyed(one.unified));
+    char byte;
+    assert_int_equal(access_on(1, one.unified, low, &byte, PROCESSOR_READ), ZX_ERR_NOT_FOUND);
+    assert_int_equal(access_on(1, one.unified, high, &byte, PROCESSOR_READ), ZX_ERR_NOT_FOUND);
+    assert_int_equal(vm_aspace_page_fault(one.unified, high, 0), ZX_ERR_NOT_FOUND);
+    assert_int_equal(peek_on(1, one.shared, high), 'x');
+    assert_int_equal(peek_on(1, two.unified, high), 'x');
+    assert_int_equal(peek_on(1, one.restricted, low), 'x');
+    /* it keeps its parts as long as it lives */
+    discard(one.restricted);
+    vm_aspace_release(one.unified);
+    assert_true(is_sound());
+    discard_trio(&two, true);
+}
+
+static void test_unified_priority(void **state)
+{
+    (void)state;
+    struct trio trio = make_trio(NULL);
+    assert_false(vm_aspace_is_high_memory_priority(trio.unified));
+    assert_int_equal(vm_vmar_set_memory_priority(trio.shared->root, VM_MEMORY_PRIORITY_HIGH), ZX_OK);
+    assert_true(vm_aspace_is_high_memory_priority(trio.unified));
+    assert_false(vm_aspace_is_high_memory_priority(trio.restricted));
+    vm_aspace_destroy(trio.unified);
+    assert_false(vm_aspace_is_high_memory_priority(trio.unified));
+    discard_trio(&trio, true);
+}
+
+/* Whether `broken` ends the program by an assertion. */
+static bool asserts(void (*broken)(const struct trio *trio), const struct trio *trio)
+{
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            _exit(1);
+        broken(trio);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void destroy_shared(const struct trio *trio)
+{
+    vm_aspace_destroy(trio->shared);
+}
+
+static void destroy_restricted(const struct trio *trio)
+{
+    vm_aspace_destroy(trio->restricted);
+}
+
+static void destroy_unified(const struct trio *trio)
+{
+    vm_aspace_destroy(trio->unified);
+}
+
+static void test_parts_destroyed_first(void **state)
+{
+    (void)state;
+    struct trio trio = make_trio(NULL);
+    assert_true(asserts(destroy_shared, &trio));
+    assert_true(asserts(destroy_restricted, &trio));
+    assert_false(asserts(destroy_unified, &trio));
+    discard_trio(&trio, true);
+}
+
+/* ---- What the checker and the views say ---- */
+
+struct kept {
+    struct vm_sink sink;
+    size_t size;
+    char text[16384];
+};
+
+static void keep(struct vm_sink *self, const char *text, size_t size)
+{
+    struct kept *kept = (struct kept *)(void *)self;
+    if (size > sizeof(kept->text) - 1 - kept->size)
+        size = sizeof(kept->text) - 1 - kept->size;
+    memcpy(kept->text + kept->size, text, size);
+    kept->size += size;
+}
+
+static bool finds(const char *words)
+{
+    struct kept kept = {.sink = {.write = keep}};
+    bool found = !vm_check(&kept.sink) && strstr(kept.text, words) != NULL;
+    if (!found)
+        print_message("the report does not say '%s':\n%s", words, kept.text);
+    return found;
+}
+
+#define PLANT(place, value, words)                                                                           \
+    do {                                                                                                     \
+        __typeof__(place) before_ = (place);                                                                 \
+        (place) = (value);                                                                                   \
+        assert_true(finds(words));                                                                           \
+        (place) = before_;                                                                                   \
+        assert_true(is_sound());                                                                             \
+    } while (0)
+
+static void test_damage(void **state)
+{
+    (void)state;
+    struct trio trio = make_trio(NULL);
+    zx_vaddr_t low = VM_USER_ASPACE_BASE;
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0);
+    assert_int_equal(map_at(trio.restricted, low, vmo, 4), ZX_OK);
+    assert_int_equal(poke(trio.unified, low, 'x'), ZX_OK);
+    PLANT(top_entries(trio.unified)[0], 0, "top-level entry 0");
+    PLANT(top_entries(trio.unified)[200], 0, "top-level entry 200");
+    PLANT(top_entries(trio.unified)[200], top_entries(trio.unified)[200] & ~X86_PTE_WRITABLE,
+          "top-level entry 200");
+    PLANT(top_entries(trio.unified)[5], top_entries(trio.unified)[200], "top-level entry 5");
+    PLANT(top_entries(trio.shared)[130], 0, "a fixed entry is gone");
+    PLANT(trio.unified->table.shown[0].root, 0, "not with its parts");
+    PLANT(trio.unified->root, trio.restricted->root, "has something of its own");
+    PLANT(trio.restricted->share_opt, VM_ASPACE_SHARE_NONE, "unified from what cannot be");
+    PLANT(trio.shared->refs, 1, "VMARs, processes and spaces hold it");
+    discard_trio(&trio, true);
+}
+
+static void test_views(void **state)
+{
+    (void)state;
+    struct trio trio = make_trio(NULL);
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0);
+    struct kept text = {.sink = {.write = keep}}, picture = {.sink = {.write = keep}};
+    struct kept around = {.sink = {.write = keep}};
+    assert_int_equal(map_at(trio.restricted, 3 * TOP_ENTRY, vmo, 4), ZX_OK);
+    assert_int_equal(map_at(trio.shared, 200 * TOP_ENTRY, vmo, 2), ZX_OK);
+    vm_aspace_dump(trio.unified, &text.sink);
+    assert_non_null(strstr(text.text, "space 'unified' unified [0x0, 0x0)"));
+    assert_non_null(strstr(text.text, "space 'restricted' restricted [0x1000000, 0x400000000000)"));
+    assert_non_null(strstr(text.text, "space 'shared' shared [0x400000000000, 0x7ffffffff000)"));
+    assert_non_null(strstr(text.text, "mapping [0x18000000000, 0x18000004000)"));
+    assert_non_null(strstr(text.text, "mapping [0x640000000000, 0x640000002000)"));
+    vm_aspace_dump_around(trio.unified, 200 * TOP_ENTRY, &around.sink);
+    assert_non_null(strstr(around.text, "mapping [0x640000000000, 0x640000002000)"));
+    vm_aspace_svg(trio.unified, &picture.sink);
+    assert_non_null(strstr(picture.text, "unified space"));
+    assert_non_null(strstr(picture.text, "mapping [0x18000000000"));
+    assert_non_null(strstr(picture.text, "mapping [0x640000000000"));
+    assert_non_null(strstr(picture.text, "</svg>"));
+    vm_aspace_destroy(trio.unified);
+    text.size = 0;
+    vm_aspace_dump(trio.unified, &text.sink);
+    text.text[text.size] = '\0';
+    assert_non_null(strstr(text.text, "destroyed"));
+    assert_null(strstr(text.text, "mapping"));
+    discard_trio(&trio, true);
+}
+
+/* ---- Many threads ---- */
+
+enum { THREADS = 4, ROUNDS = 300 };
+
+struct worker {
+    pthread_t thread;
+    unsigned number;
+    struct trio trio;
+    zx_handle_t vmo;
+    unsigned seen;
+};
+
+/* Each has a restricted space of its own, beside the one that all share: what goes in either, and whole
+   top-level entries of the restricted one with it, goes under the eyes of all. */
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    zx_vaddr_t low = VM_USER_ASPACE_BASE, high = VM_SHARED_ASPACE_BASE;
+    zx_vaddr_t own = high + worker->number * 8 * PAGE;
+    processor_move(worker->number);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        char byte = (char)('a' + worker->number), seen;
+        size_t done;
+        (void)map_at(worker->trio.shared, own, worker->vmo, 4);
+        (void)map_at(worker->trio.restricted, low, worker->vmo, 4);
+        (void)processor_access(worker->trio.unified, own, &byte, 1, PROCESSOR_WRITE, &done);
+        (void)processor_access(worker->trio.unified, low, &seen, 1, PROCESSOR_READ, &done);
+        worker->seen += done == 1 && seen == byte;
+        for (unsigned i = 0; i < THREADS; i++)
+            (void)processor_access(worker->trio.unified, high + i * 8 * PAGE, &seen, 1, PROCESSOR_READ,
+                                   &done);
+        (void)unmap_at(worker->trio.restricted, low, 4);
+        (void)unmap_at(worker->trio.shared, own, 4);
+        if (round % 50 == 49) {
+            discard(worker->trio.unified);
+            worker->trio.unified =
+                vm_aspace_create_unified(worker->trio.shared, worker->trio.restricted, "again");
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct worker workers[THREADS];
+    struct vm_aspace *shared = make_shared();
+    host_perturb_schedule(1, 8);
+    for (unsigned i = 0; i < THREADS; i++)
+        workers[i] = (struct worker){.number = i, .trio = make_trio(shared), .vmo = make_vmo(4 * PAGE, 0)};
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    host_perturb_schedule(0, 0);
+    assert_true(is_sound());
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(workers[i].seen, ROUNDS);
+        discard_trio(&workers[i].trio, false);
+    }
+    discard(shared);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_priority_of_one),
+        TEST(test_priority_of_a_tree),
+        TEST(test_priority_of_refused_children),
+        TEST(test_priority_always_needed),
+        TEST(test_priority_of_the_dead),
+        TEST(test_range_refusals),
+        TEST(test_range_extremes),
+        TEST(test_creation_without_memory),
+        TEST_MANY(test_low_kernel),
+        TEST_MANY(test_shared_top_level_stays),
+        TEST_MANY(test_unified_refusals),
+        TEST_MANY(test_unified_without_memory),
+        TEST_MANY(test_unified_shows_both),
+        TEST_MANY(test_unified_invalidation),
+        TEST_MANY(test_unified_destruction),
+        TEST_MANY(test_unified_priority),
+        TEST_MANY(test_parts_destroyed_first),
+        TEST_MANY(test_damage),
+        TEST_MANY(test_views),
+        TEST_MANY(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
