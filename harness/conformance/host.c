@@ -4,10 +4,11 @@
  *
  * Nothing changed means: the whole state as text (snapshot.h) is what it was, and every invariant holds.
  *
- * OK makes a call fail in every way that it can. In how many ways, only the call itself can tell, by succeeding, and
- * then it has been made. So it is first made in a copy of this process (fork), which counts its copies and allocations,
- * reports them through a pipe, and waits for its end. That is slow: where a place in a test is reached again, in a loop, either
- * the copies are made to fail or the allocations, in turns, until the call succeeds.
+ * OK makes a call fail in every way that it can. In how many ways, only the call itself can tell, by
+ * succeeding, and then it has been made. So it is first made in a copy of this process (fork), which counts
+ * its copies and allocations, reports them through a pipe, and waits for its end. That is slow: where a place
+ * in a test is reached again, in a loop, either the copies are made to fail or the allocations, in turns,
+ * until the call succeeds.
  */
 #define _POSIX_C_SOURCE 200809L /* kill */
 #include <setjmp.h>
@@ -56,7 +57,8 @@ static struct {
 
 /* ---- Checks ---- */
 
-/* Ends a rehearsal. By itself this process would have to take its machine down first, or be said to leak it. */
+/* Ends a rehearsal. By itself this process would have to take its machine down first, or be said to leak
+   it. */
 static _Noreturn void report_counts(struct counts counts)
 {
     if (write(runner.report, &counts, sizeof(counts)) != sizeof(counts))
@@ -174,8 +176,8 @@ static unsigned visits_of(const struct conformance_place *place)
     return runner.places[i].visits++;
 }
 
-/* True in the copy of this process, which is to make the call. In this one the counts are known afterwards: zero where
-   the call failed. */
+/* True in the copy of this process, which is to make the call. In this one the counts are known
+   afterwards: zero where the call failed. */
 static bool rehearse(struct conformance_attempt *attempt)
 {
     struct counts counts = {.known = false};

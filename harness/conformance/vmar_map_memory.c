@@ -156,9 +156,9 @@ TEST(allow_faults)
     }
 }
 
-/* Many mappings side by side, of pages that follow each other or do not, with permissions that are alike or not: each
-   shows its own page, whatever the core makes of them. Made once: a result pointer that is good when it is tried and bad
-   when it is used, as OK has it, may leave the VMAR's tree with a node more. */
+/* Many mappings side by side, of pages that follow each other or do not, with permissions that are alike
+   or not: each shows its own page, whatever the core makes of them. Made once: a result pointer that is good
+   when it is tried and bad when it is used, as OK has it, may leave the VMAR's tree with a node more. */
 TEST(neighbours)
 {
     enum { PAGES = 16 };
@@ -185,7 +185,8 @@ TEST(neighbours)
     }
 }
 
-/* A VMAR of another process is divided by the same calls, and only that process sees it. With the process goes its root. */
+/* A VMAR of another process is divided by the same calls, and only that process sees it. With the process
+   goes its root. */
 TEST(another_process)
 {
     zx_handle_t process, root, child, vmo = make_vmo(PAGE, 0);

@@ -199,7 +199,8 @@ TEST(every_operation)
 static uint32_t op;
 static bool op_children;
 
-/* What is wrong with a mapping is wrong with each of its pages, but that only some may be past the end of the VMO. */
+/* What is wrong with a mapping is wrong with each of its pages, but that only some may be past the end of
+   the VMO. */
 static zx_status_t expected_of_page(const struct layout_page *page)
 {
     if (op != COMMIT && op != DECOMMIT)
@@ -306,7 +307,8 @@ static zx_handle_t make_absent(void)
     return vmo;
 }
 
-/* What is committed needs no memory any more, but for page tables; and a zero page that was read there goes. */
+/* What is committed needs no memory any more, but for page tables; and a zero page that was read there
+   goes. */
 TEST(commit)
 {
     make_layout();
@@ -325,7 +327,8 @@ TEST(commit)
     CHECK_EQUAL(byte_at(layout_at(10)), 'y');
 }
 
-/* All or none, over parts of several VMOs, one of them twice: more than there is, though the first parts would fit. */
+/* All or none, over parts of several VMOs, one of them twice: more than there is, though the first parts
+   would fit. */
 TEST(commit_of_too_much)
 {
     zx_vaddr_t base;
