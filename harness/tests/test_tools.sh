@@ -270,11 +270,7 @@ zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_
 }
 END
 gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
-core=()
-for source in vm/*.c fuzz/{trace,trace_text,run,run_ops,run_info,run_resolve,generate,generate_op,model,model_handle,model_vmo}.c \
-    harness/{port,port_objects,processor,trace_host,host}.c; do
-    core+=("build/host/${source%.c}.o")
-done
+mapfile -t core < <(make --no-print-directory print-judges)
 # lame PROGRAM OBJECT…
 lame() {
     local program=$1
