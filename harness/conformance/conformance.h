@@ -60,6 +60,7 @@ struct conformance_test {
     SUITE(object_property)                                                                                   \
     SUITE(process)                                                                                           \
     SUITE(process_memory)                                                                                    \
+    SUITE(process_shared)                                                                                    \
     SUITE(system)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
