@@ -41,7 +41,7 @@ static struct world make_world(bool aslr)
     w.model.aslr = aslr;
     w.model.entropy_bits = 2;
     w.model.compact_entropy_bits = 1;
-    model_add_process(&w.model, true, 1 << 20, 16 * PAGE);
+    model_add_process(&w.model, true, MODEL_ALONE, MODEL_NONE, 1 << 20, 16 * PAGE);
     w.root = model_add_handle(&w.model, 0, TRACE_TYPE_VMAR, w.model.processes[0].root, 3, all_vmar_rights);
     const int32_t vmo = model_do_vmo_create(&w.model, 4 * PAGE, ZX_VMO_RESIZABLE);
     w.vmo = model_add_handle(&w.model, 0, TRACE_TYPE_VMO, vmo, 7,
@@ -283,11 +283,11 @@ static void model_ends_processes_with_their_last_handle(void **state)
     struct model *m = &w.model;
 
     (void)state;
-    const int32_t child = model_add_process(m, false, BASE, 16 * PAGE);
+    const int32_t child = model_add_process(m, false, MODEL_ALONE, MODEL_NONE, BASE, 16 * PAGE);
     const int32_t to_child = model_add_handle(m, 0, TRACE_TYPE_PROCESS, child, 11, ZX_DEFAULT_PROCESS_RIGHTS);
     const int32_t second = model_add_handle(m, 0, TRACE_TYPE_PROCESS, child, 15, ZX_DEFAULT_PROCESS_RIGHTS);
     model_add_handle(m, (uint8_t)child, TRACE_TYPE_PROCESS, child, 19, ZX_DEFAULT_PROCESS_RIGHTS);
-    const int32_t grandchild = model_add_process(m, false, BASE, 16 * PAGE);
+    const int32_t grandchild = model_add_process(m, false, MODEL_ALONE, MODEL_NONE, BASE, 16 * PAGE);
     model_add_handle(m, (uint8_t)child, TRACE_TYPE_PROCESS, grandchild, 23, ZX_DEFAULT_PROCESS_RIGHTS);
     model_do_handle_close(m, to_child);
     assert_true(m->processes[child].alive);
