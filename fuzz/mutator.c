@@ -61,6 +61,7 @@ static void note_until(struct mutant *m, uint32_t index)
 
     trace_decode_header(m->bytes, TRACE_HEADER_SIZE, &header);
     m->generator.memory_pages = header.memory_pages;
+    m->generator.processors = header.processors;
     for (uint32_t i = 0; i < index; i++) {
         read_op(m, i, &op);
         generator_note(&m->generator, &op);
@@ -269,7 +270,7 @@ static void change_header(struct mutant *m)
 
     trace_decode_header(m->bytes, TRACE_HEADER_SIZE, &header);
     generator_header(&m->generator, &fresh);
-    switch (below(m, 6)) {
+    switch (below(m, 7)) {
     case 0:
         header.memory_pages = fresh.memory_pages;
         break;
@@ -286,6 +287,9 @@ static void change_header(struct mutant *m)
         break;
     case 4:
         header.compact_entropy_bits = fresh.compact_entropy_bits;
+        break;
+    case 5:
+        header.processors = fresh.processors;
         break;
     default:
         header.seed = fresh.seed;

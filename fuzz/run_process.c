@@ -118,6 +118,8 @@ void run_process_exit(struct run *run)
 
     for (unsigned i = 0; i < TRACE_PROCESSES && (process == 0 || !run->model.processes[process].alive); i++)
         process = (process + 1) % TRACE_PROCESSES;
+    if (!run->model.processes[process].alive)
+        process = 0;
     run_argument(run, process);
     run->record.status = ZX_OK;
     if (process == 0)
