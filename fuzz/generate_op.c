@@ -785,9 +785,12 @@ static void draw_process_operation(struct generator *g, struct trace_op *op)
         break;
     case TRACE_PROCESS_CREATE_SHARED:
         op->to = draw_to(g, generator_taken(g));
-        op->a = g->sharers != 0 && !percent(g, 5) ? g->process_slot[pick_slot(g, g->sharers)]
-                : percent(g, 50)                  ? bad_slot(g)
-                                                  : (uint8_t)below(g, 8);
+        if ((g->sharers >> g->process & 1) != 0 && percent(g, 70))
+            op->a = TRACE_SLOT_OWN;
+        else if (g->sharers != 0 && !percent(g, 5))
+            op->a = g->process_slot[pick_slot(g, g->sharers)];
+        else
+            op->a = percent(g, 50) ? bad_slot(g) : (uint8_t)below(g, 8);
         break;
     case TRACE_PROCESS_EXIT:
         op->a =
