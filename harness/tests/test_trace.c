@@ -573,6 +573,89 @@ static void devices_run_as_told(void **state)
     assert_int_equal(seen.first_results[4], PAGE);
 }
 
+/* Three processes that share a space, seen from three processors. */
+static const char sharing[] = "trace memory=512 processors=3 seed=17\n"
+                              "process_create options=SHARED to=1\n"
+                              "process_create_shared process=1 to=2\n"
+                              "process_create_shared process=own to=3\n"
+                              "vmo_create size=pages:4 to=1\n"
+                              "vmar_map vmar=1 options=PERM_READ|PERM_WRITE vmo=1 len=pages:4 to=4\n"
+                              "write process=1 addr=mark size=bytes:9 fill=7 mark=4\n"
+                              "select_processor processor=1\n"
+                              "read process=2 addr=mark size=bytes:9 mark=4\n"
+                              "select_processor processor=2\n"
+                              "process_exit process=1\n"
+                              "read process=2 addr=mark size=bytes:9 mark=4\n"
+                              "vmar_unmap vmar=1 addr=mark len=pages:1 mark=4\n"
+                              "select_processor processor=1\n"
+                              "read process=2 addr=mark size=bytes:9 mark=4\n"
+                              "process_exit process=9\n"
+                              "process_create_shared process=1 to=5\n";
+
+static void sharing_runs_as_told(void **state)
+{
+    static const zx_status_t statuses[] = {
+        ZX_OK, ZX_OK, ZX_ERR_INVALID_ARGS, ZX_OK, ZX_OK,           ZX_OK, ZX_OK, ZX_OK, ZX_OK, ZX_OK, ZX_OK,
+        ZX_OK, ZX_OK, ZX_ERR_NOT_FOUND,    ZX_OK, ZX_ERR_BAD_STATE};
+    uint8_t bytes[16 * 32];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(sharing, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    assert_int_equal(seen.first_results[10], 9);
+}
+
+/* Memory of a device's, random numbers, the clock. */
+static const char machine[] = "trace memory=64 seed=19\n"
+                              "vmo_create_physical offset=pages:2 size=pages:4 policy=UNCACHED to=1\n"
+                              "vmo_create_physical size=2m:1 to=2\n"
+                              "vmar_map vmar=own options=PERM_READ|PERM_WRITE vmo=1 len=pages:4 to=1\n"
+                              "vmar_map vmar=own options=PERM_READ align=21 vmo=2 len=2m:1 to=2\n"
+                              "write addr=mark-page:1 size=bytes:9 fill=7 mark=1\n"
+                              "read addr=mark-page:3 size=bytes:9 mark=2\n"
+                              "vmo_set_cache_policy vmo=1 policy=CACHED\n"
+                              "vmo_read vmo=1 size=bytes:9\n"
+                              "cprng_draw size=bytes:40\n"
+                              "ticks_get\n"
+                              "cprng_draw size=bytes:40\n"
+                              "vmo_create_physical size=pages:1,+byte\n";
+
+static void the_machine_runs_as_told(void **state)
+{
+    static const zx_status_t statuses[] = {ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_BAD_STATE,
+                                           ZX_ERR_NOT_SUPPORTED,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_INVALID_ARGS};
+    uint8_t bytes[16 * 16];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(machine, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    /* The device's memory begins as zeroes each time. */
+    const uint64_t digest = result.digest;
+    assert_true(run_bytes(bytes, parse(machine, bytes, sizeof bytes), 0).digest == digest);
+}
+
 /* What a written trace does may not change when operations are added, nor may the digest of what it did. Memory is never short
    in these, so no detail of the core's bookkeeping shows. */
 static void digests_stay_what_they_are(void **state)
@@ -582,7 +665,8 @@ static void digests_stay_what_they_are(void **state)
         uint64_t digest;
     } pinned[] = {
         {story, 0x2e281f17094daac1ull},   {regions, 0xa3192c0f6d832953ull}, {objects, 0xb260f494ce14ad9dull},
-        {devices, 0x29ae55dbbb97bd13ull}, {family, 0xa0e5b98523d645b5ull},
+        {devices, 0x29ae55dbbb97bd13ull}, {family, 0xa0e5b98523d645b5ull},  {sharing, 0x47111c104173ede4ull},
+        {machine, 0xf2521773a9b8f14cull},
     };
     static uint8_t bytes[TRACE_HEADER_SIZE + 200 * TRACE_OPERATION_SIZE];
 
@@ -842,6 +926,8 @@ int main(void)
         cmocka_unit_test(children_run_as_told),
         cmocka_unit_test(many_handles_close_at_once),
         cmocka_unit_test(devices_run_as_told),
+        cmocka_unit_test(sharing_runs_as_told),
+        cmocka_unit_test(the_machine_runs_as_told),
         cmocka_unit_test(an_observer_may_stop_the_run),
         cmocka_unit_test(a_run_stops_at_the_longest_trace),
         cmocka_unit_test(each_allocation_may_fail),
