@@ -59,13 +59,14 @@ static uint64_t bit(uint8_t slot)
 
 /* ---- The shadow ---- */
 
-#define CAN_MAP           (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
-#define CAN_MAP_SHIFT     7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
-#define FAMILY_OPERATIONS 8
-#define JOINERS           2 /* that a space has at least which is made to be shared */
-#define PERMISSIONS       (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE)
-#define PLACED            (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_OFFSET_IS_UPPER_LIMIT)
-#define PLACED_AT         (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
+#define CAN_MAP            (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
+#define CAN_MAP_SHIFT      7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
+#define FAMILY_OPERATIONS  8
+#define SHARING_OPERATIONS 12
+#define JOINERS            2 /* that a space has at least which is made to be shared */
+#define PERMISSIONS        (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE)
+#define PLACED             (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_OFFSET_IS_UPPER_LIMIT)
+#define PLACED_AT          (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
 
 /* About how many pages an amount means, where `whole` is the size of the object that the operation is about. */
 static uint32_t estimate(const struct generator *g, const struct trace_op *op, unsigned which, uint32_t whole)
@@ -321,8 +322,12 @@ static void note_process(struct generator *g, const struct trace_op *op)
     g->vmars |= bit(op->to);
     g->vmar[op->to] = (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, GENERATOR_ROOT, g->processes,
                                               GENERATOR_MANY, 0};
+    if (!founds && op->code != TRACE_PROCESS_CREATE_SHARED)
+        return;
+    g->part[founds ? 0 : 1] = op->to;
     if (founds)
-        remember(g->recent_vmar, op->to);
+        g->part[1] = op->to;
+    g->sharing_left = SHARING_OPERATIONS;
 }
 
 /* Memory in one physical run; `physical`: a device's. */
@@ -352,6 +357,8 @@ void generator_note(struct generator *g, const struct trace_op *op)
 {
     g->fresh_vmo = TRACE_SLOT_NONE;
     g->fresh_large = false;
+    if (g->sharing_left > 0)
+        g->sharing_left--;
     if (g->family_left > 0)
         g->family_left--;
     switch (op->code) {
@@ -441,6 +448,10 @@ static void draw_code(struct generator *g, struct trace_op *op)
                            TRACE_VMO_CREATE_CHILD, TRACE_VMAR_PROTECT, TRACE_VMAR_UNMAP);
     if (g->joiners_wanted > 0 && percent(g, 35))
         op->code = TRACE_PROCESS_CREATE_SHARED;
+    else if (g->sharing_left > 0 && percent(g, 60))
+        op->code = GENERATOR_PICK(g, TRACE_VMAR_MAP, TRACE_VMAR_MAP, TRACE_WRITE, TRACE_WRITE, TRACE_WRITE,
+                                  TRACE_READ, TRACE_READ, TRACE_READ, TRACE_VMAR_UNMAP, TRACE_VMAR_PROTECT,
+                                  TRACE_VMAR_OP_RANGE, TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE);
     /* Which of one processor runs makes no difference. */
     if (op->code == TRACE_SELECT_PROCESSOR && g->processors == 1)
         op->code = TRACE_READ;
@@ -603,7 +614,7 @@ void generator_start(struct generator *g, uint64_t seed)
             g->weight[code] = g->weight[code] == 0 ? 1 : g->weight[code];
         /* Rarer than its codes: it ends much. */
         if (code == TRACE_VMAR_DESTROY || code == TRACE_HANDLE_CLOSE || code == TRACE_FAIL_ALLOCATION ||
-            code == TRACE_SELECT_PROCESS || code == TRACE_PROCESS_CREATE || code == TRACE_PROCESS_EXIT)
+            code == TRACE_SELECT_PROCESS || code == TRACE_PROCESS_EXIT)
             g->weight[code] = (uint8_t)((g->weight[code] + 1) / 2);
         g->weight_sum = (uint16_t)(g->weight_sum + g->weight[code]);
     }

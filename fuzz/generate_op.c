@@ -59,6 +59,8 @@ static uint8_t bad_slot(struct generator *g)
 
 static uint8_t draw_vmar_once(struct generator *g)
 {
+    if (g->sharing_left > 0 && percent(g, 60))
+        return g->part[below(g, 2)];
     if (g->vmars == 0 || percent(g, 20))
         return GENERATOR_ROOT;
     if (percent(g, 40)) {
@@ -103,12 +105,27 @@ static uint64_t family_mappings(const struct generator *g)
     return found;
 }
 
+/* Those in the parts of a space that was shared last. */
+static uint64_t shared_mappings(const struct generator *g)
+{
+    uint64_t found = 0;
+
+    for (uint64_t rest = g->sharing_left > 0 ? g->mappings : 0; rest != 0; rest &= rest - 1) {
+        const uint8_t slot = (uint8_t)__builtin_ctzll(rest);
+        if (g->mark[slot].vmar == g->part[0] || g->mark[slot].vmar == g->part[1])
+            found |= bit(slot);
+    }
+    return found;
+}
+
 /* A mapping; any slot where there is none. */
 static uint8_t draw_mapping(struct generator *g)
 {
     if (g->mappings == 0)
         return (uint8_t)below(g, TRACE_SLOTS);
-    const uint64_t family = family_mappings(g);
+    const uint64_t shared = shared_mappings(g), family = family_mappings(g);
+    if (shared != 0 && percent(g, 70))
+        return pick_slot(g, shared);
     if (family != 0 && percent(g, 70))
         return pick_slot(g, family);
     if (percent(g, 40)) {
