@@ -134,10 +134,12 @@ zx_status_t zx_vmo_write(zx_handle_t handle, const void *buffer, uint64_t offset
 zx_status_t zx_vmo_get_size(zx_handle_t handle, uint64_t *size);
 
 /*
- * Sets the size (rounded up). Shrinking unmaps what is gone from every mapping and frees it.
+ * Sets the size (rounded up). Shrinking unmaps what is gone from every mapping and frees it; the bytes from
+ * `size` to the end of its page become zero. Growing takes no memory.
  * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; UNAVAILABLE not resizable (whatever
  * the handle's rights: such a VMO's handles never have RESIZE); ACCESS_DENIED without RESIZE; OUT_OF_RANGE
- * too large.
+ * too large; BAD_STATE a page that would go is pinned; NO_MEMORY where `size` ends within a shared page.
+ * Cost: the pages that go, and a step in each mapping that shows some of them.
  */
 zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size);
 
