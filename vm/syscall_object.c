@@ -230,6 +230,21 @@ static zx_status_t info_kmem_stats(zx_handle_t handle, const struct answer *answ
     return tell_record(answer, &info, sizeof(info));
 }
 
+/* A space's figures are about spaces, those of a process about processes: where several share the space, all in
+   it is shared, and each has an equal part of it. */
+static void share_stats(struct vm_aspace *shared, zx_info_task_stats_t *stats)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    size_t sharers = shared->sharers;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    if (sharers <= 1)
+        return;
+    stats->mem_scaled_shared_bytes =
+        stats->mem_scaled_shared_bytes / sharers + stats->mem_private_bytes / sharers;
+    stats->mem_shared_bytes += stats->mem_private_bytes;
+    stats->mem_private_bytes = 0;
+}
+
 /* The sum over all that the process sees. BAD_STATE: it is dead. */
 static zx_status_t process_task_stats(struct vm_process *process, zx_info_task_stats_t *sum)
 {
@@ -239,6 +254,8 @@ static zx_status_t process_task_stats(struct vm_process *process, zx_info_task_s
         struct vm_aspace *part = aspace_part(process->aspace, i);
         zx_info_task_stats_t stats = {0};
         status = part != NULL ? aspace_task_stats(part, &stats) : ZX_ERR_BAD_STATE;
+        if (part != NULL && part == process->shared)
+            share_stats(part, &stats);
         sum->mem_mapped_bytes += stats.mem_mapped_bytes;
         sum->mem_private_bytes += stats.mem_private_bytes;
         sum->mem_shared_bytes += stats.mem_shared_bytes;

@@ -288,6 +288,9 @@ static void test_cache_policy(void **state)
     for (unsigned policy = VM_CACHE_POLICIES; policy-- > 0;) {
         assert_ok(vm_vmo_set_cache_policy(vmo_of(vmo), policy));
         assert_int_equal(info_of(vmo).cache_policy, policy);
+        assert_ok(zx_vmo_write(vmo, "x", policy, 1)); /* calls reach the bytes whatever the policy */
+        assert_ok(zx_vmo_read(vmo, &byte, policy, 1));
+        assert_int_equal(byte, 'x');
         zx_vaddr_t va = map_at(vmo, 2 * PAGE, 0, RW);
         assert_ok(access(va, &byte, ZVM_READ));
         assert_int_equal((entry_at(va).flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT, policy);
