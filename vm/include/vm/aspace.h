@@ -23,8 +23,9 @@ struct vm_sink;
 #define VM_RESTRICTED_ASPACE_SIZE ((1ull << 46) - VM_USER_ASPACE_BASE)
 #define VM_SHARED_ASPACE_BASE     (1ull << 46)
 #define VM_SHARED_ASPACE_SIZE     (VM_USER_ASPACE_TOP - VM_SHARED_ASPACE_BASE)
-#define VM_KERNEL_ASPACE_BASE     0xffffff8000000000ull
-#define VM_KERNEL_ASPACE_SIZE     (512ull << 30)
+/* Its last page is never given out: an end of 2^64 has no representation. */
+#define VM_KERNEL_ASPACE_BASE 0xffffff8000000000ull
+#define VM_KERNEL_ASPACE_SIZE (512ull << 30)
 
 enum vm_aspace_type {
     VM_ASPACE_USER,
