@@ -174,9 +174,17 @@ static const char *kind_of(const struct vm_aspace *aspace)
 
     if (aspace_is_unified(aspace))
         return "unified";
-    if (aspace->type == VM_ASPACE_USER)
+    switch (aspace->type) {
+    case VM_ASPACE_USER:
         return user[aspace->share_opt];
-    return aspace->type == VM_ASPACE_LOW_KERNEL ? "low kernel" : "kernel";
+    case VM_ASPACE_LOW_KERNEL:
+        return "low kernel";
+    case VM_ASPACE_GUEST_PHYSICAL:
+        return "guest";
+    case VM_ASPACE_KERNEL:
+        break;
+    }
+    return "kernel";
 }
 
 /* That of the kernel's space is 2^64, which no variable holds. */
