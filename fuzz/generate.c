@@ -273,6 +273,14 @@ static void note_executable(struct generator *g, const struct trace_op *op)
     g->vmos = (g->vmos & ~bit(op->a)) | bit(op->to);
 }
 
+/* What comes next is mostly about these VMOs. */
+static void note_family(struct generator *g, uint8_t one, uint8_t other)
+{
+    g->family[0] = one;
+    g->family[1] = other;
+    g->family_left = FAMILY_OPERATIONS;
+}
+
 static void note_child(struct generator *g, const struct trace_op *op)
 {
     const bool slice = (op->options & ZX_VMO_CHILD_SLICE) != 0;
@@ -291,9 +299,7 @@ static void note_child(struct generator *g, const struct trace_op *op)
         made.permissions &= ~ZX_VM_PERM_WRITE;
     g->vmos |= bit(op->to);
     g->vmo[op->to] = made;
-    g->family[0] = op->a;
-    g->family[1] = op->to;
-    g->family_left = FAMILY_OPERATIONS;
+    note_family(g, op->a, op->to);
 }
 
 static void note_process(struct generator *g, const struct trace_op *op)
@@ -360,6 +366,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         g->vmos |= bit(op->to);
         g->vmo[op->to] = (struct generator_vmo){
             false, true, false, true, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
+        note_family(g, op->to, op->to);
         break;
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
@@ -403,12 +410,13 @@ static void draw_code(struct generator *g, struct trace_op *op)
 
     for (op->code = 0; draw >= g->weight[op->code]; op->code++)
         draw -= g->weight[op->code];
-    /* What parent and child have in common shows when both are used. */
+    /* What parent and child have in common shows when both are used, and a large page when parts of it are. */
     if (g->family_left > 0 && percent(g, 60))
-        op->code = GENERATOR_PICK(g, TRACE_WRITE, TRACE_WRITE, TRACE_WRITE, TRACE_READ, TRACE_READ,
-                                  TRACE_VMO_WRITE, TRACE_VMO_WRITE, TRACE_VMO_READ, TRACE_VMO_READ,
-                                  TRACE_VMAR_MAP, TRACE_VMAR_MAP, TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE,
-                                  TRACE_OBJECT_GET_INFO, TRACE_VMO_CREATE_CHILD);
+        op->code =
+            GENERATOR_PICK(g, TRACE_WRITE, TRACE_WRITE, TRACE_WRITE, TRACE_READ, TRACE_READ, TRACE_VMO_WRITE,
+                           TRACE_VMO_WRITE, TRACE_VMO_READ, TRACE_VMO_READ, TRACE_VMAR_MAP, TRACE_VMAR_MAP,
+                           TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE, TRACE_OBJECT_GET_INFO,
+                           TRACE_VMO_CREATE_CHILD, TRACE_VMAR_PROTECT, TRACE_VMAR_UNMAP);
     /* Nothing to do anything with: make something. */
     const bool wants_vmo = op->code == TRACE_VMAR_MAP || op->code == TRACE_VMO_REPLACE_AS_EXECUTABLE ||
                            op->code == TRACE_VMO_CREATE_CHILD || op->code == TRACE_VMO_PIN ||
@@ -532,9 +540,10 @@ static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
     [TRACE_OBJECT_SET_PROPERTY - TRACE_LATER] = 1,
     [TRACE_VMO_CREATE_CHILD - TRACE_LATER] = 3,
     [TRACE_HANDLE_CLOSE_MANY - TRACE_LATER] = 1,
-    [TRACE_VMO_CREATE_CONTIGUOUS - TRACE_LATER] = 1,
+    [TRACE_VMO_CREATE_CONTIGUOUS - TRACE_LATER] = 2,
     [TRACE_VMO_PIN - TRACE_LATER] = 2,
     [TRACE_VMO_UNPIN - TRACE_LATER] = 1,
+    [TRACE_VMAR_SET_MEMORY_PRIORITY - TRACE_LATER] = 1,
 };
 
 void generator_start(struct generator *g, uint64_t seed)
@@ -678,6 +687,7 @@ size_t trace_generate(uint64_t seed, uint32_t operations, uint8_t *out, size_t c
     generator_start(&g, seed);
     generator_header(&g, &header);
     trace_encode_header(&header, out);
+    g.memory_pages = header.memory_pages;
     for (uint32_t i = 0; i < operations; i++) {
         generator_draw(&g, &op);
         generator_note(&g, &op);

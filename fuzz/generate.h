@@ -46,6 +46,7 @@ struct generator_mark {
    slot GENERATOR_ROOT has the root VMAR's from the start, and `vmars` does not tell of it. */
 struct generator {
     uint64_t random;
+    uint16_t memory_pages;    /* of the machine, where it is known; else 0 */
     uint64_t vmars, vmos;     /* handles: a bit for each slot */
     uint64_t marks, mappings; /* landmarks; those that are mappings */
     uint64_t other_vmars[TRACE_PROCESSES],
@@ -55,10 +56,11 @@ struct generator {
     struct generator_mark mark[TRACE_SLOTS];
     uint8_t recent_vmar[GENERATOR_RECENT], recent_mark[GENERATOR_RECENT];
     uint8_t process_slot[TRACE_PROCESSES]; /* of the handle to it */
-    uint8_t fresh_vmo;          /* the slot of a VMO that the last operation made; none: TRACE_SLOT_NONE */
-    uint8_t family[2];          /* slots of the VMO that was made a child of last, and of the child */
-    uint8_t family_left;        /* operations that are still mostly about these */
-    uint8_t processes, process; /* how many beside the first; the current one */
+    uint8_t fresh_vmo; /* the slot of a VMO that the last operation made; none: TRACE_SLOT_NONE */
+    uint8_t family
+        [2]; /* slots of the VMO that was made a child of last and of the child, or of a contiguous one */
+    uint8_t family_left;              /* operations that are still mostly about these */
+    uint8_t processes, process;       /* how many beside the first; the current one */
     uint8_t weight[TRACE_CODE_COUNT]; /* how often each operation is drawn in this trace */
     uint16_t weight_sum;
     bool wild; /* whether wild options are drawn at all */

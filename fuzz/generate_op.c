@@ -483,6 +483,11 @@ static void draw_vmar_protect(struct generator *g, struct trace_op *op)
     if (percent(g, may_execute(g, op->mark) ? 45 : 4))
         op->options |= ZX_VM_PERM_EXECUTE;
     op->amount[0] = draw_inside(g, mark_pages(g, op->mark), false);
+    if (g->family_left > 0 && percent(g, 35)) {
+        op->amount[0] = amount_of(TRACE_MARK, 0);
+        op->amount[1] = amount_of(TRACE_MARK_SIZE, 0);
+        return;
+    }
     /* From the middle on, all of it would be too much. */
     const bool whole =
         op->amount[0].kind == TRACE_MARK && op->amount[0].delta == TRACE_DELTA_NONE && percent(g, 40);
@@ -502,7 +507,7 @@ static void draw_vmo_create(struct generator *g, struct trace_op *op)
 
 static void draw_vmo_create_contiguous(struct generator *g, struct trace_op *op)
 {
-    const bool large = percent(g, 30);
+    const bool large = g->memory_pages >= 2 * LARGE_PAGES && percent(g, 60);
 
     op->to = draw_to(g, g->vmos) % TRACE_SLOTS;
     op->mark = g->marks != 0 ? pick_slot(g, g->marks) : 0;
@@ -613,7 +618,7 @@ static void draw_vmo_op_range(struct generator *g, struct trace_op *op)
     if (op->options == ZX_VMO_OP_ZERO && percent(g, 35)) {
         op->amount[0] =
             percent(g, 50) ? amount_of(TRACE_PAGES, from) : draw_amount(g, TRACE_BYTES, 0, 0x4000);
-        op->amount[1] = draw_bytes(g);
+        op->amount[1] = percent(g, 50) ? amount_of(TRACE_BYTES, below(g, 4096)) : draw_bytes(g);
         return;
     }
     op->amount[0] = amount_of(TRACE_PAGES, from);
@@ -787,6 +792,10 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
     case TRACE_OBJECT_GET_PROPERTY:
     case TRACE_OBJECT_SET_PROPERTY:
         draw_property(g, op);
+        break;
+    case TRACE_VMAR_SET_MEMORY_PRIORITY:
+        op->a = draw_vmar(g);
+        op->options = (uint16_t)below(g, 2);
         break;
     case TRACE_VMAR_DESTROY:
         op->a = g->vmars != 0 && percent(g, 95) ? pick_slot(g, g->vmars) : draw_vmar(g);

@@ -373,6 +373,7 @@ int32_t model_do_vmar_allocate(struct model *model, int32_t parent, uint32_t opt
         .parent = parent,
         .process = model->vmars[parent].process,
         .alive = true,
+        .high = model->vmars[parent].high,
     };
     return index;
 }
@@ -671,6 +672,8 @@ struct model_answer model_vmar_op_range(const struct model *model, int32_t vmar,
 void model_do_vmar_op_range(struct model *model, uint8_t process, uint32_t op, uint64_t addr, uint64_t len)
 {
     round_up(&len);
+    if (op == ZX_VMAR_OP_ALWAYS_NEED)
+        model->processes[process].always_need = true;
     if (op != ZX_VMAR_OP_DECOMMIT)
         return;
     for (zx_vaddr_t at = addr, next; at < addr + len; at = next) {
@@ -709,4 +712,36 @@ void model_do_vmar_destroy(struct model *model, int32_t vmar)
         if (!model->vmars[model->pieces[i].vmar].alive)
             model->pieces[i] = model->pieces[--model->piece_count];
     }
+}
+
+/* ---- Memory priority ---- */
+
+struct model_answer model_vmar_set_priority(const struct model *model, int32_t vmar)
+{
+    const zx_status_t handle = model_check_handle(model, vmar, TRACE_TYPE_VMAR, 0);
+
+    if (handle != ZX_OK)
+        return refuse(handle);
+    return model->vmars[model_object(model, vmar)].alive ? fine : refuse(ZX_ERR_BAD_STATE);
+}
+
+void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high)
+{
+    for (int32_t i = vmar; i < model->vmar_count; i++) {
+        int32_t above = i;
+        while (above != MODEL_NONE && above != vmar)
+            above = model->vmars[above].parent;
+        if (above == vmar)
+            model->vmars[i].high = high;
+    }
+}
+
+bool model_is_high_priority(const struct model *model, uint8_t process)
+{
+    for (int32_t i = 0; i < model->vmar_count; i++) {
+        const struct model_vmar *v = &model->vmars[i];
+        if (v->alive && v->process == process && v->high)
+            return true;
+    }
+    return model->processes[process].always_need;
 }

@@ -35,6 +35,7 @@ struct model_vmar {
     int32_t parent; /* MODEL_NONE: a root */
     uint8_t process;
     bool alive;
+    bool high;      /* of high memory priority */
     zx_koid_t koid; /* 0 until it was told */
 };
 
@@ -95,6 +96,7 @@ struct model_pin {
 struct model_process {
     bool alive;
     bool hosted;      /* lives without handles */
+    bool always_need; /* ZX_VMAR_OP_ALWAYS_NEED was used in its space */
     uint32_t handles; /* that other processes hold to it */
     char name[ZX_MAX_NAME_LEN];
     int32_t root;
@@ -184,6 +186,10 @@ struct model_answer model_vmar_op_range(const struct model *model, int32_t vmar,
 void model_do_vmar_op_range(struct model *model, uint8_t process, uint32_t op, uint64_t addr, uint64_t len);
 struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar);
 void model_do_vmar_destroy(struct model *model, int32_t vmar);
+struct model_answer model_vmar_set_priority(const struct model *model, int32_t vmar);
+void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high);
+/* Whether the space of a process that is alive is of high memory priority. */
+bool model_is_high_priority(const struct model *model, uint8_t process);
 /* The piece that holds va; MODEL_NONE in a gap. */
 int32_t model_piece_at(const struct model *model, uint8_t process, zx_vaddr_t va);
 /* The free bytes of the VMAR from `from` on up to its next child or its end. */

@@ -53,11 +53,14 @@ static void read_op(const struct mutant *m, uint32_t index, struct trace_op *op)
     trace_decode(m->bytes, size_of(m), index, op);
 }
 
-/* Tells the generator of everything before `index`. */
+/* Tells the generator of the machine, and of everything before `index`. */
 static void note_until(struct mutant *m, uint32_t index)
 {
+    struct trace_header header;
     struct trace_op op;
 
+    trace_decode_header(m->bytes, TRACE_HEADER_SIZE, &header);
+    m->generator.memory_pages = header.memory_pages;
     for (uint32_t i = 0; i < index; i++) {
         read_op(m, i, &op);
         generator_note(&m->generator, &op);

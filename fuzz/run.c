@@ -169,6 +169,17 @@ static void check_counts(struct run *run, const struct vm_stats *now)
     expect_count(run, "processes", processes, now->processes);
 }
 
+static void check_priorities(struct run *run)
+{
+    for (uint8_t i = 0; i < TRACE_PROCESSES; i++) {
+        if (run->processes[i] == NULL)
+            continue;
+        const bool want = model_is_high_priority(&run->model, i);
+        if (vm_aspace_is_high_memory_priority(vm_process_aspace(run->processes[i])) != want)
+            run_broken(run, "expected process %u to be of %s memory priority", i, want ? "high" : "default");
+    }
+}
+
 /* Whether a refused operation changed something. An access that got some way before it was refused may
    have, and closing many closes those that are valid. */
 static void check_unchanged(struct run *run, const struct vm_stats *now)
@@ -206,6 +217,7 @@ static void check_after(struct run *run)
     if (run->model.full)
         run_broken(run, "VMOs contain more than the machine has pages");
     check_counts(run, &now);
+    check_priorities(run);
     check_unchanged(run, &now);
     run->stats = now;
     if (every != 0 && (run->index + 1) % every == 0)

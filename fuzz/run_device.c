@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run_device.c: operations that are the host's, not a program's: memory in one physical run, and memory that
- * stays where it is (vm/vmo.h).
+ * run_device.c: operations that are the host's, not a program's: memory in one physical run, memory that stays
+ * where it is (vm/vmo.h), how much it matters that memory stays at all (vm/vmar.h).
  *
  * They are judged by what programs see of them, and by the one thing that only the host sees: where pages lie.
  * Addresses of pages stay out of the digest: which pages are given out is the core's own affair.
  */
+#include <vm/vmar.h>
 #include <vm/vmo.h>
 
 #include "runner.h"
@@ -114,4 +115,22 @@ void run_unpin_all(struct run *run)
 {
     while (run->model.pin_count > 0)
         unpin(run, run->model.pin_count - 1);
+}
+
+void run_set_priority(struct run *run)
+{
+    const struct run_target target = run_resolve(run, TRACE_TYPE_VMAR, run->op.a);
+    const bool high = run->op.options != 0;
+    struct vm_vmar *vmar;
+
+    run_argument(run, high);
+    const struct model_answer want = model_vmar_set_priority(&run->model, target.handle);
+    zx_status_t status = vm_vmar_from_handle(target.value, &vmar);
+    if (status == ZX_OK) {
+        status =
+            vm_vmar_set_memory_priority(vmar, high ? VM_MEMORY_PRIORITY_HIGH : VM_MEMORY_PRIORITY_DEFAULT);
+        vm_vmar_release(vmar);
+    }
+    if (run_agree(run, status, want))
+        model_do_vmar_set_priority(&run->model, run->model.handles[target.handle].object, high);
 }

@@ -237,6 +237,45 @@ static void do_vmo_create(struct run *run)
     run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, vmo, rights));
 }
 
+/* Bytes that differ from page to page and from one fill to the next. */
+static void fill(uint8_t *buffer, uint64_t size, uint8_t seed)
+{
+    for (uint64_t i = 0; i < size; i++)
+        buffer[i] = (uint8_t)(seed + 17 * i + (i >> 8) * 5);
+}
+
+static void compare(struct run *run, uint64_t at, uint64_t size)
+{
+    for (uint64_t i = 0; i < size; i++) {
+        if (run->buffer[i] != run->expected[i]) {
+            run_broken(run, "expected byte 0x%02x at 0x%llx, got 0x%02x", run->expected[i],
+                       (unsigned long long)(at + i), run->buffer[i]);
+            return;
+        }
+    }
+}
+
+/* Reads some of what an operation may have changed: the pages of [offset, offset + size) at its beginning, and its
+   last one. Nothing of it goes into the record. */
+static void verify_contents(struct run *run, int32_t handle, uint64_t offset, uint64_t size)
+{
+    const struct model_handle *h = &run->model.handles[handle];
+    const uint64_t first = offset & ~(PAGE - 1), end = (offset + size + PAGE - 1) & ~(PAGE - 1);
+
+    if ((h->rights & ZX_RIGHT_READ) == 0 || size == 0)
+        return;
+    for (unsigned i = 0; i < 2 && !run->broken; i++) {
+        const uint64_t from = i == 0 ? first : end - PAGE;
+        const uint64_t most = end - from < RUN_TRANSFER_MAX ? end - from : RUN_TRANSFER_MAX;
+        if (zx_vmo_read(h->value, run->buffer, from, most) != ZX_OK) {
+            run_broken(run, "the VMO cannot be read at 0x%llx", (unsigned long long)from);
+            return;
+        }
+        model_vmo_read(&run->model, h->object, from, run->expected, most);
+        compare(run, from, most);
+    }
+}
+
 static void do_vmo_create_child(struct run *run)
 {
     const struct run_target vmo = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
@@ -263,24 +302,7 @@ static void do_vmo_create_child(struct run *run)
     const zx_rights_t rights = model_child_rights(model_rights(&run->model, vmo.handle), options);
     const int32_t made = model_do_vmo_create_child(&run->model, vmo.handle, options, offset, size);
     run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, child, rights));
-}
-
-/* Bytes that differ from page to page and from one fill to the next. */
-static void fill(uint8_t *buffer, uint64_t size, uint8_t seed)
-{
-    for (uint64_t i = 0; i < size; i++)
-        buffer[i] = (uint8_t)(seed + 17 * i + (i >> 8) * 5);
-}
-
-static void compare(struct run *run, uint64_t at, uint64_t size)
-{
-    for (uint64_t i = 0; i < size; i++) {
-        if (run->buffer[i] != run->expected[i]) {
-            run_broken(run, "expected byte 0x%02x at 0x%llx, got 0x%02x", run->expected[i],
-                       (unsigned long long)(at + i), run->buffer[i]);
-            return;
-        }
-    }
+    verify_contents(run, run->model.handle_count - 1, 0, run->model.vmos[made].size);
 }
 
 static void do_vmo_transfer(struct run *run)
@@ -356,11 +378,13 @@ static void do_vmo_op_range(struct run *run)
     run_argument(run, op);
     run_argument(run, offset);
     run_argument(run, size);
-    if (run_agree(
+    if (!run_agree(
             run,
             zx_vmo_op_range(vmo.value, op, offset, size, buffer ? run->buffer : NULL, buffer_size ? 1 : 0),
             want))
-        model_do_vmo_op_range(&run->model, run->model.handles[vmo.handle].object, op, offset, size);
+        return;
+    model_do_vmo_op_range(&run->model, run->model.handles[vmo.handle].object, op, offset, size);
+    verify_contents(run, vmo.handle, offset, size);
 }
 
 /* ---- Handles ---- */
@@ -858,6 +882,7 @@ void run_operation(struct run *run)
         [TRACE_VMO_CREATE_CONTIGUOUS] = run_create_contiguous,
         [TRACE_VMO_PIN] = run_pin,
         [TRACE_VMO_UNPIN] = run_unpin,
+        [TRACE_VMAR_SET_MEMORY_PRIORITY] = run_set_priority,
     };
 
     operations[run->op.code](run);

@@ -68,6 +68,7 @@ void run_broken(struct run *run, const char *format, ...) __attribute__((format(
 void run_create_contiguous(struct run *run);
 void run_pin(struct run *run);
 void run_unpin(struct run *run);
+void run_set_priority(struct run *run);
 /* Whatever is pinned still; then the model has no pins. */
 void run_unpin_all(struct run *run);
 

@@ -226,6 +226,10 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
                        0,
                        {ANY_VMO, {TRACE_FIELD_AMOUNT0, "offset"}, {TRACE_FIELD_AMOUNT1, "size"}, LANDMARK}},
     [TRACE_VMO_UNPIN] = {"vmo_unpin", 0, 0, {{TRACE_FIELD_NUMBER, "pin"}}},
+    [TRACE_VMAR_SET_MEMORY_PRIORITY] = {"vmar_set_memory_priority",
+                                        0,
+                                        0,
+                                        {ANY_VMAR, {TRACE_FIELD_OPTIONS, "priority"}}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -248,6 +252,7 @@ static const struct {
     {TRACE_VMO_CREATE_CONTIGUOUS, true},
     {TRACE_VMO_PIN, false},
     {TRACE_VMO_UNPIN, false},
+    {TRACE_VMAR_SET_MEMORY_PRIORITY, false},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
@@ -426,6 +431,8 @@ static uint16_t normal_options(const struct trace_op *op)
     switch (op->code) {
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         return op->options % TRACE_VMEX_COUNT;
+    case TRACE_VMAR_SET_MEMORY_PRIORITY:
+        return op->options % 2;
     case TRACE_HANDLE_CLOSE_MANY:
         return op->options % (TRACE_CLOSE_MANY_MAX + 1);
     case TRACE_OBJECT_GET_PROPERTY:

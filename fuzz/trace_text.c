@@ -94,6 +94,8 @@ static const struct name vmar_ops[] = {
 static const struct name vmex_names[] = {
     {TRACE_VMEX_NONE, "none"}, {TRACE_VMEX_GARBAGE, "garbage"}, {TRACE_VMEX_SAME, "same"}, {0, NULL}};
 
+static const struct name priorities[] = {{0, "DEFAULT"}, {1, "HIGH"}, {0, NULL}};
+
 static const struct name properties[] = {
     {ZX_PROP_NAME, "NAME"}, {TRACE_PROPERTY_UNKNOWN, "UNKNOWN"}, {0, NULL}};
 
@@ -196,6 +198,9 @@ static const struct name *option_names(uint8_t code, bool *bits)
     case TRACE_OBJECT_SET_PROPERTY:
         *bits = false;
         return properties;
+    case TRACE_VMAR_SET_MEMORY_PRIORITY:
+        *bits = false;
+        return priorities;
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         *bits = false;
         return vmex_names;
@@ -417,6 +422,7 @@ static const char *const record_labels[TRACE_CODE_COUNT] = {
     [TRACE_OBJECT_SET_PROPERTY] = "*handle property size|",
     [TRACE_HANDLE_CLOSE_MANY] = "count *handle *handle *handle *handle|",
     [TRACE_VMO_CREATE_CONTIGUOUS] = "size align|slot",
+    [TRACE_VMAR_SET_MEMORY_PRIORITY] = "*vmar priority|",
     [TRACE_VMO_PIN] = "*vmo offset size|",
     [TRACE_VMO_UNPIN] = "pin|",
     [TRACE_VMO_CREATE_CHILD] = "*vmo options offset size|slot",

@@ -40,6 +40,11 @@ void replay_reserve(void)
     trace_scratch = trace_memory + TRACE_MEMORY_SIZE;
 }
 
+struct pmm_range replay_memory(size_t pages)
+{
+    return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
+}
+
 void replay_check_every(unsigned operations)
 {
     check_every = operations;
@@ -131,7 +136,7 @@ bool replay(const char *pattern)
 struct pmm_range trace_host_memory(size_t pages)
 {
     port_reset_allocations();
-    return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
+    return replay_memory(pages);
 }
 
 void *trace_host_scratch(size_t bytes)

@@ -99,8 +99,8 @@ TEST(past_the_end)
     CHECK_EQUAL(byte_at(at + PAGE), 0);
 }
 
-/* A page is as good as its bytes: the first and the last of them, and runs over the border of two mappings. What comes
-   before a fault has been accessed. */
+/* A page is as good as its bytes: the first and the last of them, and runs over the border of two
+   mappings. What comes before a fault has been accessed. */
 TEST(runs_of_bytes)
 {
     char bytes[4] = "abc", got[4];

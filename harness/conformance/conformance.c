@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* conformance.c: things to make calls with. What is made here is made once and quickly: it is not what is tested. */
+/* conformance.c: things to make calls with. What is made here is made once and quickly: it is not what is
+   tested. */
 #include "conformance.h"
 
 zx_handle_t make_vmo(uint64_t size, uint32_t options)

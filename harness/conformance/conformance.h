@@ -2,12 +2,13 @@
 /*
  * conformance.h: all that a conformance test may use beside the public interface (zircon/).
  *
- * A test says what a call answers and what it does, and looks at that through other calls and through memory alone. So
- * its source needs no more than a compiler and someone who runs it: no libc, nothing of the core, nothing of the host.
- * Each source has a table of its tests, NAME_tests, which CONFORMANCE_SUITES below lists.
+ * A test says what a call answers and what it does, and looks at that through other calls and through memory
+ * alone. So its source needs no more than a compiler and someone who runs it: no libc, nothing of the core,
+ * nothing of the host. Each source has a table of its tests, NAME_tests, which CONFORMANCE_SUITES below
+ * lists.
  *
- * Whoever runs the suite supplies the functions of the last section; on the host that is host.c. Every test begins with
- * a machine of its own, whose one process it is. What it leaves behind goes with the process.
+ * Whoever runs the suite supplies the functions of the last section; on the host that is host.c. Every test
+ * begins with a machine of its own, whose one process it is. What it leaves behind goes with the process.
  */
 #ifndef HARNESS_CONFORMANCE_CONFORMANCE_H_
 #define HARNESS_CONFORMANCE_CONFORMANCE_H_
@@ -27,13 +28,13 @@ struct conformance_test {
 
 /* TEST(name) { … }, and at the end of the source the table: CASE(name), …, NO_MORE_CASES. */
 #define TEST(name) static void name(void)
-#define CASE(name)                                                                                           \
+#define CASE(test)                                                                                           \
     {                                                                                                        \
-#        name, name                                                                                          \
+        .name = #test, .function = test                                                                      \
     }
 #define NO_MORE_CASES                                                                                        \
     {                                                                                                        \
-        NULL, NULL                                                                                           \
+        .name = NULL, .function = NULL                                                                       \
     }
 
 /* Every source with tests: the name of the file. */
@@ -60,6 +61,7 @@ struct conformance_test {
     SUITE(object_property)                                                                                   \
     SUITE(process)                                                                                           \
     SUITE(process_memory)                                                                                    \
+    SUITE(process_shared)                                                                                    \
     SUITE(system)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
@@ -95,11 +97,12 @@ struct conformance_place {
     } while (0)
 
 /*
- * The call succeeds, and it can fail: with each copy from or to the caller's memory failing in turn it answers
- * INVALID_ARGS, with each allocation failing in turn, once or for good, NO_MEMORY, and changes nothing. A call that does
- * without the memory (best effort) may succeed there, and is then not made again. In a loop not every round need do all
- * that. Where nothing can be made to fail the call is made once. So the expression is evaluated many times, and succeeds the last time: it must not count on being
- * evaluated just once, nor contain OK or REFUSED.
+ * The call succeeds, and it can fail: with each copy from or to the caller's memory failing in turn it
+ * answers INVALID_ARGS, with each allocation failing in turn, once or for good, NO_MEMORY, and changes
+ * nothing. A call that does without the memory (best effort) may succeed there, and is then not made again.
+ * In a loop not every round need do all that. Where nothing can be made to fail the call is made once. So the
+ * expression is evaluated many times, and succeeds the last time: it must not count on being evaluated just
+ * once, nor contain OK or REFUSED.
  */
 #define OK(call)                                                                                             \
     do {                                                                                                     \
@@ -108,11 +111,12 @@ struct conformance_place {
             attempt_.status = (call);                                                                        \
     } while (0)
 
-/* The call succeeds; for what a failure may change (a copy of many bytes that breaks off, the first use of something made
-   when it is asked for), and for what other tests make fail already. Evaluated once. */
+/* The call succeeds; for what a failure may change (a copy of many bytes that breaks off, the first use of
+   something made when it is asked for), and for what other tests make fail already. Evaluated once. */
 #define OK_ONCE(call) conformance_succeeded((call), CONFORMANCE_PLACE(#call))
 
-/* A value that is shown when a check fails: for loops. It stays until its name is noted again, or the test ends. */
+/* A value that is shown when a check fails: for loops. It stays until its name is noted again, or the test
+   ends. */
 #define NOTE(value) conformance_note(#value, (uint64_t)(value))
 
 /* ---- Things to make calls with (conformance.c) ---- */
@@ -159,16 +163,16 @@ zx_status_t touch(zx_vaddr_t va, char byte);
 /* ---- What whoever runs the suite supplies ---- */
 
 /*
- * The calling process reads, writes or executes `size` bytes at va. ZX_OK, or the status with which the page fault was
- * refused, the bytes before it accessed: NOT_FOUND nothing is mapped there, ACCESS_DENIED the permission in force,
- * OUT_OF_RANGE past the end of the VMO, NO_MEMORY.
+ * The calling process reads, writes or executes `size` bytes at va. ZX_OK, or the status with which the page
+ * fault was refused, the bytes before it accessed: NOT_FOUND nothing is mapped there, ACCESS_DENIED the
+ * permission in force, OUT_OF_RANGE past the end of the VMO, NO_MEMORY.
  */
 zx_status_t access_read(zx_vaddr_t va, void *buffer, size_t size);
 zx_status_t access_write(zx_vaddr_t va, const void *buffer, size_t size);
 zx_status_t access_execute(zx_vaddr_t va, size_t size);
 
-/* The nth allocation of the machine from now fails, and all after it where persistent; 0: none does. Whether that can be
-   done: where it cannot, tests of failing allocations are left out. */
+/* The nth allocation of the machine from now fails, and all after it where persistent; 0: none does.
+   Whether that can be done: where it cannot, tests of failing allocations are left out. */
 bool conformance_fail_allocation(uint64_t nth, bool persistent);
 
 /* The macros above. A check that fails prints the place, the values and the notes, and does not return. */
@@ -179,7 +183,8 @@ void conformance_check_status(zx_status_t status, zx_status_t expected,
 void conformance_succeeded(zx_status_t status, const struct conformance_place *place);
 void conformance_note(const char *name, uint64_t value);
 
-/* Remembers the state of the whole machine, as far as it can be seen; and demands that it is still the same and sound. */
+/* Remembers the state of the whole machine, as far as it can be seen; and demands that it is still the
+   same and sound. */
 void conformance_before(void);
 void conformance_unchanged(zx_status_t status, zx_status_t expected, const struct conformance_place *place);
 

@@ -4,18 +4,20 @@
  *
  * Nothing changed means: the whole state as text (snapshot.h) is what it was, and every invariant holds.
  *
- * OK makes a call fail in every way that it can. In how many ways, only the call itself can tell, by succeeding, and
- * then it has been made. So it is first made in a copy of this process (fork), which counts its copies and allocations,
- * reports them through a shared page, and ends. That is slow: where a place in a test is reached again, in a loop, either
- * the copies are made to fail or the allocations, in turns, until the call succeeds.
+ * OK makes a call fail in every way that it can. In how many ways, only the call itself can tell, by
+ * succeeding, and then it has been made. So it is first made in a copy of this process (fork), which counts
+ * its copies and allocations, reports them through a pipe, and waits for its end. That is slow: where a place
+ * in a test is reached again, in a loop, either the copies are made to fail or the allocations, in turns,
+ * until the call succeeds.
  */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _POSIX_C_SOURCE 200809L /* kill */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +36,7 @@
 
 struct counts {
     uint64_t copies, allocations;
+    bool known; /* the rehearsal came to its end: no check failed in it */
 };
 
 static struct {
@@ -49,19 +52,28 @@ static struct {
         unsigned visits;
     } places[PLACES_MAX];
     unsigned place_count;
-    struct counts *rehearsed; /* shared with the rehearsing process */
-    bool rehearsing;          /* this is the rehearsing process */
+    int report; /* in the rehearsing process, where it writes its counts; else 0 */
 } runner;
 
 /* ---- Checks ---- */
+
+/* Ends a rehearsal. By itself this process would have to take its machine down first, or be said to leak
+   it. */
+static _Noreturn void report_counts(struct counts counts)
+{
+    if (write(runner.report, &counts, sizeof(counts)) != sizeof(counts))
+        abort();
+    for (;;)
+        pause();
+}
 
 static _Noreturn void fail_at(const struct conformance_place *place)
 {
     for (unsigned i = 0; i < runner.note_count; i++)
         print_error("  %s: 0x%llx\n", runner.notes[i].name, (unsigned long long)runner.notes[i].value);
-    if (runner.rehearsing) {
+    if (runner.report != 0) {
         print_error("%s:%d: in a rehearsal\n", place->file, place->line);
-        _exit(1);
+        report_counts((struct counts){.known = false});
     }
     _fail(place->file, place->line);
     abort();
@@ -164,36 +176,46 @@ static unsigned visits_of(const struct conformance_place *place)
     return runner.places[i].visits++;
 }
 
-/* True in the copy of this process, which is to make the call. In this one the counts are known afterwards: zero where
-   the call failed. */
+/* True in the copy of this process, which is to make the call. In this one the counts are known
+   afterwards: zero where the call failed. */
 static bool rehearse(struct conformance_attempt *attempt)
 {
-    *runner.rehearsed = (struct counts){0, 0};
-    pid_t child = fork();
+    struct counts counts = {.known = false};
+    int ends[2];
+    pid_t child = pipe(ends) == 0 ? fork() : -1;
     if (child == 0) {
-        runner.rehearsing = true;
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* should this process be stopped */
+        runner.report = ends[1];
         host_switches_reset();
         return true;
     }
-    int status;
-    if (child < 0 || waitpid(child, &status, 0) != child) {
+    if (child < 0) {
         print_error("cannot fork\n");
         fail_at(attempt->place);
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    (void)close(ends[1]);
+    if (read(ends[0], &counts, sizeof(counts)) != sizeof(counts) || !counts.known) {
         print_error("%s: failed when rehearsed\n", attempt->place->text);
-        fail_at(attempt->place);
+        counts.known = false;
     }
-    attempt->copies = runner.rehearsed->copies;
-    attempt->allocations = runner.rehearsed->allocations;
+    (void)close(ends[0]);
+    (void)kill(child, SIGKILL);
+    (void)waitpid(child, NULL, 0);
+    if (!counts.known)
+        fail_at(attempt->place);
+    attempt->copies = counts.copies;
+    attempt->allocations = counts.allocations;
     return false;
 }
 
 static _Noreturn void end_rehearsal(const struct conformance_attempt *attempt)
 {
-    if (attempt->status == ZX_OK)
-        *runner.rehearsed = (struct counts){host_user_copy_count(), host_allocation_count()};
-    _exit(0);
+    struct counts counts = {.known = true};
+    if (attempt->status == ZX_OK) {
+        counts.copies = host_user_copy_count();
+        counts.allocations = host_allocation_count();
+    }
+    report_counts(counts);
 }
 
 static void disarm(void)
@@ -347,10 +369,6 @@ static int run_suite(const struct suite *suite)
 int main(int argc, char **argv)
 {
     int failed = 0;
-    runner.rehearsed =
-        mmap(NULL, sizeof(*runner.rehearsed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (runner.rehearsed == MAP_FAILED)
-        return 1;
     for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
         bool wanted = argc < 2;
         for (int arg = 1; arg < argc; arg++)

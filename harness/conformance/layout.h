@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layout.h: a VMAR with every kind of page in it, and what is known of each: for the calls that work on ranges.
+ * layout.h: a VMAR with every kind of page in it, and what is known of each: for the calls that work on
+ * ranges.
  *
  *   0-3   read, write                      12-15 a child VMAR: like 0, 4, 6 and 9
  *   4-5   read, may be made writable       18-19 a child VMAR with nothing in it

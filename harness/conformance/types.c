@@ -155,6 +155,7 @@ IS(ZX_VM_ALIGN_2GB, 0x1f000000);
 IS(ZX_VM_ALIGN_4GB, 0x20000000);
 
 IS(ZX_VMO_RESIZABLE, 0x2);
+IS(ZX_PROCESS_SHARED, 0x1);
 IS(ZX_VMO_OP_COMMIT, 1);
 IS(ZX_VMO_OP_DECOMMIT, 2);
 IS(ZX_VMO_OP_CACHE_SYNC, 6);
@@ -295,6 +296,9 @@ CALL(zx_object_get_property, zx_status_t, zx_handle_t, uint32_t, void *, size_t)
 CALL(zx_object_set_property, zx_status_t, zx_handle_t, uint32_t, const void *, size_t);
 CALL(zx_process_create, zx_status_t, zx_handle_t, const char *, size_t, uint32_t, zx_handle_t *,
      zx_handle_t *);
+CALL(zx_process_create_shared, zx_status_t, zx_handle_t, uint32_t, const char *, size_t, zx_handle_t *,
+     zx_handle_t *);
+CALL(zx_process_exit, void, int64_t);
 CALL(zx_process_read_memory, zx_status_t, zx_handle_t, zx_vaddr_t, void *, size_t, size_t *);
 CALL(zx_process_write_memory, zx_status_t, zx_handle_t, zx_vaddr_t, const void *, size_t, size_t *);
 CALL(zx_process_self, zx_handle_t, void);

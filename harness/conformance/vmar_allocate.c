@@ -2,8 +2,8 @@
 /*
  * vmar_allocate.c: zx_vmar_allocate.
  *
- * "A CAN_MAP_* that the parent was not created with" is not among the errors in order: a handle to such a parent cannot
- * have the right, so that the call has been refused already.
+ * "A CAN_MAP_* that the parent was not created with" is not among the errors in order: a handle to such a
+ * parent cannot have the right, so that the call has been refused already.
  */
 #include "placement.h"
 
@@ -204,8 +204,8 @@ TEST(handles)
     }
 }
 
-/* A child has the rights that it was created with, and its parent's limits; but a parent that may not be placed in can
-   have a child that may. */
+/* A child has the rights that it was created with, and its parent's limits; but a parent that may not be
+   placed in can have a child that may. */
 TEST(children_only_narrow)
 {
     for (unsigned subset = 0; subset < 16; subset++) {
@@ -299,8 +299,8 @@ TEST(offsets_and_sizes)
     for_each_boundary(try_boundary);
 }
 
-/* Every alignment that can be asked for: below a page it means a page; in compact VMARs and under an upper limit it holds
-   too. */
+/* Every alignment that can be asked for: below a page it means a page; in compact VMARs and under an upper
+   limit it holds too. */
 TEST(alignments)
 {
     for (unsigned i = 0; i < 2 * 23; i++) {

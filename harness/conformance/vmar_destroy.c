@@ -96,7 +96,8 @@ TEST(handles)
 
 /* ---- What it does ---- */
 
-/* All below it is gone, the memory and the children; handles stay, with their rights, and every call on them is BAD_STATE. */
+/* All below it is gone, the memory and the children; handles stay, with their rights, and every call on
+   them is BAD_STATE. */
 TEST(everything_below)
 {
     zx_vaddr_t addr = 0;

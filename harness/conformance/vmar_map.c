@@ -2,8 +2,8 @@
 /*
  * vmar_map.c: zx_vmar_map: its refusals.
  *
- * "A PERM_* that the VMAR excludes" is not among the errors in order: a handle to such a VMAR cannot have the right, so
- * that the call has been refused already.
+ * "A PERM_* that the VMAR excludes" is not among the errors in order: a handle to such a VMAR cannot have the
+ * right, so that the call has been refused already.
  */
 #include "placement.h"
 

@@ -168,9 +168,9 @@ TEST(allow_faults)
     }
 }
 
-/* Many mappings side by side, of pages that follow each other or do not, with permissions that are alike or not: each
-   shows its own page, whatever the core makes of them. Made once: a result pointer that is good when it is tried and bad
-   when it is used, as OK has it, may leave the VMAR's tree with a node more. */
+/* Many mappings side by side, of pages that follow each other or do not, with permissions that are alike
+   or not: each shows its own page, whatever the core makes of them. Made once: a result pointer that is good
+   when it is tried and bad when it is used, as OK has it, may leave the VMAR's tree with a node more. */
 TEST(neighbours)
 {
     enum { PAGES = 16 };
@@ -197,6 +197,39 @@ TEST(neighbours)
     }
 }
 
+/* A VMAR of another process is divided by the same calls, and only that process sees it. With the process
+   goes its root. */
+TEST(another_process)
+{
+    zx_handle_t process, root, child, vmo = make_vmo(PAGE, 0);
+    zx_vaddr_t base;
+    size_t actual;
+    char byte = '?';
+    STATUS(ZX_OK, zx_process_create(ZX_HANDLE_INVALID, "", 0, 0, &process, &root));
+    STATUS(ZX_OK, zx_vmo_write(vmo, "x", 0, 1));
+    OK(zx_vmar_allocate(root, EVERYTHING, 0, 4 * PAGE, &child, &base));
+    OK(zx_vmar_map(child, READ | SPECIFIC, PAGE, vmo, 0, PAGE, &addr));
+    CHECK_EQUAL(addr, base + PAGE);
+    STATUS(ZX_OK, zx_process_read_memory(process, addr, &byte, 1, &actual));
+    CHECK_EQUAL(byte, 'x');
+    REFUSED(ZX_ERR_NOT_FOUND, access_read(addr, &byte, 1));
+    OK(zx_vmar_protect(root, READ, addr, PAGE));
+    OK(zx_vmar_unmap(child, addr, PAGE));
+    REFUSED(ZX_ERR_NO_MEMORY, zx_process_read_memory(process, addr, &byte, 1, &actual));
+    STATUS(ZX_OK, zx_handle_close(process));
+    for (unsigned i = 0; i < 2; i++) {
+        zx_handle_t dead = i == 0 ? root : child, inner;
+        NOTE(i);
+        REFUSED(ZX_ERR_BAD_STATE, zx_vmar_allocate(dead, 0, 0, PAGE, &inner, &base));
+        REFUSED(ZX_ERR_BAD_STATE, zx_vmar_map(dead, READ, 0, vmo, 0, PAGE, &base));
+        REFUSED(ZX_ERR_BAD_STATE, zx_vmar_unmap(dead, addr, PAGE));
+        REFUSED(ZX_ERR_BAD_STATE, zx_vmar_protect(dead, READ, addr, PAGE));
+        REFUSED(ZX_ERR_BAD_STATE, zx_vmar_op_range(dead, ZX_VMAR_OP_COMMIT, addr, PAGE, NULL, 0));
+    }
+    REFUSED(ZX_ERR_BAD_STATE, zx_vmar_destroy(child));
+    REFUSED(ZX_ERR_NOT_SUPPORTED, zx_vmar_destroy(root));
+}
+
 const struct conformance_test vmar_map_memory_tests[] = {CASE(the_part),
                                                          CASE(below_a_limit),
                                                          CASE(lengths),
@@ -207,4 +240,5 @@ const struct conformance_test vmar_map_memory_tests[] = {CASE(the_part),
                                                          CASE(map_range),
                                                          CASE(allow_faults),
                                                          CASE(neighbours),
+                                                         CASE(another_process),
                                                          NO_MORE_CASES};

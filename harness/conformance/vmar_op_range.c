@@ -96,7 +96,7 @@ static zx_status_t spoil_arguments(unsigned nth)
     }
 }
 
-static zx_status_t spoil(unsigned nth)
+static zx_status_t spoil_commit(unsigned nth)
 {
     switch (nth) {
     case 10: /* in a child, too */
@@ -112,9 +112,23 @@ static zx_status_t spoil(unsigned nth)
         args.size = 2 * PAGE;
         return ZX_ERR_OUT_OF_RANGE;
     case 13:
-        return good_op == COMMIT ? no_memory() : ZX_OK;
+        return no_memory();
     default:
         return nth < 10 ? spoil_arguments(nth) : ZX_OK;
+    }
+}
+
+static zx_status_t spoil_decommit(unsigned nth)
+{
+    switch (nth) {
+    case 12: /* a snapshot, past its end, too */
+        args.offset = 16 * PAGE;
+        args.size = 2 * PAGE;
+        return ZX_ERR_NOT_SUPPORTED;
+    case 13:
+        return spoil_commit(12);
+    default:
+        return nth < 12 ? spoil_commit(nth) : ZX_OK;
     }
 }
 
@@ -133,11 +147,18 @@ static zx_status_t spoil_hint(unsigned nth)
 
 TEST(errors_in_order)
 {
+    zx_handle_t snapshot;
     make_args();
+    STATUS(ZX_OK, zx_vmo_create_child(layout.vmo, ZX_VMO_CHILD_SNAPSHOT, 0, PAGE, &snapshot));
+    (void)map_at(layout.vmar, READ_WRITE, 16 * PAGE, snapshot, 0, 2);
     for (unsigned i = 0; i < OPS; i++) {
         good_op = ops[i];
         NOTE(good_op);
-        check_errors(&(const struct errors){good, i < 2 ? spoil : spoil_hint, call});
+        check_errors(&(const struct errors){good,
+                                            i == 0   ? spoil_commit
+                                            : i == 1 ? spoil_decommit
+                                                     : spoil_hint,
+                                            call});
     }
 }
 
@@ -178,7 +199,8 @@ TEST(every_operation)
 static uint32_t op;
 static bool op_children;
 
-/* What is wrong with a mapping is wrong with each of its pages, but that only some may be past the end of the VMO. */
+/* What is wrong with a mapping is wrong with each of its pages, but that only some may be past the end of
+   the VMO. */
 static zx_status_t expected_of_page(const struct layout_page *page)
 {
     if (op != COMMIT && op != DECOMMIT)
@@ -285,7 +307,8 @@ static zx_handle_t make_absent(void)
     return vmo;
 }
 
-/* What is committed needs no memory any more, but for page tables; and a zero page that was read there goes. */
+/* What is committed needs no memory any more, but for page tables; and a zero page that was read there
+   goes. */
 TEST(commit)
 {
     make_layout();
@@ -304,7 +327,8 @@ TEST(commit)
     CHECK_EQUAL(byte_at(layout_at(10)), 'y');
 }
 
-/* All or none, over parts of several VMOs, one of them twice: more than there is, though the first parts would fit. */
+/* All or none, over parts of several VMOs, one of them twice: more than there is, though the first parts
+   would fit. */
 TEST(commit_of_too_much)
 {
     zx_vaddr_t base;
@@ -327,6 +351,28 @@ TEST(commit_of_too_much)
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQUAL(vmo_info_of(vmos[i]).committed_bytes, 0);
     CHECK_EQUAL(byte_at(base + 5 * PAGE), 0);
+}
+
+/* Which mappings of a VMO have merged cannot be told from the answer. */
+TEST(snapshots)
+{
+    zx_vaddr_t base;
+    zx_handle_t vmo = make_vmo(2 * PAGE, 0), vmar = make_vmar(EVERYTHING, 8, &base), snapshot;
+    STATUS(ZX_OK, zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT, 0, 2 * PAGE, &snapshot));
+    (void)map_at(vmar, READ_WRITE, 0, snapshot, 0, 4); /* two pages past the end */
+    (void)map_at(vmar, READ_WRITE, 4 * PAGE, vmo, 0, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        NOTE(i);
+        REFUSED(ZX_ERR_NOT_SUPPORTED, zx_vmar_op_range(vmar, DECOMMIT, base, PAGE, NULL, 0));
+        REFUSED(ZX_ERR_NOT_SUPPORTED, zx_vmar_op_range(vmar, DECOMMIT, base, 4 * PAGE, NULL, 0));
+        REFUSED(ZX_ERR_NOT_SUPPORTED, zx_vmar_op_range(vmar, DECOMMIT, base + 2 * PAGE, 2 * PAGE, NULL, 0));
+        REFUSED(ZX_ERR_OUT_OF_RANGE, zx_vmar_op_range(vmar, DECOMMIT, base + 4 * PAGE, 3 * PAGE, NULL, 0));
+        REFUSED(ZX_ERR_OUT_OF_RANGE, zx_vmar_op_range(vmar, COMMIT, base, 4 * PAGE, NULL, 0));
+        OK(zx_vmar_op_range(vmar, DECOMMIT, base + 4 * PAGE, 2 * PAGE, NULL, 0));
+        OK(zx_vmar_op_range(vmar, COMMIT, base, 2 * PAGE, NULL, 0));
+        STATUS(ZX_OK, zx_vmar_unmap(vmar, base + 2 * PAGE, 2 * PAGE));
+        (void)map_at(vmar, READ, 2 * PAGE, snapshot, 2 * PAGE, 2);
+    }
 }
 
 /* Zeroes for everybody who maps the page, and memory given back. */
@@ -382,6 +428,6 @@ TEST(map_range)
 }
 
 const struct conformance_test vmar_op_range_tests[] = {
-    CASE(errors_in_order), CASE(handles),   CASE(every_operation), CASE(ranges),
-    CASE(every_part),      CASE(the_dead),  CASE(commit),          CASE(commit_of_too_much),
-    CASE(decommit),        CASE(map_range), NO_MORE_CASES};
+    CASE(errors_in_order), CASE(handles),  CASE(every_operation), CASE(ranges),
+    CASE(every_part),      CASE(the_dead), CASE(commit),          CASE(commit_of_too_much),
+    CASE(snapshots),       CASE(decommit), CASE(map_range),       NO_MORE_CASES};

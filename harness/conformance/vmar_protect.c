@@ -168,7 +168,8 @@ TEST(every_option_and_pair)
 static unsigned lacks; /* of the handle: as in vmars */
 static zx_vm_option_t perms;
 
-/* A mapping is judged as its pages are, one after another: what is wrong with one is wrong with all, but that some may gain. */
+/* A mapping is judged as its pages are, one after another: what is wrong with one is wrong with all, but
+   that some may gain. */
 static zx_status_t expected_of_page(const struct layout_page *page)
 {
     if (!page->mapped)

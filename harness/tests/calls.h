@@ -156,15 +156,6 @@ static inline zx_handle_t make_vmar(zx_vm_option_t options, size_t pages, zx_vad
 
 #define EVERYTHING (CAN_MAP_RWX | ZX_VM_CAN_MAP_SPECIFIC)
 
-/* A handle to a VMAR that has been destroyed. */
-static inline zx_handle_t make_dead_vmar(void)
-{
-    zx_vaddr_t base;
-    zx_handle_t vmar = make_vmar(EVERYTHING, 16, &base);
-    assert_ok(zx_vmar_destroy(vmar));
-    return vmar;
-}
-
 static inline zx_handle_t make_closed_handle(void)
 {
     zx_handle_t vmo = make_vmo(PAGE, 0);

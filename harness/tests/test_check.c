@@ -269,6 +269,37 @@ static void test_last_end(void **state)
     assert_null(strstr(kept.text, " 0x0)"));
 }
 
+/* The words of a space, whole and around an address; one space checked by itself; its name. */
+static void test_one_space(void **state)
+{
+    static struct kept kept;
+    struct vm_aspace *kernel = vm_aspace_kernel();
+    char before[ZX_MAX_NAME_LEN], name[ZX_MAX_NAME_LEN];
+
+    (void)state;
+    assert_true(vm_check_aspace(aspace, &vm_log_sink));
+    assert_ptr_equal(kernel, vm_machine->kernel_aspace);
+    assert_true(vm_aspace_is_aslr_enabled(kernel) == kernel->aslr);
+    vm_aspace_name(kernel, before);
+    vm_aspace_rename(kernel, "renamed");
+    vm_aspace_name(kernel, name);
+    assert_string_equal(name, "renamed");
+    vm_aspace_rename(kernel, before);
+    kept = (struct kept){.sink = {.write = keep}};
+    vm_aspace_dump_all(&kept.sink);
+    assert_non_null(strstr(kept.text, "space 'kernel' kernel"));
+    assert_non_null(strstr(kept.text, "' user"));
+    kept = (struct kept){.sink = {.write = keep}};
+    vm_aspace_dump_around(aspace, 0, &kept.sink);
+    assert_non_null(strstr(kept.text, "0x0 is outside of it"));
+    kept = (struct kept){.sink = {.write = keep}};
+    vm_aspace_dump_around(aspace, mapping->region.base, &kept.sink);
+    assert_non_null(strstr(kept.text, "mapping ["));
+    kept = (struct kept){.sink = {.write = keep}};
+    vm_aspace_dump_around(kernel, VM_KERNEL_ASPACE_BASE, &kept.sink);
+    assert_non_null(strstr(kept.text, "gap [0xffffff8000000000, 0x"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_machine, start, stop),
         cmocka_unit_test_setup_teardown(test_leaked_node, start, stop),
         cmocka_unit_test_setup_teardown(test_last_end, start, stop),
+        cmocka_unit_test_setup_teardown(test_one_space, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

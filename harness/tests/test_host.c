@@ -462,7 +462,7 @@ static void test_threads(void **state)
 /* ---- Exiting ---- */
 
 /* At the end of a program that called zx_process_exit: its process is dead and has nothing, the machine is
-   sound. */
+   sound, and stops as at any other end. */
 static void check_exited(void)
 {
     struct zvm_stats stats;
@@ -470,12 +470,28 @@ static void check_exited(void)
 
     vm_machine_stats(&machine);
     if (zvm_check() != ZX_OK || zvm_get_stats(&stats) != ZX_OK || stats.mappings != 0 ||
-        machine.handles != 0 || machine.vmos != 0)
+        machine.handles != 0 || machine.vmos != 0 || zvm_stop() != ZX_OK)
         _exit(99);
 }
 
-/* The exit status of a program that exits so. */
-static int exit_status(int64_t retcode)
+static const char *program; /* this one */
+
+/* What test_host does when it is called with a code: a program that exits with it. */
+static int exit_with(const char *retcode)
+{
+    zx_handle_t vmo;
+    zx_vaddr_t va;
+
+    if (zvm_start(NULL) != ZX_OK || zx_vmo_create(4 * PAGE, 0, &vmo) != ZX_OK ||
+        zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, vmo, 0, 4 * PAGE, &va) !=
+            ZX_OK ||
+        poke(va, "mine") != ZX_OK || atexit(check_exited) != 0)
+        return 98;
+    zx_process_exit(strtoll(retcode, NULL, 10));
+}
+
+/* The exit status of such a program. */
+static int exit_status(const char *retcode)
 {
     int status;
 
@@ -483,10 +499,8 @@ static int exit_status(int64_t retcode)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        zx_vaddr_t va = map(make_vmo(4, 0), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 4);
-        if (poke(va, "mine") != ZX_OK || atexit(check_exited) != 0)
-            _exit(98);
-        zx_process_exit(retcode);
+        execl(program, program, retcode, (char *)NULL);
+        _exit(97);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -496,13 +510,16 @@ static int exit_status(int64_t retcode)
 static void test_process_exit(void **state)
 {
     (void)state;
-    assert_int_equal(exit_status(0), 0);
-    assert_int_equal(exit_status(7), 7);
-    assert_int_equal(exit_status(-1), 255);
+    assert_int_equal(exit_status("0"), 0);
+    assert_int_equal(exit_status("7"), 7);
+    assert_int_equal(exit_status("-1"), 255);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        return exit_with(argv[1]);
+    program = argv[0];
     const struct CMUnitTest before[] = {
         cmocka_unit_test(test_not_started),
         cmocka_unit_test(test_start_refusals),

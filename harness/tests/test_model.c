@@ -534,6 +534,33 @@ static void model_knows_contiguous_vmos(void **state)
     free_world(&w);
 }
 
+static void model_passes_priority_down(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    const uint32_t options = ZX_VM_SPECIFIC | ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_SPECIFIC;
+
+    (void)state;
+    const int32_t child = model_do_vmar_allocate(m, 0, options, BASE, 8 * PAGE);
+    const int32_t handle = model_add_handle(m, 0, TRACE_TYPE_VMAR, child, 11, all_vmar_rights);
+    const int32_t before = model_do_vmar_allocate(m, child, options, BASE, PAGE);
+    assert_int_equal(model_vmar_set_priority(m, w.vmo).status, ZX_ERR_WRONG_TYPE);
+    assert_int_equal(model_vmar_set_priority(m, handle).status, ZX_OK);
+    model_do_vmar_set_priority(m, child, true);
+    const int32_t after = model_do_vmar_allocate(m, child, options, BASE + PAGE, PAGE);
+    assert_true(m->vmars[before].high && m->vmars[after].high && !m->vmars[0].high);
+    model_do_vmar_set_priority(m, child, false);
+    assert_false(model_is_high_priority(m, 0));
+    model_do_vmar_set_priority(m, after, true);
+    assert_true(model_is_high_priority(m, 0));
+    model_do_vmar_destroy(m, child);
+    assert_false(model_is_high_priority(m, 0));
+    assert_int_equal(model_vmar_set_priority(m, handle).status, ZX_ERR_BAD_STATE);
+    model_do_vmar_op_range(m, 0, ZX_VMAR_OP_ALWAYS_NEED, BASE, PAGE);
+    assert_true(model_is_high_priority(m, 0));
+    free_world(&w);
+}
+
 /* Pages for snapshots are finite, and contents as many as the machine has pages. */
 static void model_says_when_it_is_full(void **state)
 {
@@ -576,6 +603,7 @@ int main(void)
         cmocka_unit_test(model_refuses_children_in_order),
         cmocka_unit_test(model_keeps_pinned_pages),
         cmocka_unit_test(model_knows_contiguous_vmos),
+        cmocka_unit_test(model_passes_priority_down),
         cmocka_unit_test(model_says_when_it_is_full),
     };
 

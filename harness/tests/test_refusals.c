@@ -204,8 +204,31 @@ static void test_refusals(void **state)
     assert_true(refused > CALLS / 8 && refused < CALLS * 7 / 8 && without_memory > CALLS / 100);
 }
 
+/* A refused call leaves no trace in the numbers that the next calls give. */
+static void test_refusals_leave_no_trace(void **state)
+{
+    zx_handle_t given[2][3], child;
+    zx_vaddr_t addr;
+    for (unsigned round = 0; round < 2; round++) {
+        zx_handle_t root = zx_vmar_root_self(), vmo = given[round][0] = make_vmo(PAGE, 0);
+        if (round == 1) {
+            assert_refused(zx_vmar_allocate(root, 0, 1, PAGE, &child, &addr), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmar_allocate(root, 0, 0, PAGE, NULL, &addr), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmo_create(PAGE, 0, NULL), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_handle_duplicate(vmo, ZX_RIGHT_SAME_RIGHTS, NULL), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_handle_replace(vmo, ZX_RIGHT_SAME_RIGHTS, NULL), ZX_ERR_INVALID_ARGS);
+            assert_refused(zx_vmo_replace_as_executable(vmo, 0, NULL), ZX_ERR_INVALID_ARGS);
+        }
+        given[round][1] = make_vmo(PAGE, 0);
+        assert_ok(zx_vmar_allocate(root, 0, 0, PAGE, &given[round][2], &addr));
+        assert_int_equal(machine_stop(state), 0);
+        assert_int_equal(machine_start(state), 0);
+    }
+    assert_memory_equal(given[0], given[1], sizeof(given[0]));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_refusals)};
+    const struct CMUnitTest tests[] = {TEST(test_refusals), TEST(test_refusals_leave_no_trace)};
     return cmocka_run_group_tests_name("refusals", tests, NULL, NULL);
 }

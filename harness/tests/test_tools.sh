@@ -284,11 +284,7 @@ zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_
 }
 END
 gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
-core=()
-for source in vm/*.c fuzz/{trace,trace_text,run,run_ops,run_info,run_resolve,generate,generate_op,model,model_handle,model_vmo}.c \
-    harness/{port,port_objects,processor,trace_host,host}.c; do
-    core+=("build/host/${source%.c}.o")
-done
+mapfile -t core < <(make --no-print-directory print-judges)
 # lame PROGRAM OBJECT…
 lame() {
     local program=$1
@@ -347,6 +343,18 @@ printf 'int main(int argc, char **argv) { int undefined[argc]; (void)argv; retur
 gcc -w -O0 "$work/undefined.c" -o "$work/undefined"
 expect "valgrind sees an undefined value" 99 'uninitialised' harness/valgrind --one "$work/undefined"
 expect "run-tests under a command" 1 '0 passed, 1 failed' env TEST_UNDER=false harness/run-tests /bin/true
+# Lines that no test reaches against their explanations: a line without one, one of no line, and what only some runs reach.
+printf 'vm/a.c:f\t3\treturn false;\nvm/a.c:f\t9\tgo();\nvm/b.c:g\t4\tx = 1;\n' >"$work/lines"
+printf '# words\nvm/a.c:f: why\n    return false;\n    ? rare();\n    go();\n\nvm/b.c:g: all of it\n    *\n' >"$work/why"
+expect "coverage, all explained" 0 '3 lines of vm/ are not reached; 0 findings' harness/coverage --compare "$work/why" "$work/lines"
+printf 'vm/a.c:f: why\n    return false;\n    gone();\nvm/b.c:g: all of it\n    *\n' >"$work/why"
+expect "coverage, something explained that is reached" 1 'reached or gone: .*:3: vm/a.c:f: gone' harness/coverage --compare "$work/why" "$work/lines"
+that "coverage, something not explained" grep -q 'not explained: vm/a.c:f, line 9: go' "$work/said"
+printf 'vm/a.c:f:\n    *\n' >"$work/why"
+expect "coverage, an explanation without a reason" 1 'expected FILE:FUNCTION: REASON' harness/coverage --compare "$work/why" "$work/lines"
+expect "coverage, no explanations" 2 'expected explanations' harness/coverage --compare "$work/nowhere" "$work/lines"
+expect "coverage, no lines" 2 'nowhere' harness/coverage --compare "$work/why" "$work/nowhere"
+expect "coverage, bad word" 2 'coverage' harness/coverage everything
 expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
 
 # Every script explains itself when asked, wherever its first comment ends.

@@ -84,7 +84,7 @@ static struct trace_result run_bytes(const uint8_t *bytes, size_t size, unsigned
 
 /* ---- Encoding ---- */
 
-#define FIRST_FREE_CODE 143 /* moves up when an operation is added */
+#define FIRST_FREE_CODE 144 /* moves up when an operation is added */
 
 static void every_byte_string_decodes_to_canonical_operations(void **state)
 {
@@ -187,6 +187,7 @@ static void later_codes_stay_what_they_are(void **state)
         {TRACE_VMO_CREATE_CONTIGUOUS, true},
         {TRACE_VMO_PIN, false},
         {TRACE_VMO_UNPIN, false},
+        {TRACE_VMAR_SET_MEMORY_PRIORITY, false},
     };
     uint8_t bytes[TRACE_HEADER_SIZE + TRACE_OPERATION_SIZE] = {0}, encoded[TRACE_OPERATION_SIZE];
     struct trace_op op;
