@@ -71,59 +71,54 @@ static zx_status_t reserve_and_tell(zx_handle_t *out, struct vm_handle **handle)
     return status;
 }
 
-zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out)
+/* How a new handle comes to stand beside an old one, or in its place: handle_duplicate, handle_replace. */
+typedef zx_status_t publish_function(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
+
+/* Gives out a new handle to what `handle` leads to. */
+static zx_status_t give(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out, publish_function *publish)
+{
+    struct vm_handle *fresh;
+    zx_status_t status = reserve_and_tell(out, &fresh);
+    if (status != ZX_OK)
+        return status;
+    status = publish(handle, rights, fresh);
+    if (status != ZX_OK)
+        handle_unreserve(fresh);
+    return status;
+}
+
+static zx_status_t give_narrowed(zx_handle_t handle, zx_rights_t needed, zx_rights_t rights, zx_handle_t *out,
+                                 publish_function *publish)
 {
     struct vm_object *object;
-    struct vm_handle *fresh;
     zx_rights_t held;
-    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, ZX_RIGHT_DUPLICATE, &object, &held);
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, needed, &object, &held);
     if (status != ZX_OK)
         return status;
     status = narrow_rights(held, &rights);
     if (status == ZX_OK)
-        status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK) {
-        status = handle_duplicate(handle, rights, fresh);
-        if (status != ZX_OK)
-            handle_unreserve(fresh);
-    }
+        status = give(handle, rights, out, publish);
     vm_object_release(object);
     return status;
 }
 
+zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out)
+{
+    return give_narrowed(handle, ZX_RIGHT_DUPLICATE, rights, out, handle_duplicate);
+}
+
 zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out)
 {
-    struct vm_object *object;
-    struct vm_handle *fresh;
-    zx_rights_t held;
-    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, 0, &object, &held);
-    if (status != ZX_OK)
-        return status;
-    status = narrow_rights(held, &rights);
-    if (status == ZX_OK)
-        status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK) {
-        status = handle_replace(handle, rights, fresh);
-        if (status != ZX_OK)
-            handle_unreserve(fresh);
-    }
-    vm_object_release(object);
-    return status;
+    return give_narrowed(handle, 0, rights, out, handle_replace);
 }
 
 zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out)
 {
     struct vm_object *object;
-    struct vm_handle *fresh;
     zx_rights_t held;
     if (vmex != ZX_HANDLE_INVALID || handle_get(handle, ZX_OBJ_TYPE_VMO, 0, &object, &held) != ZX_OK)
         return ZX_ERR_BAD_HANDLE;
-    zx_status_t status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK) {
-        status = handle_replace(handle, held | ZX_RIGHT_EXECUTE, fresh);
-        if (status != ZX_OK)
-            handle_unreserve(fresh);
-    }
+    zx_status_t status = give(handle, held | ZX_RIGHT_EXECUTE, out, handle_replace);
     vm_object_release(object);
     return status;
 }
