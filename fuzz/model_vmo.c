@@ -333,18 +333,23 @@ struct model_answer model_vmo_set_size(const struct model *model, int32_t vmo, u
         return answer(ZX_ERR_UNAVAILABLE);
     if ((model_rights(model, vmo) & ZX_RIGHT_RESIZE) == 0)
         return answer(ZX_ERR_ACCESS_DENIED);
+    const bool partial = size % PAGE != 0;
     if (!vmo_size(&size))
         return answer(ZX_ERR_OUT_OF_RANGE);
     const int32_t object = model_object(model, vmo);
     const uint64_t before = model->vmos[object].size;
     if (size < before && model_is_pinned(model, object, size, before - size))
         return answer(ZX_ERR_BAD_STATE);
-    return answer(ZX_OK);
+    /* The end of a shared page is zeroed in a copy. */
+    return (struct model_answer){ZX_OK, partial && model->vmos[object].relatives, partial};
 }
 
 void model_do_vmo_set_size(struct model *model, int32_t vmo, uint64_t size)
 {
+    const uint64_t from = size;
+
     vmo_size(&size);
+    zero(model, vmo, from, size - from);
     model->vmos[vmo].size = size;
     drop_pages(model, vmo, size / PAGE, UINT64_MAX);
 }

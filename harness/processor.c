@@ -19,6 +19,10 @@
  * is judged only after the page table's lock was taken once: every operation that could have been under way
  * then has invalidated. A suspect that is still there is an error.
  *
+ * Guests. A space of extended page tables is walked in that format: it has its own bits for what may be done, for
+ * accessed and for dirty, and knows neither users nor global pages. The address is what a guest takes for a
+ * physical one; its own tables are not played.
+ *
  * Permission. A cached translation that does not suffice is dropped and the tables are walked before a fault
  * is raised, as processors do; so is one that is not dirty when it is written through.
  *
@@ -45,7 +49,8 @@
 #define FEW_PAGES     16 /* up to which an invalidation looks up each page rather than at every slot */
 #define WORD          64
 #define PHYSICAL_BITS 48
-#define TRIES         4 /* faults on one byte that may be resolved without progress or invalidation */
+#define GUEST_BITS    48 /* of a guest's physical addresses */
+#define TRIES         4  /* faults on one byte that may be resolved without progress or invalidation */
 #define PAGE          ((uint64_t)ZX_PAGE_SIZE)
 #define LEVEL_LARGEST 2 /* of a page */
 
@@ -62,7 +67,7 @@ struct slot {
     zx_paddr_t root;
     zx_vaddr_t va; /* of the whole page */
     struct translation to;
-    bool dirty;
+    bool dirty, guest;
     uint64_t stamp; /* unique among all that were ever cached */
     const char *note;
     uint64_t note_number;
@@ -74,6 +79,7 @@ struct table_slot {
     zx_vaddr_t va; /* of the 2 MiB */
     zx_paddr_t table;
     uint8_t rights;
+    bool guest;
     uint64_t stamp;
 };
 
@@ -199,6 +205,7 @@ static uint64_t *entry_at(zx_paddr_t table, unsigned level, zx_vaddr_t va)
 }
 
 struct walk {
+    bool guest; /* in extended page tables */
     bool present;
     struct translation to;
     zx_paddr_t table;                          /* the lowest-level table, 0 when not reached */
@@ -207,8 +214,12 @@ struct walk {
     uint64_t *entries[LEVELS], values[LEVELS]; /* them, the top one first */
 };
 
-static uint8_t entry_rights(uint64_t value)
+/* Of a guest's access: nobody is a user there. */
+static uint8_t entry_rights(uint64_t value, bool guest)
 {
+    if (guest)
+        return (uint8_t)(((value & EPT_WRITE) != 0 ? RIGHT_WRITE : 0) |
+                         ((value & EPT_EXECUTE) != 0 ? RIGHT_EXECUTE : 0));
     return (uint8_t)(((value & X86_PTE_WRITABLE) != 0 ? RIGHT_WRITE : 0) |
                      ((value & X86_PTE_USER) != 0 ? RIGHT_USER : 0) |
                      ((value & X86_PTE_NX) == 0 ? RIGHT_EXECUTE : 0));
@@ -216,10 +227,15 @@ static uint8_t entry_rights(uint64_t value)
 
 /* Bits that must be zero: above the physical address, the page-size bit of the top level, address bits within
    a large page. */
-static bool has_reserved_bits(uint64_t value, unsigned level, bool leaf)
+static bool has_reserved_bits(uint64_t value, unsigned level, bool leaf, bool guest)
 {
     uint64_t reserved = X86_PTE_ADDRESS & ~(((uint64_t)1 << PHYSICAL_BITS) - 1);
+    uint64_t memory = (value & EPT_MEMORY_MASK) >> EPT_MEMORY_SHIFT;
 
+    if (guest && ((value & EPT_READ) == 0 || (leaf && (memory == 2 || memory == 3 || memory == 7))))
+        return true; /* what cannot be read may be executed alone at the most: nobody enters that */
+    if (guest && !leaf)
+        reserved |= EPT_MEMORY_MASK | EPT_IGNORE_PAT;
     if (level == LEVELS - 1)
         reserved |= X86_PTE_LARGE;
     if (leaf && level > 0)
@@ -227,12 +243,12 @@ static bool has_reserved_bits(uint64_t value, unsigned level, bool leaf)
     return (value & reserved) != 0;
 }
 
-static void walk_tables(zx_paddr_t root, zx_vaddr_t va, struct walk *walk)
+static void walk_tables(zx_paddr_t root, bool guest, zx_vaddr_t va, struct walk *walk)
 {
     zx_paddr_t table = root;
     uint8_t rights = RIGHT_WRITE | RIGHT_USER | RIGHT_EXECUTE;
 
-    *walk = (struct walk){.present = false};
+    *walk = (struct walk){.guest = guest};
     for (unsigned level = LEVELS; table != 0 && level-- > 0;) {
         if (level == 0) {
             walk->table = table;
@@ -242,11 +258,11 @@ static void walk_tables(zx_paddr_t root, zx_vaddr_t va, struct walk *walk)
         uint64_t value = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
         walk->entries[walk->depth] = entry;
         walk->values[walk->depth++] = value;
-        if ((value & X86_PTE_PRESENT) == 0)
+        if ((value & (guest ? EPT_READ | EPT_WRITE | EPT_EXECUTE : X86_PTE_PRESENT)) == 0)
             return;
-        rights &= entry_rights(value);
+        rights &= entry_rights(value, guest);
         bool leaf = level == 0 || (value & X86_PTE_LARGE) != 0;
-        if (has_reserved_bits(value, level, leaf)) {
+        if (has_reserved_bits(value, level, leaf, guest)) {
             vm_print(&vm_log_sink, "processor: reserved bits in the level %u entry 0x%llx for 0x%llx\n",
                      level, (unsigned long long)value, (unsigned long long)va);
             port_panic();
@@ -256,21 +272,28 @@ static void walk_tables(zx_paddr_t root, zx_vaddr_t va, struct walk *walk)
             walk->to.frame = table & ~(level_size(level) - 1);
             walk->to.level = (uint8_t)level;
             walk->to.rights = rights;
-            walk->to.global = (value & X86_PTE_GLOBAL) != 0;
+            walk->to.global = !guest && (value & X86_PTE_GLOBAL) != 0;
             walk->present = true;
             return;
         }
     }
 }
 
+static uint64_t dirty_bit(const struct walk *walk)
+{
+    return walk->guest ? EPT_DIRTY : X86_PTE_DIRTY;
+}
+
 /* Marks the entries of a walk accessed, the last one dirty as well for a write. False where one has changed
    meanwhile. */
 static bool mark_entries(struct walk *walk, bool write)
 {
+    const uint64_t accessed = walk->guest ? EPT_ACCESSED : X86_PTE_ACCESSED;
+
     for (unsigned i = 0; i < walk->depth; i++) {
-        uint64_t wanted = walk->values[i] | X86_PTE_ACCESSED;
+        uint64_t wanted = walk->values[i] | accessed;
         if (write && i == walk->depth - 1)
-            wanted |= X86_PTE_DIRTY;
+            wanted |= dirty_bit(walk);
         if (wanted != walk->values[i] &&
             !__atomic_compare_exchange_n(walk->entries[i], &walk->values[i], wanted, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_ACQUIRE))
@@ -279,11 +302,11 @@ static bool mark_entries(struct walk *walk, bool write)
     return true;
 }
 
-static bool is_permitted(uint8_t rights, uint32_t kind)
+static bool is_permitted(uint8_t rights, uint32_t kind, bool guest)
 {
     bool user = (rights & RIGHT_USER) != 0, supervisor = (kind & PROCESSOR_SUPERVISOR) != 0;
 
-    if (user == supervisor) /* U in ring 0: SMEP, SMAP */
+    if (!guest && user == supervisor) /* U in ring 0: SMEP, SMAP */
         return false;
     if ((kind & PROCESSOR_WRITE) != 0 && (rights & RIGHT_WRITE) == 0) /* in ring 0 too: WP */
         return false;
@@ -350,8 +373,9 @@ static unsigned lookup(const struct processor *processor, zx_paddr_t root, zx_va
 }
 
 static void insert_locked(struct processor *processor, zx_paddr_t root, zx_vaddr_t va,
-                          const struct translation *to, bool dirty)
+                          const struct walk *walk, bool dirty)
 {
+    const struct translation *to = &walk->to;
     unsigned first = set_of(root, va, to->level) * WAYS, slot = first;
 
     while (slot < first + WAYS && is_used(processor, slot))
@@ -366,6 +390,7 @@ static void insert_locked(struct processor *processor, zx_paddr_t root, zx_vaddr
                                            .va = va & ~(level_size(to->level) - 1),
                                            .to = *to,
                                            .dirty = dirty,
+                                           .guest = walk->guest,
                                            .stamp = processor->next_stamp++,
                                            .note = processor_note_text(),
                                            .note_number = processor_note_number()};
@@ -393,6 +418,7 @@ static void remember_table_locked(struct processor *processor, zx_paddr_t root, 
                                 .va = va & ~(level_size(1) - 1),
                                 .table = walk->table,
                                 .rights = walk->table_rights,
+                                .guest = walk->guest,
                                 .stamp = processor->next_stamp++};
     processor->tables_used |= bit;
 }
@@ -523,7 +549,7 @@ static bool check_slot(unsigned number, const struct slot *slot, struct vm_sink 
         return false;
     }
     for (uint64_t offset = 0; offset < size; offset += level_size(walk.to.level)) {
-        walk_tables(slot->root, slot->va + offset, &walk);
+        walk_tables(slot->root, slot->guest, slot->va + offset, &walk);
         if (!is_sound(slot, slot->va + offset, &walk)) {
             print_stale(report, number, slot, slot->va + offset, &walk);
             return false;
@@ -554,7 +580,7 @@ static bool check_table(unsigned number, const struct table_slot *slot, struct v
     struct walk walk;
 
     if (is_table_root(slot->root)) {
-        walk_tables(slot->root, slot->va, &walk);
+        walk_tables(slot->root, slot->guest, slot->va, &walk);
         if (is_table_sound(slot, &walk))
             return true;
     }
@@ -616,15 +642,17 @@ enum outcome { OUTCOME_DONE, OUTCOME_FAULT, OUTCOME_SUSPECT };
 struct access {
     struct vm_aspace *aspace;
     uint32_t kind;
+    bool guest;
     uint32_t fault_flags; /* of the latest OUTCOME_FAULT */
     unsigned slot;        /* of the latest OUTCOME_SUSPECT: which (SLOTS: a table), and its stamp */
     uint64_t stamp;
 };
 
-static uint32_t fault_flags(uint32_t kind, bool present)
+static uint32_t fault_flags(uint32_t kind, bool guest, bool present)
 {
-    return VM_PF_FLAG_HW_FAULT | (present ? 0 : VM_PF_FLAG_NOT_PRESENT) |
-           ((kind & PROCESSOR_SUPERVISOR) != 0 ? 0 : VM_PF_FLAG_USER) |
+    uint32_t who = guest ? VM_PF_FLAG_GUEST : (kind & PROCESSOR_SUPERVISOR) != 0 ? 0 : VM_PF_FLAG_USER;
+
+    return VM_PF_FLAG_HW_FAULT | (present ? 0 : VM_PF_FLAG_NOT_PRESENT) | who |
            ((kind & PROCESSOR_WRITE) != 0 ? VM_PF_FLAG_WRITE : 0) |
            ((kind & PROCESSOR_EXECUTE) != 0 ? VM_PF_FLAG_INSTRUCTION : 0);
 }
@@ -639,20 +667,20 @@ static enum outcome walk_and_cache_locked(struct processor *processor, struct ac
     const struct table_slot *table = table_slot_of(processor, root, va, &bit);
 
     do {
-        walk_tables(root, va, &walk);
+        walk_tables(root, access->guest, va, &walk);
         if ((processor->tables_used & bit) != 0 && table->root == root &&
             table->va == (va & ~(level_size(1) - 1)) && !is_table_sound(table, &walk)) {
             access->slot = SLOTS;
             access->stamp = table->stamp;
             return OUTCOME_SUSPECT;
         }
-        if (!walk.present || !is_permitted(walk.to.rights, access->kind)) {
-            access->fault_flags = fault_flags(access->kind, walk.present);
+        if (!walk.present || !is_permitted(walk.to.rights, access->kind, access->guest)) {
+            access->fault_flags = fault_flags(access->kind, access->guest, walk.present);
             return OUTCOME_FAULT;
         }
     } while (!mark_entries(&walk, write));
-    bool dirty = write || (walk.values[walk.depth - 1] & X86_PTE_DIRTY) != 0;
-    insert_locked(processor, root, va, &walk.to, dirty);
+    bool dirty = write || (walk.values[walk.depth - 1] & dirty_bit(&walk)) != 0;
+    insert_locked(processor, root, va, &walk, dirty);
     remember_table_locked(processor, root, va, &walk);
     *to = walk.to;
     return OUTCOME_DONE;
@@ -666,13 +694,13 @@ static enum outcome translate_locked(struct processor *processor, struct access 
     if (slot != SLOTS) {
         const struct slot *hit = &processor->slots[slot];
         struct walk walk;
-        walk_tables(root, va, &walk);
+        walk_tables(root, access->guest, va, &walk);
         if (!is_sound(hit, va, &walk)) {
             access->slot = slot;
             access->stamp = hit->stamp;
             return OUTCOME_SUSPECT;
         }
-        if (is_permitted(hit->to.rights, access->kind) &&
+        if (is_permitted(hit->to.rights, access->kind, access->guest) &&
             ((access->kind & PROCESSOR_WRITE) == 0 || hit->dirty)) {
             *to = hit->to;
             return OUTCOME_DONE;
@@ -760,7 +788,8 @@ static bool is_canonical(zx_vaddr_t va)
 zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
                              uint32_t kind, size_t *done)
 {
-    struct access access = {.aspace = aspace, .kind = kind};
+    const bool guest = vm_aspace_page_table(aspace)->guest;
+    struct access access = {.aspace = aspace, .kind = kind, .guest = guest};
     struct patience patience = {0};
     unsigned number = processor_current();
 
@@ -770,7 +799,7 @@ zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
         size_t step = PAGE - at % PAGE;
         if (step > size - *done)
             step = size - *done;
-        if (!is_canonical(at))
+        if (guest ? at >> GUEST_BITS != 0 : !is_canonical(at))
             return ZX_ERR_NOT_FOUND;
         char *bytes = (kind & PROCESSOR_EXECUTE) != 0 ? NULL : (char *)buffer + *done;
         switch (access_page(&processors[number], &access, at, bytes, step)) {

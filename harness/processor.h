@@ -33,7 +33,8 @@ void processor_move(unsigned processor);
 /*
  * Accesses `size` bytes at va in that space, byte after byte in ascending order. Page faults go to
  * vm_aspace_page_fault; OK, or the status with which one was refused. READ fills the buffer, WRITE stores it,
- * EXECUTE fetches and leaves it alone. *done: bytes that were accessed. A non-canonical address is NOT_FOUND.
+ * EXECUTE fetches and leaves it alone. *done: bytes that were accessed. A non-canonical address is NOT_FOUND. In a space
+ * of guest-physical addresses the access is a guest's, whatever its ring.
  */
 zx_status_t processor_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
                              uint32_t kind, size_t *done);

@@ -42,6 +42,11 @@ void replay_reserve(void)
     trace_scratch = trace_device + TRACE_DEVICE_SIZE;
 }
 
+struct pmm_range replay_memory(size_t pages)
+{
+    return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
+}
+
 void replay_check_every(unsigned operations)
 {
     check_every = operations;
@@ -133,7 +138,7 @@ bool replay(const char *pattern)
 struct pmm_range trace_host_memory(size_t pages)
 {
     port_reset_allocations();
-    return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
+    return replay_memory(pages);
 }
 
 struct pmm_range trace_host_device(void)

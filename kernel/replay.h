@@ -4,6 +4,8 @@
 #define KERNEL_REPLAY_H_
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <vm/pmm.h>
 
 /* Takes the memory that traces run in; from memory_take, so before the kernel's machine starts. */
 void replay_reserve(void);
@@ -14,6 +16,9 @@ void replay_reserve(void);
  * damaged, a trace broke something, or nothing was run.
  */
 bool replay(const char *pattern);
+
+/* That many pages of the memory that traces run in, at most 4,096, while none runs. Base 0: there is no room. */
+struct pmm_range replay_memory(size_t pages);
 
 /* vm_check after every nth operation of a trace; 0: only at its end. */
 void replay_check_every(unsigned operations);

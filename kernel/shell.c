@@ -8,6 +8,7 @@
 #include <vm/machine.h>
 #include <zircon/syscalls.h>
 
+#include "conformance.h"
 #include "cpu.h"
 #include "multiboot.h"
 #include "power.h"
@@ -37,6 +38,11 @@ static bool run_selftest(char *arguments)
 {
     (void)arguments;
     return selftest();
+}
+
+static bool run_conformance(char *arguments)
+{
+    return conformance(text_next_word(&arguments));
 }
 
 static bool run_replay(char *arguments)
@@ -146,6 +152,8 @@ static bool run_poweroff(char *arguments)
 static const struct command commands[] = {
     {"help", "", "this list", run_help},
     {"selftest", "", "tests what only the kernel can: traps, permissions, ring 3", run_selftest},
+    {"conformance", "[PART]", "what every call answers and does, or the suites with PART in their names",
+     run_conformance},
     {"replay", "[PART]", "replays the traces of the modules, or those with PART in their names", run_replay},
     {"dump", "", "every address space as a tree", run_dump},
     {"mem", "", "physical pages by state, objects, the loader's memory map", run_mem},
@@ -164,7 +172,8 @@ static bool run_help(char *arguments)
 {
     (void)arguments;
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        vm_print(&vm_log_sink, "  %-9s %-8s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        vm_print(&vm_log_sink, "  %-11s %-8s %s\n", commands[i].name, commands[i].arguments,
+                 commands[i].help);
     return true;
 }
 

@@ -72,7 +72,9 @@ zx_status_t vm_aspace_init(struct vm_aspace *aspace, zx_vaddr_t base, size_t siz
     if (aspace->root == NULL)
         return ZX_ERR_NO_MEMORY;
     zx_status_t status =
-        page_table_init(&aspace->table, base, aspace->root->region.size, type == VM_ASPACE_USER);
+        type == VM_ASPACE_GUEST_PHYSICAL
+            ? page_table_init_guest(&aspace->table, base, aspace->root->region.size)
+            : page_table_init(&aspace->table, base, aspace->root->region.size, type == VM_ASPACE_USER);
     if (status == ZX_OK && share_opt == VM_ASPACE_SHARE_SHARED) {
         status = page_table_fix(&aspace->table);
         if (status != ZX_OK)
@@ -104,6 +106,10 @@ static void type_range(enum vm_aspace_type type, zx_vaddr_t *base, size_t *size)
     case VM_ASPACE_LOW_KERNEL:
         *base = 0;
         *size = VM_USER_ASPACE_TOP;
+        return;
+    case VM_ASPACE_GUEST_PHYSICAL:
+        *base = 0;
+        *size = VM_GUEST_ASPACE_SIZE;
         return;
     }
     VM_ASSERT(!"a type of address space");

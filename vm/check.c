@@ -81,7 +81,7 @@ static void check_place(struct checker *checker, const struct vm_region *region,
                parent->region.aspace->name, (unsigned long long)entry->base, (unsigned long long)entry->end);
     if (!is_page_aligned(region->base) || !is_page_aligned(region->size))
         broken_region(checker, region, "not page-aligned");
-    if (region->size == 0 || (region->base == 0 && region->aspace->type != VM_ASPACE_LOW_KERNEL))
+    if (region->size == 0 || (region->base == 0 && region->aspace->base != 0))
         broken_region(checker, region, "empty, or at address 0");
     if (entry->base < parent->region.base || entry->end > parent->region.base + parent->region.size)
         broken_region(checker, region, "not within its parent");

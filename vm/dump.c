@@ -111,6 +111,32 @@ static uint64_t count_committed(const struct vm_mapping *mapping)
     return count;
 }
 
+struct large_pages {
+    uint64_t of_2mib, of_1gib;
+};
+
+static bool count_large_page(void *context, const struct page_table_entry *entry)
+{
+    struct large_pages *count = context;
+
+    count->of_2mib += entry->size == (size_t)1 << 21;
+    count->of_1gib += entry->size == (size_t)1 << 30;
+    return true;
+}
+
+/* Those by which the mapping is shown now: only frames that lie one behind the other are. None are told of in a
+   report about tables that are being changed. */
+static struct large_pages count_large_pages(const struct vm_mapping *mapping)
+{
+    const struct vm_region *region = &mapping->region;
+    struct page_table *table = &region->aspace->table;
+    struct large_pages count = {0};
+
+    if (mapping->vmo->kind != VMO_PAGED && table->root != 0 && !port_mutex_is_held(&table->lock))
+        page_table_for_each(table, region->base, region->size, count_large_page, &count);
+    return count;
+}
+
 /* ---- Text ---- */
 
 static void print_vmar(const struct vm_vmar *vmar, unsigned depth, struct vm_sink *sink)
@@ -133,13 +159,17 @@ static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, 
     uint32_t perms = protection_range(mapping, region->base, &part_base, &part_end);
     bool uniform = part_end == end;
 
-    vm_print(sink, "%*smapping [0x%llx, 0x%llx) %s %s of %s, vmo %llu + 0x%llx, %llu of %llu pages%s\n",
+    struct large_pages large = count_large_pages(mapping);
+    vm_print(sink, "%*smapping [0x%llx, 0x%llx) %s %s of %s, vmo %llu + 0x%llx, %llu of %llu pages",
              (int)depth * 2, "", region_base(region), region_end(region), size_text(region->size).bytes,
              uniform ? perms_text(perms).bytes : "mixed", flags_text(region->flags).bytes,
              (unsigned long long)mapping->source->object.koid,
              (unsigned long long)(mapping->vmo_offset - mapping->source->window),
-             (unsigned long long)committed, (unsigned long long)(region->size >> PAGE_SHIFT),
-             region->alive ? "" : " dead");
+             (unsigned long long)committed, (unsigned long long)(region->size >> PAGE_SHIFT));
+    if (large.of_1gib != 0 || large.of_2mib != 0)
+        vm_print(sink, ", shown by %llu of 1 GiB, %llu of 2 MiB", (unsigned long long)large.of_1gib,
+                 (unsigned long long)large.of_2mib);
+    vm_print(sink, "%s\n", region->alive ? "" : " dead");
     for (zx_vaddr_t va = region->base; !uniform && va < end; va = part_end) {
         perms = protection_range(mapping, va, &part_base, &part_end);
         vm_print(sink, "%*s[0x%llx, 0x%llx) %s %s\n", (int)depth * 2 + 2, "", (unsigned long long)va,
@@ -174,9 +204,17 @@ static const char *kind_of(const struct vm_aspace *aspace)
 
     if (aspace_is_unified(aspace))
         return "unified";
-    if (aspace->type == VM_ASPACE_USER)
+    switch (aspace->type) {
+    case VM_ASPACE_USER:
         return user[aspace->share_opt];
-    return aspace->type == VM_ASPACE_LOW_KERNEL ? "low kernel" : "kernel";
+    case VM_ASPACE_LOW_KERNEL:
+        return "low kernel";
+    case VM_ASPACE_GUEST_PHYSICAL:
+        return "guest";
+    case VM_ASPACE_KERNEL:
+        break;
+    }
+    return "kernel";
 }
 
 /* That of the kernel's space is 2^64, which no variable holds. */

@@ -6,7 +6,8 @@
  * or leads to a table of the level below. Levels are numbered as the processor's manual does from the bottom:
  * 1 holds 4 KiB pages, 2 may hold 2 MiB pages, 3 may hold 1 GiB pages, 4 is the top. All walks below are one
  * recursion, of depth four at the most, over inclusive ranges [va, last]; inclusive, because the kernel's
- * half ends where addresses end. What an entry looks like is known only to the functions under "Entries".
+ * half ends where addresses end. What an entry looks like is known only to page_table_entry.h, where two tables
+ * of bits say in what the formats of x86-64 and of extended page tables (for guests) differ.
  *
  * Structure. Entries that lead to tables allow everything that the space may (write, user, execute); the leaf
  * alone restricts. So what a translation allows is decided in one place, and narrowing it changes one entry.
@@ -147,7 +148,7 @@ struct vm_page *page_table_make_root(struct page_table *table)
         return NULL;
     page_table_adopt(table, root);
     table->pending.root = root->paddr;
-    port_root_table_created(root->paddr, !is_upper(table));
+    port_root_table_created(root->paddr, !is_upper(table) && !table->guest);
     return root;
 }
 
@@ -155,6 +156,18 @@ zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t si
 {
     VM_ASSERT(is_page_aligned(base) && is_page_aligned(size) && size > 0 && base + (size - 1) >= base);
     page_table_start(table, base, size, user);
+    struct vm_page *root = page_table_make_root(table);
+    if (root == NULL)
+        return ZX_ERR_NO_MEMORY;
+    table->root = root->paddr;
+    return ZX_OK;
+}
+
+zx_status_t page_table_init_guest(struct page_table *table, zx_vaddr_t base, size_t size)
+{
+    page_table_start(table, base, size, false);
+    table->guest = true;
+    table->largest_level = 3;
     struct vm_page *root = page_table_make_root(table);
     if (root == NULL)
         return ZX_ERR_NO_MEMORY;
@@ -270,10 +283,10 @@ static void change_leaf(struct page_table *table, struct vm_page *page, uint64_t
         return;
     }
     uint64_t after = make_leaf(table, leaf_address(before, level), level, change->flags);
-    while (!__atomic_compare_exchange_n(slot, &before, after | (before & ENTRY_NOTES), false,
+    while (!__atomic_compare_exchange_n(slot, &before, after | (before & format_of(table)->notes), false,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
     }
-    if (takes_away(before, after))
+    if (takes_away(format_of(table), before, after))
         note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
 }
 
@@ -285,8 +298,8 @@ static struct vm_page *split_for_change(struct page_table *table, struct vm_page
     static const struct change remove = {.remove = true};
     uint64_t leaf = entry_load(slot);
 
-    if (!change->remove &&
-        make_leaf(table, leaf_address(leaf, level), level, change->flags) == (leaf & ~ENTRY_NOTES))
+    if (!change->remove && make_leaf(table, leaf_address(leaf, level), level, change->flags) ==
+                               (leaf & ~format_of(table)->notes))
         return NULL;
     struct vm_page *child = pmm_alloc_page(VM_PAGE_MMU);
     if (child == NULL)
@@ -459,10 +472,11 @@ static void set_leaf(struct page_table *table, const struct map_request *request
         return;
     }
     bool same_page = leaf_address(before, level) == leaf_address(after, level);
-    while (!__atomic_compare_exchange_n(slot, &before, after | (same_page ? before & ENTRY_NOTES : 0), false,
+    while (!__atomic_compare_exchange_n(slot, &before,
+                                        after | (same_page ? before & format_of(table)->notes : 0), false,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
     }
-    if (takes_away(before, after))
+    if (takes_away(format_of(table), before, after))
         note_removed(table, va, level_mask(level) + 1);
 }
 
@@ -558,22 +572,24 @@ zx_status_t page_table_map_pages(struct page_table *table, zx_vaddr_t va, const 
 
 /* ---- Query ---- */
 
-static struct page_table_entry describe(uint64_t leaf, uint64_t above, unsigned level, zx_vaddr_t va)
+static struct page_table_entry describe(const struct entry_format *format, uint64_t leaf, uint64_t above,
+                                        unsigned level, zx_vaddr_t va)
 {
     return (struct page_table_entry){
         .va = va & ~level_mask(level),
         .paddr = leaf_address(leaf, level),
         .size = level_mask(level) + 1,
-        .flags = flags_of(leaf, above),
-        .accessed = (leaf & X86_PTE_ACCESSED) != 0,
-        .dirty = (leaf & X86_PTE_DIRTY) != 0,
+        .flags = flags_of(format, leaf, above),
+        .accessed = (leaf & format->accessed) != 0,
+        .dirty = (leaf & format->dirty) != 0,
     };
 }
 
 static zx_status_t query_locked(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out)
 {
+    const struct entry_format *format = format_of(table);
     zx_paddr_t address = table->root;
-    uint64_t above = ALLOWS_ALL;
+    uint64_t above = grants_of(format);
 
     if (address == 0 || va < table->base || va - table->base >= table->size)
         return ZX_ERR_NOT_FOUND;
@@ -583,10 +599,10 @@ static zx_status_t query_locked(struct page_table *table, zx_vaddr_t va, struct 
         if (!is_present(entry))
             return ZX_ERR_NOT_FOUND;
         if (is_leaf(entry, level)) {
-            *out = describe(entry, above, level, va);
+            *out = describe(format, entry, above, level, va);
             return ZX_OK;
         }
-        above = allowed_below(entry, above);
+        above = allowed_below(format, entry, above);
         address = table_address(entry);
     }
 }
@@ -614,6 +630,7 @@ zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct pag
 struct visitor {
     bool (*visit)(void *context, const struct page_table_entry *entry);
     void *context;
+    const struct entry_format *format;
 };
 
 static bool visit_range(const struct visitor *visitor, const uint64_t *entries, uint64_t above,
@@ -629,11 +646,11 @@ static bool visit_range(const struct visitor *visitor, const uint64_t *entries, 
             continue;
         }
         if (is_leaf(entry, level)) {
-            struct page_table_entry described = describe(entry, above, level, va);
+            struct page_table_entry described = describe(visitor->format, entry, above, level, va);
             if (!visitor->visit(visitor->context, &described))
                 return false;
-        } else if (!visit_range(visitor, port_phys_to_virt(table_address(entry)), allowed_below(entry, above),
-                                level - 1, va, stop)) {
+        } else if (!visit_range(visitor, port_phys_to_virt(table_address(entry)),
+                                allowed_below(visitor->format, entry, above), level - 1, va, stop)) {
             return false;
         }
     } while (advance(&va, stop, last));
@@ -643,14 +660,14 @@ static bool visit_range(const struct visitor *visitor, const uint64_t *entries, 
 void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
                          bool (*visit)(void *context, const struct page_table_entry *entry), void *context)
 {
-    const struct visitor visitor = {visit, context};
+    const struct visitor visitor = {visit, context, format_of(table)};
 
     if (size == 0)
         return;
     zx_vaddr_t last = range_last(table, va, size);
     port_mutex_lock(&table->lock);
     if (table->root != 0)
-        visit_range(&visitor, port_phys_to_virt(table->root), ALLOWS_ALL, TOP_LEVEL, va, last);
+        visit_range(&visitor, port_phys_to_virt(table->root), grants_of(visitor.format), TOP_LEVEL, va, last);
     port_mutex_unlock(&table->lock);
 }
 
@@ -682,7 +699,7 @@ static bool check_leaf(struct table_check *check, uint64_t entry, unsigned level
         return complain(check, "a translation outside the span", level, va, entry);
     if (level > 1 && (entry & X86_PTE_ADDRESS & level_mask(level)) != 0)
         return complain(check, "a large page that is not aligned", level, va, entry);
-    if (((entry & X86_PTE_USER) != 0) != table->user)
+    if (((entry & format_of(table)->user) != 0) != table->user)
         return complain(check, "a translation for the wrong half", level, va, entry);
     return true;
 }

@@ -52,7 +52,48 @@ static inline bool advance(zx_vaddr_t *va, zx_vaddr_t stop, zx_vaddr_t last)
 
 /* ---- Entries: the format ---- */
 
-#define ENTRY_NOTES (X86_PTE_ACCESSED | X86_PTE_DIRTY) /* what processors write */
+/* What differs between the formats. In both, bit 0 is set in whatever is present, bit 7 says that a page is large,
+   and addresses are at the same place. 0: the format has no such bit. */
+struct entry_format {
+    uint64_t table, leaf; /* of every entry that leads to a table, and of every leaf */
+    uint64_t user;        /* of both kinds, in user spaces */
+    uint64_t write, execute, no_execute, global;
+    uint64_t notes; /* what processors write: */
+    uint64_t accessed, dirty;
+    uint64_t cache[VM_CACHE_POLICIES], cache_mask;
+};
+
+static const struct entry_format x86_format = {
+    .table = X86_PTE_PRESENT | X86_PTE_WRITABLE,
+    .leaf = X86_PTE_PRESENT,
+    .user = X86_PTE_USER,
+    .write = X86_PTE_WRITABLE,
+    .no_execute = X86_PTE_NX,
+    .global = X86_PTE_GLOBAL,
+    .notes = X86_PTE_ACCESSED | X86_PTE_DIRTY,
+    .accessed = X86_PTE_ACCESSED,
+    .dirty = X86_PTE_DIRTY,
+    .cache = {0, X86_PTE_PCD, X86_PTE_PCD | X86_PTE_PWT, X86_PTE_PWT},
+    .cache_mask = X86_PTE_PCD | X86_PTE_PWT,
+};
+
+/* Uncached memory of both kinds differs by whether the guest's word counts. */
+static const struct entry_format ept_format = {
+    .table = EPT_READ | EPT_WRITE | EPT_EXECUTE,
+    .leaf = EPT_READ,
+    .write = EPT_WRITE,
+    .execute = EPT_EXECUTE,
+    .notes = EPT_ACCESSED | EPT_DIRTY,
+    .accessed = EPT_ACCESSED,
+    .dirty = EPT_DIRTY,
+    .cache = {6ull << EPT_MEMORY_SHIFT, 0, EPT_IGNORE_PAT, 1ull << EPT_MEMORY_SHIFT | EPT_IGNORE_PAT},
+    .cache_mask = EPT_MEMORY_MASK | EPT_IGNORE_PAT,
+};
+
+static inline const struct entry_format *format_of(const struct page_table *table)
+{
+    return table->guest ? &ept_format : &x86_format;
+}
 
 static inline uint64_t entry_load(const uint64_t *slot)
 {
@@ -86,17 +127,16 @@ static inline zx_paddr_t leaf_address(uint64_t entry, unsigned level)
 
 static inline uint64_t make_table_entry(const struct page_table *table, zx_paddr_t pa)
 {
-    return pa | X86_PTE_PRESENT | X86_PTE_WRITABLE | (table->user ? X86_PTE_USER : 0);
+    const struct entry_format *format = format_of(table);
+
+    return pa | format->table | (table->user ? format->user : 0);
 }
 
-/* By enum vm_cache_policy. */
-static const uint64_t cache_bits[] = {0, X86_PTE_PCD, X86_PTE_PCD | X86_PTE_PWT, X86_PTE_PWT};
-
-static inline uint32_t cache_flags_of(uint64_t leaf)
+static inline uint32_t cache_flags_of(const struct entry_format *format, uint64_t leaf)
 {
     uint32_t policy = 0;
 
-    while (cache_bits[policy] != (leaf & (X86_PTE_PCD | X86_PTE_PWT)))
+    while (format->cache[policy] != (leaf & format->cache_mask))
         policy++;
     return policy << ARCH_MMU_CACHE_SHIFT;
 }
@@ -104,14 +144,15 @@ static inline uint32_t cache_flags_of(uint64_t leaf)
 static inline uint64_t make_leaf(const struct page_table *table, zx_paddr_t pa, unsigned level,
                                  uint32_t flags)
 {
-    uint64_t entry = pa | X86_PTE_PRESENT;
+    const struct entry_format *format = format_of(table);
+    uint64_t entry = pa | format->leaf;
 
     entry |= level > 1 ? X86_PTE_LARGE : 0;
-    entry |= flags & ARCH_MMU_WRITE ? X86_PTE_WRITABLE : 0;
-    entry |= flags & ARCH_MMU_EXECUTE ? 0 : X86_PTE_NX;
-    entry |= flags & ARCH_MMU_GLOBAL ? X86_PTE_GLOBAL : 0;
-    entry |= cache_bits[(flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT];
-    entry |= table->user ? X86_PTE_USER : 0;
+    entry |= flags & ARCH_MMU_WRITE ? format->write : 0;
+    entry |= flags & ARCH_MMU_EXECUTE ? format->execute : format->no_execute;
+    entry |= flags & ARCH_MMU_GLOBAL ? format->global : 0;
+    entry |= format->cache[(flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT];
+    entry |= table->user ? format->user : 0;
     return entry;
 }
 
@@ -125,34 +166,37 @@ static inline uint64_t make_split_leaf(uint64_t leaf, unsigned level, unsigned i
     return bits | (leaf_address(leaf, level) + ((zx_paddr_t)index << level_shift(level - 1)));
 }
 
-/* Whether a processor that remembers leaf `before` could do what `after` forbids, or reach another page. */
-static inline bool takes_away(uint64_t before, uint64_t after)
+/* What allows something where the bit is set. */
+static inline uint64_t grants_of(const struct entry_format *format)
 {
-    const uint64_t grants = X86_PTE_WRITABLE | X86_PTE_USER;
-    const uint64_t same = X86_PTE_ADDRESS | X86_PTE_GLOBAL | X86_PTE_PCD | X86_PTE_PWT;
+    return format->write | format->execute | format->user;
+}
 
-    return ((before ^ after) & same) != 0 || (before & ~after & grants) != 0 ||
-           (after & ~before & X86_PTE_NX) != 0;
+/* Whether a processor that remembers leaf `before` could do what `after` forbids, or reach another page. */
+static inline bool takes_away(const struct entry_format *format, uint64_t before, uint64_t after)
+{
+    const uint64_t same = X86_PTE_ADDRESS | format->global | format->cache_mask;
+
+    return ((before ^ after) & same) != 0 || (before & ~after & grants_of(format)) != 0 ||
+           (after & ~before & format->no_execute) != 0;
 }
 
 /* What the leaf allows under entries that allowed `above` (as bits of an entry). */
-static inline uint32_t flags_of(uint64_t leaf, uint64_t above)
+static inline uint32_t flags_of(const struct entry_format *format, uint64_t leaf, uint64_t above)
 {
-    uint32_t flags = ARCH_MMU_READ;
+    uint64_t allowed = leaf & above & grants_of(format);
+    bool executable = format->no_execute != 0 ? ((leaf | above) & format->no_execute) == 0
+                                              : (allowed & format->execute) != 0;
 
-    flags |= leaf & above & X86_PTE_WRITABLE ? ARCH_MMU_WRITE : 0;
-    flags |= leaf & above & X86_PTE_USER ? ARCH_MMU_USER : 0;
-    flags |= (leaf | above) & X86_PTE_NX ? 0 : ARCH_MMU_EXECUTE;
-    flags |= leaf & X86_PTE_GLOBAL ? ARCH_MMU_GLOBAL : 0;
-    return flags | cache_flags_of(leaf);
+    return ARCH_MMU_READ | (allowed & format->write ? ARCH_MMU_WRITE : 0) |
+           (allowed & format->user ? ARCH_MMU_USER : 0) | (executable ? ARCH_MMU_EXECUTE : 0) |
+           (leaf & format->global ? ARCH_MMU_GLOBAL : 0) | cache_flags_of(format, leaf);
 }
 
-#define ALLOWS_ALL (X86_PTE_WRITABLE | X86_PTE_USER)
-
-/* What is still allowed below an entry that leads to a table. */
-static inline uint64_t allowed_below(uint64_t entry, uint64_t above)
+/* What is still allowed below an entry that leads to a table; at the top grants_of. */
+static inline uint64_t allowed_below(const struct entry_format *format, uint64_t entry, uint64_t above)
 {
-    return (entry & above & ALLOWS_ALL) | ((entry | above) & X86_PTE_NX);
+    return (entry & above & grants_of(format)) | ((entry | above) & format->no_execute);
 }
 
 static inline uint64_t *entries_of(const struct vm_page *page)

@@ -162,7 +162,7 @@ bool page_table_check_unified(const struct page_table *table, struct vm_sink *re
                 expected = entry_load(&from[i]);
         }
         uint64_t entry = entry_load(&entries[i]);
-        if (((entry ^ expected) & ~ENTRY_NOTES) != 0) {
+        if (((entry ^ expected) & ~format_of(table)->notes) != 0) {
             vm_print(report, "page table 0x%llx: top-level entry %u is 0x%llx, its part has 0x%llx\n",
                      (unsigned long long)table->root, i, (unsigned long long)entry,
                      (unsigned long long)expected);

@@ -71,59 +71,54 @@ static zx_status_t reserve_and_tell(zx_handle_t *out, struct vm_handle **handle)
     return status;
 }
 
-zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out)
+/* How a new handle comes to stand beside an old one, or in its place: handle_duplicate, handle_replace. */
+typedef zx_status_t publish_function(zx_handle_t value, zx_rights_t rights, struct vm_handle *fresh);
+
+/* Gives out a new handle to what `handle` leads to. */
+static zx_status_t give(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out, publish_function *publish)
+{
+    struct vm_handle *fresh;
+    zx_status_t status = reserve_and_tell(out, &fresh);
+    if (status != ZX_OK)
+        return status;
+    status = publish(handle, rights, fresh);
+    if (status != ZX_OK)
+        handle_unreserve(fresh);
+    return status;
+}
+
+static zx_status_t give_narrowed(zx_handle_t handle, zx_rights_t needed, zx_rights_t rights, zx_handle_t *out,
+                                 publish_function *publish)
 {
     struct vm_object *object;
-    struct vm_handle *fresh;
     zx_rights_t held;
-    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, ZX_RIGHT_DUPLICATE, &object, &held);
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, needed, &object, &held);
     if (status != ZX_OK)
         return status;
     status = narrow_rights(held, &rights);
     if (status == ZX_OK)
-        status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK) {
-        status = handle_duplicate(handle, rights, fresh);
-        if (status != ZX_OK)
-            handle_unreserve(fresh);
-    }
+        status = give(handle, rights, out, publish);
     vm_object_release(object);
     return status;
 }
 
+zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out)
+{
+    return give_narrowed(handle, ZX_RIGHT_DUPLICATE, rights, out, handle_duplicate);
+}
+
 zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out)
 {
-    struct vm_object *object;
-    struct vm_handle *fresh;
-    zx_rights_t held;
-    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_NONE, 0, &object, &held);
-    if (status != ZX_OK)
-        return status;
-    status = narrow_rights(held, &rights);
-    if (status == ZX_OK)
-        status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK) {
-        status = handle_replace(handle, rights, fresh);
-        if (status != ZX_OK)
-            handle_unreserve(fresh);
-    }
-    vm_object_release(object);
-    return status;
+    return give_narrowed(handle, 0, rights, out, handle_replace);
 }
 
 zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t vmex, zx_handle_t *out)
 {
     struct vm_object *object;
-    struct vm_handle *fresh;
     zx_rights_t held;
     if (vmex != ZX_HANDLE_INVALID || handle_get(handle, ZX_OBJ_TYPE_VMO, 0, &object, &held) != ZX_OK)
         return ZX_ERR_BAD_HANDLE;
-    zx_status_t status = reserve_and_tell(out, &fresh);
-    if (status == ZX_OK) {
-        status = handle_replace(handle, held | ZX_RIGHT_EXECUTE, fresh);
-        if (status != ZX_OK)
-            handle_unreserve(fresh);
-    }
+    zx_status_t status = give(handle, held | ZX_RIGHT_EXECUTE, out, handle_replace);
     vm_object_release(object);
     return status;
 }
@@ -230,6 +225,21 @@ static zx_status_t info_kmem_stats(zx_handle_t handle, const struct answer *answ
     return tell_record(answer, &info, sizeof(info));
 }
 
+/* A space's figures are about spaces, those of a process about processes: where several share the space, all in
+   it is shared, and each has an equal part of it. */
+static void share_stats(struct vm_aspace *shared, zx_info_task_stats_t *stats)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    size_t sharers = shared->sharers;
+    port_mutex_unlock(&vm_machine->handle_lock);
+    if (sharers <= 1)
+        return;
+    stats->mem_scaled_shared_bytes =
+        stats->mem_scaled_shared_bytes / sharers + stats->mem_private_bytes / sharers;
+    stats->mem_shared_bytes += stats->mem_private_bytes;
+    stats->mem_private_bytes = 0;
+}
+
 /* The sum over all that the process sees. BAD_STATE: it is dead. */
 static zx_status_t process_task_stats(struct vm_process *process, zx_info_task_stats_t *sum)
 {
@@ -239,6 +249,8 @@ static zx_status_t process_task_stats(struct vm_process *process, zx_info_task_s
         struct vm_aspace *part = aspace_part(process->aspace, i);
         zx_info_task_stats_t stats = {0};
         status = part != NULL ? aspace_task_stats(part, &stats) : ZX_ERR_BAD_STATE;
+        if (part != NULL && part == process->shared)
+            share_stats(part, &stats);
         sum->mem_mapped_bytes += stats.mem_mapped_bytes;
         sum->mem_private_bytes += stats.mem_private_bytes;
         sum->mem_shared_bytes += stats.mem_shared_bytes;

@@ -216,27 +216,6 @@ void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page 
                                  : page_list_remove(&vmo->pages, index));
 }
 
-zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size)
-{
-    if (!vmo->resizable)
-        return ZX_ERR_UNAVAILABLE;
-    uint64_t rounded;
-    if (vmo_round_size(size, &rounded) != ZX_OK)
-        return ZX_ERR_OUT_OF_RANGE;
-    zx_status_t status = ZX_OK;
-    port_mutex_lock(&vmo->lock);
-    if (vmo_is_pinned_locked(vmo, rounded >> PAGE_SHIFT, UINT64_MAX)) {
-        status = ZX_ERR_BAD_STATE;
-    } else if (rounded < vmo->size) {
-        vmo_unmap_range_locked(vmo, rounded, vmo->size - rounded);
-        drop_pages_locked(vmo, rounded >> PAGE_SHIFT, vmo->size >> PAGE_SHIFT);
-    }
-    if (status == ZX_OK)
-        vmo->size = rounded;
-    port_mutex_unlock(&vmo->lock);
-    return status;
-}
-
 static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
     return offset <= vmo->size && size <= vmo->size - offset;
@@ -551,6 +530,28 @@ zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
         return status;
     port_mutex_lock(&vmo->lock);
     status = in_range_locked(vmo, offset, size) ? zero_locked(vmo, offset, size) : ZX_ERR_OUT_OF_RANGE;
+    port_mutex_unlock(&vmo->lock);
+    return status;
+}
+
+/* The bytes from `size` to the end of its page become zero, so that growing brings nothing else back. */
+zx_status_t vmo_set_size(struct vm_vmo *vmo, uint64_t size)
+{
+    if (!vmo->resizable)
+        return ZX_ERR_UNAVAILABLE;
+    uint64_t rounded;
+    if (vmo_round_size(size, &rounded) != ZX_OK)
+        return ZX_ERR_OUT_OF_RANGE;
+    port_mutex_lock(&vmo->lock);
+    zx_status_t status = vmo_is_pinned_locked(vmo, rounded >> PAGE_SHIFT, UINT64_MAX)
+                             ? ZX_ERR_BAD_STATE
+                             : zero_locked(vmo, size, rounded - size);
+    if (status == ZX_OK && rounded < vmo->size) {
+        vmo_unmap_range_locked(vmo, rounded, vmo->size - rounded);
+        drop_pages_locked(vmo, rounded >> PAGE_SHIFT, vmo->size >> PAGE_SHIFT);
+    }
+    if (status == ZX_OK)
+        vmo->size = rounded;
     port_mutex_unlock(&vmo->lock);
     return status;
 }

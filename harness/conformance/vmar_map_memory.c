@@ -26,6 +26,18 @@ TEST(the_part)
     REFUSED(ZX_ERR_NOT_FOUND, access_read(addr - 1, got, 1));
 }
 
+/* A limit says where the mapping goes, and not which part of the VMO it shows. */
+TEST(below_a_limit)
+{
+    zx_vaddr_t base;
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0), vmar = make_vmar(EVERYTHING, 16, &base);
+    STATUS(ZX_OK, zx_vmo_write(vmo, "x", 2 * PAGE, 1));
+    OK(zx_vmar_map(vmar, READ | ZX_VM_OFFSET_IS_UPPER_LIMIT, 2 * PAGE, vmo, 2 * PAGE, 2 * PAGE, &addr));
+    CHECK_EQUAL(addr, base);
+    CHECK_EQUAL(byte_at(addr), 'x');
+    REFUSED(ZX_ERR_NOT_FOUND, access_read(addr + 2 * PAGE, (char[1]){0}, 1));
+}
+
 /* A length is rounded up: one byte more is one page more. */
 TEST(lengths)
 {
@@ -218,8 +230,15 @@ TEST(another_process)
     REFUSED(ZX_ERR_NOT_SUPPORTED, zx_vmar_destroy(root));
 }
 
-const struct conformance_test vmar_map_memory_tests[] = {
-    CASE(the_part),        CASE(lengths),      CASE(execute_only_is_unsupported),
-    CASE(without_handles), CASE(overwriting),  CASE(overwriting_in_particular),
-    CASE(map_range),       CASE(allow_faults), CASE(neighbours),
-    CASE(another_process), NO_MORE_CASES};
+const struct conformance_test vmar_map_memory_tests[] = {CASE(the_part),
+                                                         CASE(below_a_limit),
+                                                         CASE(lengths),
+                                                         CASE(execute_only_is_unsupported),
+                                                         CASE(without_handles),
+                                                         CASE(overwriting),
+                                                         CASE(overwriting_in_particular),
+                                                         CASE(map_range),
+                                                         CASE(allow_faults),
+                                                         CASE(neighbours),
+                                                         CASE(another_process),
+                                                         NO_MORE_CASES};

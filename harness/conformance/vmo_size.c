@@ -143,7 +143,8 @@ TEST(set_size_boundaries)
     }
 }
 
-/* Growing brings zeroes, shrinking forgets: what comes back is zero. */
+/* Growing brings zeroes, shrinking forgets: what comes back is zero. So are the bytes of the last page from the
+   size on that was asked for. */
 TEST(bytes)
 {
     char bytes[4 * ZX_PAGE_SIZE];
@@ -155,13 +156,39 @@ TEST(bytes)
     REFUSED(ZX_ERR_OUT_OF_RANGE, zx_vmo_read(vmo, bytes, 2 * PAGE, 1));
     OK(zx_vmo_set_size(vmo, GREATEST));
     OK(zx_vmo_read(vmo, bytes, 0, SIZE));
-    CHECK(all_bytes(bytes, 'x', 2 * PAGE));
-    CHECK(all_bytes(bytes + 2 * PAGE, 0, 2 * PAGE));
+    CHECK(all_bytes(bytes, 'x', PAGE + 1));
+    CHECK(all_bytes(bytes + PAGE + 1, 0, SIZE - PAGE - 1));
     OK(zx_vmo_set_size(vmo, 0));
     CHECK_EQUAL(vmo_info_of(vmo).committed_bytes, 0);
     OK(zx_vmo_set_size(vmo, PAGE));
     OK(zx_vmo_read(vmo, bytes, 0, PAGE));
     CHECK(all_bytes(bytes, 0, PAGE));
+}
+
+/* The end of the last page, whatever the size was before: seen at once by mappings, not by who shares the page. */
+TEST(end_of_the_last_page)
+{
+    const uint64_t sizes[] = {SIZE - 1, SIZE - PAGE + 1, SIZE, SIZE + 1, PAGE - 8, PAGE - 1, 1, 0};
+    char bytes[SIZE];
+    zx_vaddr_t at;
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        uint64_t size = sizes[i], left = size < SIZE ? size : SIZE;
+        zx_handle_t child;
+        NOTE(size);
+        begin();
+        fill(bytes, 'x', SIZE);
+        OK_ONCE(zx_vmo_write(vmo, bytes, 0, SIZE));
+        OK_ONCE(zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ, 0, vmo, 0, SIZE, &at));
+        OK_ONCE(zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT, 0, SIZE, &child));
+        OK_ONCE(access_read(at, bytes, SIZE));
+        OK(zx_vmo_set_size(vmo, size)); /* without memory to copy a shared page it changes nothing */
+        CHECK_EQUAL(vmo_info_of(vmo).size_bytes, (size + PAGE - 1) & ~(PAGE - 1));
+        OK(zx_vmo_set_size(vmo, SIZE));
+        OK(access_read(at, bytes, SIZE));
+        CHECK(all_bytes(bytes, 'x', left) && all_bytes(bytes + left, 0, SIZE - left));
+        OK(zx_vmo_read(child, bytes, 0, SIZE));
+        CHECK(all_bytes(bytes, 'x', SIZE));
+    }
 }
 
 /* What is cut off is gone from every mapping; the mappings stay, and show what grows back. */
@@ -194,5 +221,6 @@ TEST(mapped)
 }
 
 const struct conformance_test vmo_size_tests[] = {
-    CASE(get_size), CASE(set_size_refusals), CASE(set_size_boundaries), CASE(bytes), CASE(mapped),
+    CASE(get_size), CASE(set_size_refusals),    CASE(set_size_boundaries),
+    CASE(bytes),    CASE(end_of_the_last_page), CASE(mapped),
     NO_MORE_CASES};

@@ -180,6 +180,10 @@ static void model_keeps_contents(void **state)
     model_do_vmo_set_size(m, 0, 4 * PAGE);
     model_space_read(m, 0, BASE + PAGE - 5, bytes, 10);
     assert_memory_equal(bytes, "abc\0\0\0\0\0\0\0", 10);
+    model_do_vmo_set_size(m, 0, PAGE - 4);
+    model_do_vmo_set_size(m, 0, 4 * PAGE);
+    model_space_read(m, 0, BASE + PAGE - 5, bytes, 10);
+    assert_memory_equal(bytes, "a\0\0\0\0\0\0\0\0\0", 10);
     free_world(&w);
 }
 

@@ -335,6 +335,43 @@ static void test_maps(void **state)
     assert_int_equal(stats.mem_shared_bytes, 2 * PAGE);
 }
 
+static void check_stats(zx_handle_t process, size_t mapped, size_t own, size_t shared, size_t scaled)
+{
+    zx_info_task_stats_t stats;
+    assert_ok(zx_object_get_info(process, ZX_INFO_TASK_STATS, &stats, sizeof(stats), NULL, NULL));
+    assert_int_equal(stats.mem_mapped_bytes, mapped);
+    assert_int_equal(stats.mem_private_bytes, own);
+    assert_int_equal(stats.mem_shared_bytes, shared);
+    assert_int_equal(stats.mem_scaled_shared_bytes, scaled);
+}
+
+/* What is in the shared space is shared by all who share it, each of them with an equal part. */
+static void test_stats(void **state)
+{
+    (void)state;
+    struct member first = found();
+    zx_handle_t common = make_vmo(4 * PAGE, 0), own = make_vmo(PAGE, 0);
+    map_at(first.root, BORDER, common, 4);
+    poke(first.process, BORDER, 'x');
+    poke(first.process, BORDER + PAGE, 'x');
+    check_stats(first.process, 4 * PAGE, 2 * PAGE, 0, 0); /* with nobody yet */
+    struct member second = join(first.process), third = join(first.process);
+    map_at(second.root, VM_USER_ASPACE_BASE, own, 1);
+    poke(second.process, VM_USER_ASPACE_BASE, 'x');
+    check_stats(first.process, 4 * PAGE, 0, 2 * PAGE, 2 * PAGE / 3);
+    check_stats(second.process, 5 * PAGE, PAGE, 2 * PAGE, 2 * PAGE / 3);
+    /* One of its pages in a restricted space as well: that is another space. */
+    map_at(third.root, VM_USER_ASPACE_BASE, common, 1);
+    check_stats(first.process, 4 * PAGE, 0, 2 * PAGE, PAGE / 2 / 3 + PAGE / 3);
+    check_stats(third.process, 5 * PAGE, 0, 3 * PAGE, PAGE / 2 / 3 + PAGE / 3 + PAGE / 2);
+    kill(first.process);
+    kill(third.process);
+    check_stats(second.process, 5 * PAGE, 3 * PAGE, 0, 0);
+    close_member(&first);
+    close_member(&second);
+    close_member(&third);
+}
+
 static void test_dump(void **state)
 {
     (void)state;
@@ -466,6 +503,7 @@ int main(void)
         TEST(test_lifetime),
         TEST(test_chain),
         TEST(test_maps),
+        TEST(test_stats),
         TEST(test_dump),
         TEST(test_damage),
         TEST(test_threads),

@@ -132,6 +132,20 @@ ar rcs "$work/inner.a" "$work/inner.o"
 expect "public-names sees a name that is missing" 1 'zx_vmar_map: declared' harness/public-names --check "$work/inner.a"
 expect "public-names, no archive" 2 'make host' harness/public-names --check "$work/nowhere.a"
 
+# ---- the table of all calls ----
+expect "the table of all calls is whole" 0 '^[0-9]+ passed, 0 failed' harness/check-calls
+grep -v '^| `zx_vmar_destroy`' vm/CALLS.md >"$work/calls.md"
+expect "check-calls sees a call without a row" 1 'zx_vmar_destroy: declared, but has no row' harness/check-calls "$work/calls.md"
+grep -v '^| `ZX_INFO_VMAR`' vm/CALLS.md >"$work/calls.md"
+expect "check-calls sees a topic without a row" 1 'ZX_INFO_VMAR: declared, but has no row' harness/check-calls "$work/calls.md"
+sed 's/vmar_destroy: deep/vmar_destroy: shallow/' vm/CALLS.md >"$work/calls.md"
+expect "check-calls sees a test that is not there" 1 'vmar_destroy: shallow: there is no such test' harness/check-calls "$work/calls.md"
+sed 's/^| `zx_ticks_get`/| `zx_ticks_set`/' vm/CALLS.md >"$work/calls.md"
+expect "check-calls sees a call that is not there" 1 'zx_ticks_set: declared in no public header' harness/check-calls "$work/calls.md"
+sed -E 's/^(\| `zx_ticks_get`.*)`system: ticks`/\1/' vm/CALLS.md >"$work/calls.md"
+expect "check-calls sees a row without a test" 1 'names no test' harness/check-calls "$work/calls.md"
+expect "check-calls, no table" 2 'no such file' harness/check-calls "$work/nowhere.md"
+
 cat >"$work/alone.c" <<'END'
 #include <zircon/syscalls.h>
 #include <zvm/host.h>

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* test_vmo_device.c: contiguous and physical VMOs, pins, cache policies and cache operations. */
+#define _POSIX_C_SOURCE 200809L /* open_memstream */
 #include "calls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "../../vm/internal.h"
 #include "../host_port.h"
@@ -142,6 +146,20 @@ static void test_contiguous(void **state)
                    ZX_ERR_INVALID_ARGS);
 }
 
+/* The tree of regions has these words. */
+static void assert_dumped(const char *words)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    assert_non_null(to);
+    assert_ok(zvm_dump(zx_process_self(), to));
+    (void)fclose(to);
+    if (strstr(text, words) == NULL)
+        fail_msg("no \"%s\" in:\n%s", words, text);
+    free(text);
+}
+
 /* Large pages where address, frame and size allow; any part of them may be protected or unmapped. */
 static void test_large_pages(void **state)
 {
@@ -161,6 +179,7 @@ static void test_large_pages(void **state)
     assert_int_equal(entry_at(at_once + MIB2).size, MIB2);
     assert_ok(access(at_once + MIB2 + 5 * PAGE, &byte, ZVM_READ));
     assert_int_equal(byte, 'a');
+    assert_dumped(", shown by 0 of 1 GiB, 2 of 2 MiB\n");
     /* A part that differs in permission, or is gone, is not in a large page. */
     assert_ok(zx_vmar_protect(first, ZX_VM_PERM_READ, va + MIB2 + 7 * PAGE, PAGE));
     assert_int_equal(access(va + MIB2 + 7 * PAGE, &byte, ZVM_WRITE), ZX_ERR_ACCESS_DENIED);
@@ -292,6 +311,9 @@ static void test_cache_policy(void **state)
     for (unsigned policy = VM_CACHE_POLICIES; policy-- > 0;) {
         assert_ok(vm_vmo_set_cache_policy(vmo_of(vmo), policy));
         assert_int_equal(info_of(vmo).cache_policy, policy);
+        assert_ok(zx_vmo_write(vmo, "x", policy, 1)); /* calls reach the bytes whatever the policy */
+        assert_ok(zx_vmo_read(vmo, &byte, policy, 1));
+        assert_int_equal(byte, 'x');
         zx_vaddr_t va = map_at(vmo, 2 * PAGE, 0, RW);
         assert_ok(access(va, &byte, ZVM_READ));
         assert_int_equal((entry_at(va).flags & ARCH_MMU_CACHE_MASK) >> ARCH_MMU_CACHE_SHIFT, policy);

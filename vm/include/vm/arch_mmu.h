@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch_mmu.h: the page tables of one address space (x86-64, four levels).
+ * arch_mmu.h: the page tables of one address space (four levels): those of x86-64, or the extended ones that
+ * say where the physical memory of a guest lies.
  *
  * Every function locks for itself (PORT_LOCK_PAGE_TABLE). Translations that an operation removes or narrows
  * are invalidated on every processor, in one batch, before the function returns and before a table page is
@@ -40,6 +41,17 @@
 #define X86_PTE_LARGE    (1ull << 7) /* in levels 2 and 3: maps 2 MiB or 1 GiB */
 #define X86_PTE_GLOBAL   (1ull << 8)
 #define X86_PTE_NX       (1ull << 63)
+
+/* Entries of extended page tables: what they share with those above is written the same (the size of large pages,
+   the address). A bit for each permission, and nothing else says what may be done. */
+#define EPT_READ         (1ull << 0)
+#define EPT_WRITE        (1ull << 1)
+#define EPT_EXECUTE      (1ull << 2)
+#define EPT_MEMORY_SHIFT 3 /* of leaves: 0 uncached, 1 write-combining, 6 write-back */
+#define EPT_MEMORY_MASK  (7ull << EPT_MEMORY_SHIFT)
+#define EPT_IGNORE_PAT   (1ull << 6) /* of leaves: the guest's own tables do not matter for caching */
+#define EPT_ACCESSED     (1ull << 8)
+#define EPT_DIRTY        (1ull << 9)
 #define X86_PTE_ADDRESS  0x000ffffffffff000ull
 
 struct page_table {
@@ -48,6 +60,7 @@ struct page_table {
     zx_vaddr_t base; /* the span that it may translate */
     size_t size;
     bool user;  /* entries carry USER; intermediate ones too */
+    bool guest; /* extended page tables */
     bool fixed; /* the entries of the top-level table stay as they are until it is destroyed */
     /* of the pages that map makes: 2, 2 MiB; 3, 1 GiB, may be set before the first map where every processor
        knows them */
@@ -63,6 +76,9 @@ struct page_table {
 /* An empty set of tables for [base, base + size). NO_MEMORY. Those of the lower half leave the upper one to
    the port. */
 zx_status_t page_table_init(struct page_table *table, zx_vaddr_t base, size_t size, bool user);
+
+/* The same of extended page tables, for guest-physical addresses; up to 1 GiB a page. */
+zx_status_t page_table_init_guest(struct page_table *table, zx_vaddr_t base, size_t size);
 
 /* Makes the top-level entries of the whole span, in an empty set of tables that nobody uses yet. They stay
    until it is destroyed, whatever is mapped and unmapped below them. NO_MEMORY: nothing is changed. */

@@ -23,13 +23,15 @@ struct vm_sink;
 #define VM_RESTRICTED_ASPACE_SIZE ((1ull << 46) - VM_USER_ASPACE_BASE)
 #define VM_SHARED_ASPACE_BASE     (1ull << 46)
 #define VM_SHARED_ASPACE_SIZE     (VM_USER_ASPACE_TOP - VM_SHARED_ASPACE_BASE)
+#define VM_GUEST_ASPACE_SIZE      (1ull << 48) /* from 0 on */
 #define VM_KERNEL_ASPACE_BASE     0xffffff8000000000ull
-#define VM_KERNEL_ASPACE_SIZE     (512ull << 30)
+#define VM_KERNEL_ASPACE_SIZE     (512ull << 30) /* the last page of it is never given out */
 
 enum vm_aspace_type {
     VM_ASPACE_USER,
     VM_ASPACE_KERNEL,
-    VM_ASPACE_LOW_KERNEL, /* the kernel's, at user addresses and from 0 on: to start processors there */
+    VM_ASPACE_LOW_KERNEL,     /* the kernel's, at user addresses and from 0 on: to start processors there */
+    VM_ASPACE_GUEST_PHYSICAL, /* what a guest takes for physical memory, in extended page tables */
 };
 
 enum vm_aspace_share_opt {

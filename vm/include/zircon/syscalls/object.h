@@ -34,7 +34,9 @@ typedef struct zx_info_task_stats {
     size_t mem_mapped_bytes;  /* in mappings, with memory or not */
     size_t mem_private_bytes; /* with memory, and mapped into this process alone; mapped twice counts twice */
     size_t mem_shared_bytes;  /* with memory, and mapped into other processes too */
-    size_t mem_scaled_shared_bytes; /* the same, each page divided by the address spaces that map it */
+    /* The same, each page divided by the address spaces that map it, and what is in a space that several
+       processes share divided by these. */
+    size_t mem_scaled_shared_bytes;
 } zx_info_task_stats_t;
 
 typedef uint32_t zx_info_maps_type_t;
