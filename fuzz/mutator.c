@@ -103,6 +103,20 @@ static void insert_drawn(struct mutant *m)
     }
 }
 
+/* A whole story at the end: what needs many steps, of which none alone runs anything new, is not made step by step. */
+static void append_drawn(struct mutant *m)
+{
+    struct trace_op op;
+
+    note_until(m, m->count);
+    const uint32_t from = m->count, count = open_gap(m, from, 16 + below(m, 112));
+    for (uint32_t i = 0; i < count; i++) {
+        generator_draw(&m->generator, &op);
+        generator_note(&m->generator, &op);
+        trace_encode(&op, record_at(m, from + i));
+    }
+}
+
 static void replace_drawn(struct mutant *m)
 {
     struct trace_op op;
@@ -309,9 +323,9 @@ static const struct {
     void (*apply)(struct mutant *m);
     uint8_t weight;
 } mutations[] = {
-    {insert_drawn, 32}, {redraw_field, 18}, {nudge_field, 12},  {duplicate_some, 8},
-    {delete_some, 8},   {replace_drawn, 6}, {retarget, 5},      {swap_two, 3},
-    {move_one, 3},      {truncate_tail, 2}, {change_header, 2}, {flip_bit, 1},
+    {insert_drawn, 28}, {append_drawn, 4},  {redraw_field, 18}, {nudge_field, 12}, {duplicate_some, 8},
+    {delete_some, 8},   {replace_drawn, 6}, {retarget, 5},      {swap_two, 3},     {move_one, 3},
+    {truncate_tail, 2}, {change_header, 2}, {flip_bit, 1},
 };
 #define WEIGHTS 100
 
