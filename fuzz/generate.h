@@ -64,8 +64,8 @@ struct generator {
     uint8_t family_left; /* operations that are still mostly about these */
     bool fresh_large;    /* the last operation made the family, which may be shown with large pages */
     uint16_t sharers;    /* processes that share a space: a bit for each */
-    uint8_t part
-        [2]; /* slots of the root VMARs of the one that was made last to share, and of the one that joined last */
+    /* Slots of the root VMARs of the process that was made last to share, and of the one that joined last. */
+    uint8_t part[2];
     uint8_t sharing_left;             /* operations that are still mostly about these */
     uint8_t joiners_wanted;           /* so many more are to join the one that was made last */
     uint8_t processes, process;       /* how many beside the first; the current one */

@@ -163,8 +163,8 @@ size_t model_layout_pages(struct model *model, void *memory, uint32_t machine_pa
 
 int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int32_t object,
                          zx_handle_t value, zx_rights_t rights);
-/* With a space of `size` bytes at base: its own, or the one that it founds. Where it joins, `shared` is the space that it
-   does. The root VMAR's and the process's own handles are added by the caller. */
+/* With a space of `size` bytes at base: its own, or the one that it founds. Where it joins, `shared` is the
+   space that it does. The root VMAR's and the process's own handles are added by the caller. */
 int32_t model_add_process(struct model *model, bool hosted, enum model_sharing sharing, int32_t shared,
                           zx_vaddr_t base, size_t size);
 /* Whether there can be one more: a process that is dead is remembered as long as there are handles to it. */

@@ -106,8 +106,8 @@ void model_collect(struct model *model)
     }
 }
 
-/* Bytes with one holder, undefined; the device's own or those of a VMO. MODEL_NONE when VMOs have more than the
-   machine itself could have. */
+/* Bytes with one holder, undefined; the device's own or those of a VMO. MODEL_NONE when VMOs have more than
+   the machine itself could have. */
 static int32_t add_content(struct model *model, bool device)
 {
     int32_t content;
@@ -704,8 +704,8 @@ void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, c
 
 #define MEMORY_SIZE_MAX (64ull << 20)
 
-/* How many of the bytes at va have memory of the machine, whatever the mappings permit; it ends where another space
-   begins. */
+/* How many of the bytes at va have memory of the machine, whatever the mappings permit; it ends where
+   another space begins. */
 static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size)
 {
     const uint8_t space = model_space_at(model, process, va);

@@ -103,7 +103,8 @@ static void insert_drawn(struct mutant *m)
     }
 }
 
-/* A whole story at the end: what needs many steps, of which none alone runs anything new, is not made step by step. */
+/* A whole story at the end: what needs many steps, of which none alone runs anything new, is not made step
+   by step. */
 static void append_drawn(struct mutant *m)
 {
     struct trace_op op;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run_device.c: operations that are the host's, not a program's: memory in one physical run, memory of a device,
- * memory that stays where it is (vm/vmo.h), how much it matters that memory stays at all (vm/vmar.h).
+ * run_device.c: operations that are the host's, not a program's: memory in one physical run, memory of a
+ * device, memory that stays where it is (vm/vmo.h), how much it matters that memory stays at all (vm/vmar.h).
  *
  * They are judged by what programs see of them, and by the one thing that only the host sees: where pages lie.
  * Addresses of pages stay out of the digest: which pages are given out is the core's own affair.
@@ -61,7 +61,8 @@ void run_create_contiguous(struct run *run)
     run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, handle, ZX_DEFAULT_VMO_RIGHTS));
 }
 
-/* What reaches past the end of the device's memory ends there; beyond what addresses can be, it does not: that is refused. */
+/* What reaches past the end of the device's memory ends there; beyond what addresses can be, it does not:
+   that is refused. */
 void run_create_physical(struct run *run)
 {
     const struct run_surroundings s = run_around_vmo(run, (struct run_target){ZX_HANDLE_INVALID, MODEL_NONE});

@@ -110,8 +110,8 @@ void run_select_process(struct run *run)
     run->record.status = ZX_OK;
 }
 
-/* What zx_process_exit does before it does not return. The first process never exits: the next one that is alive
-   does, if there is one. Where the current one dies of it, the first one is current again. */
+/* What zx_process_exit does before it does not return. The first process never exits: the next one that is
+   alive does, if there is one. Where the current one dies of it, the first one is current again. */
 void run_process_exit(struct run *run)
 {
     uint8_t process = run->op.a;

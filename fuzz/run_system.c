@@ -3,9 +3,9 @@
  * run_system.c: operations on no object: random numbers, the clock, the processor that runs what follows, the
  * switch that makes an allocation fail.
  *
- * Random bytes follow from the machine's seed, so they belong into the digest. Which they are the model does not
- * know; but no eight of them come twice in a run, but for a chance that no run will ever have. The clock is the
- * host's own affair, as long as it does not go back.
+ * Random bytes follow from the machine's seed, so they belong into the digest. Which they are the model does
+ * not know; but no eight of them come twice in a run, but for a chance that no run will ever have. The clock is
+ * the host's own affair, as long as it does not go back.
  */
 #include <vm/mem.h>
 #include <zircon/syscalls.h>

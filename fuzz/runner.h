@@ -87,8 +87,8 @@ void run_unpin_all(struct run *run);
 
 /* ---- run_process.c ---- */
 
-/* Gives a process that the core just made, and that is referenced, to the model, with its own two handles. `shared`:
-   the space that it joins, or MODEL_NONE. */
+/* Gives a process that the core just made, and that is referenced, to the model, with its own two handles.
+   `shared`: the space that it joins, or MODEL_NONE. */
 uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool hosted,
                           enum model_sharing sharing, int32_t shared);
 void run_process_create(struct run *run);
@@ -134,7 +134,8 @@ void run_argument(struct run *run, uint64_t value);
 struct run_target run_resolve(struct run *run, uint8_t type, uint8_t slot);
 uint8_t run_resolve_process(struct run *run); /* of field a */
 
-/* Of a process's root; of the VMAR that a handle leads to (the current root where it leads to none); of a VMO. */
+/* Of a process's root; of the VMAR that a handle leads to (the current root where it leads to none); of a
+   VMO. */
 struct run_surroundings run_around_process(const struct run *run, uint8_t process);
 struct run_surroundings run_around_target(const struct run *run, struct run_target target);
 struct run_surroundings run_around_vmo(const struct run *run, struct run_target target);

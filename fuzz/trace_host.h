@@ -22,12 +22,12 @@ struct vm_process;
    same memory every time; contents undefined. */
 struct pmm_range trace_host_memory(size_t pages);
 
-/* TRACE_DEVICE_PAGES of zeroed memory that the machine does not manage, as a device's would be, aligned to 2 MiB: the
-   same every time. At most once a run. */
+/* TRACE_DEVICE_PAGES of zeroed memory that the machine does not manage, as a device's would be, aligned to 2
+   MiB: the same every time. At most once a run. */
 struct pmm_range trace_host_device(void);
 
-/* From now on the machine has so many processors, at most TRACE_PROCESSORS_MAX, which remember no translation;
-   accesses run on the first. A host may have fewer: then several of them are one. */
+/* From now on the machine has so many processors, at most TRACE_PROCESSORS_MAX, which remember no
+   translation; accesses run on the first. A host may have fewer: then several of them are one. */
 void trace_host_start_processors(unsigned count);
 /* The processor on which accesses and calls run from now on. */
 void trace_host_select_processor(unsigned processor);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace_host.c: what running a trace needs of the host: memory for its machine and for a device beside it, scratch
- * memory, accesses by software processors, the failure switch.
+ * trace_host.c: what running a trace needs of the host: memory for its machine and for a device beside it,
+ * scratch memory, accesses by software processors, the failure switch.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
 #include <stdio.h>

@@ -8,8 +8,9 @@
  * be held still in parts: a pinned page is its VMO's alone and stays where it is.
  *
  * Invariants. A pinned page is not shared: pinning commits, which makes copies, and a snapshot of it is
- * refused. vmo->pinned_pages counts the pages with pins, of a physical VMO the pins of pages. A page of a contiguous VMO at offset x is at frames
- * + x. The cache policy does not change while there are mappings, so all translations agree on it.
+ * refused. vmo->pinned_pages counts the pages with pins, of a physical VMO the pins of pages. A page of a
+ * contiguous VMO at offset x is at frames + x. The cache policy does not change while there are mappings, so all
+ * translations agree on it.
  *
  * Cache operations reach the memory through the direct map of the host, page by page; processors here keep their
  * caches coherent, so it is only devices for which they matter.
