@@ -27,7 +27,7 @@ _Noreturn static void out_of_memory(const char *what, size_t bytes)
 /* The device's memory lies behind that of the largest machine. */
 static struct pmm_range memory;
 
-/* A new machine begins here: nothing of the one before may fail it, or be found in a cache. */
+/* A new machine begins here: nothing of the one before may fail it. */
 struct pmm_range trace_host_memory(size_t pages)
 {
     if (memory.size == 0)
@@ -35,7 +35,6 @@ struct pmm_range trace_host_memory(size_t pages)
     if (memory.size == 0)
         out_of_memory("a trace's memory", MEMORY_SIZE + DEVICE_SIZE);
     host_switches_reset();
-    processor_reset();
     return (struct pmm_range){memory.base, pages * ZX_PAGE_SIZE};
 }
 
@@ -47,6 +46,7 @@ struct pmm_range trace_host_device(void)
     return device;
 }
 
+/* Nothing of the machine before may be found in a cache, and nothing that is done here may depend on it. */
 void trace_host_start_processors(unsigned count)
 {
     processor_start(count);
