@@ -59,12 +59,14 @@ static uint64_t bit(uint8_t slot)
 
 /* ---- The shadow ---- */
 
-#define CAN_MAP           (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
-#define CAN_MAP_SHIFT     7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
-#define FAMILY_OPERATIONS 8
-#define PERMISSIONS       (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE)
-#define PLACED            (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_OFFSET_IS_UPPER_LIMIT)
-#define PLACED_AT         (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
+#define CAN_MAP            (ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE)
+#define CAN_MAP_SHIFT      7 /* from ZX_VM_PERM_* to ZX_VM_CAN_MAP_* */
+#define FAMILY_OPERATIONS  8
+#define SHARING_OPERATIONS 12
+#define JOINERS            2 /* that a space has at least which is made to be shared */
+#define PERMISSIONS        (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE)
+#define PLACED             (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE | ZX_VM_OFFSET_IS_UPPER_LIMIT)
+#define PLACED_AT          (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
 
 /* About how many pages an amount means, where `whole` is the size of the object that the operation is about. */
 static uint32_t estimate(const struct generator *g, const struct trace_op *op, unsigned which, uint32_t whole)
@@ -304,14 +306,40 @@ static void note_child(struct generator *g, const struct trace_op *op)
 
 static void note_process(struct generator *g, const struct trace_op *op)
 {
+    const bool founds = op->code == TRACE_PROCESS_CREATE && op->options == ZX_PROCESS_SHARED;
+
     if (op->to >= TRACE_SLOTS || op->to == GENERATOR_ROOT || op->wild || g->processes == TRACE_PROCESSES - 1)
         return;
     g->processes++;
+    if (founds)
+        g->joiners_wanted = JOINERS;
+    else if (op->code == TRACE_PROCESS_CREATE_SHARED && g->joiners_wanted > 0)
+        g->joiners_wanted--;
+    if (founds || op->code == TRACE_PROCESS_CREATE_SHARED)
+        g->sharers |= (uint16_t)(1u << g->processes);
     g->process_slot[g->processes] = op->to;
     g->other_vmars[g->processes] = g->other_vmos[g->processes] = 0;
     g->vmars |= bit(op->to);
     g->vmar[op->to] = (struct generator_vmar){CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC, GENERATOR_ROOT, g->processes,
                                               GENERATOR_MANY, 0};
+    if (!founds && op->code != TRACE_PROCESS_CREATE_SHARED)
+        return;
+    g->part[founds ? 0 : 1] = op->to;
+    if (founds)
+        g->part[1] = op->to;
+    g->sharing_left = SHARING_OPERATIONS;
+}
+
+/* Memory in one physical run; `physical`: a device's. */
+static void note_run(struct generator *g, const struct trace_op *op, bool physical)
+{
+    if (op->to >= TRACE_SLOTS)
+        return;
+    g->vmos |= bit(op->to);
+    g->vmo[op->to] = (struct generator_vmo){
+        false, true, false, true, physical, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
+    note_family(g, op->to, op->to);
+    g->fresh_large = op->amount[1].kind == TRACE_LARGE;
 }
 
 static void note_select(struct generator *g, uint8_t process)
@@ -328,6 +356,9 @@ static void note_select(struct generator *g, uint8_t process)
 void generator_note(struct generator *g, const struct trace_op *op)
 {
     g->fresh_vmo = TRACE_SLOT_NONE;
+    g->fresh_large = false;
+    if (g->sharing_left > 0)
+        g->sharing_left--;
     if (g->family_left > 0)
         g->family_left--;
     switch (op->code) {
@@ -356,17 +387,14 @@ void generator_note(struct generator *g, const struct trace_op *op)
                                                 true,
                                                 false,
                                                 false,
+                                                false,
                                                 ZX_VM_PERM_READ | ZX_VM_PERM_WRITE,
                                                 estimate(g, op, 1, 64)};
         g->fresh_vmo = op->to;
         break;
     case TRACE_VMO_CREATE_CONTIGUOUS:
-        if (op->to >= TRACE_SLOTS)
-            break;
-        g->vmos |= bit(op->to);
-        g->vmo[op->to] = (struct generator_vmo){
-            false, true, false, true, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
-        note_family(g, op->to, op->to);
+    case TRACE_VMO_CREATE_PHYSICAL:
+        note_run(g, op, op->code == TRACE_VMO_CREATE_PHYSICAL);
         break;
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
@@ -392,6 +420,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         note_child(g, op);
         break;
     case TRACE_PROCESS_CREATE:
+    case TRACE_PROCESS_CREATE_SHARED:
         note_process(g, op);
         break;
     case TRACE_SELECT_PROCESS:
@@ -417,6 +446,15 @@ static void draw_code(struct generator *g, struct trace_op *op)
                            TRACE_VMO_WRITE, TRACE_VMO_READ, TRACE_VMO_READ, TRACE_VMAR_MAP, TRACE_VMAR_MAP,
                            TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE, TRACE_OBJECT_GET_INFO,
                            TRACE_VMO_CREATE_CHILD, TRACE_VMAR_PROTECT, TRACE_VMAR_UNMAP);
+    if (g->joiners_wanted > 0 && percent(g, 35))
+        op->code = TRACE_PROCESS_CREATE_SHARED;
+    else if (g->sharing_left > 0 && percent(g, 60))
+        op->code = GENERATOR_PICK(g, TRACE_VMAR_MAP, TRACE_VMAR_MAP, TRACE_WRITE, TRACE_WRITE, TRACE_WRITE,
+                                  TRACE_READ, TRACE_READ, TRACE_READ, TRACE_VMAR_UNMAP, TRACE_VMAR_PROTECT,
+                                  TRACE_VMAR_OP_RANGE, TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE);
+    /* Which of one processor runs makes no difference. */
+    if (op->code == TRACE_SELECT_PROCESSOR && g->processors == 1)
+        op->code = TRACE_READ;
     /* Nothing to do anything with: make something. */
     const bool wants_vmo = op->code == TRACE_VMAR_MAP || op->code == TRACE_VMO_REPLACE_AS_EXECUTABLE ||
                            op->code == TRACE_VMO_CREATE_CHILD || op->code == TRACE_VMO_PIN ||
@@ -444,6 +482,8 @@ static void draw_wild(struct generator *g, struct trace_op *op)
         op->options = (uint16_t)generator_random(g);
     if (percent(g, 20))
         op->align = (uint8_t)generator_random(g);
+    if (op->code == TRACE_PROCESS_CREATE_SHARED)
+        op->b = (uint8_t)generator_below(g, 2);
     if (op->code == TRACE_PROCESS_CREATE)
         op->a = op->b = (uint8_t)generator_below(g, 2);
 }
@@ -544,6 +584,13 @@ static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
     [TRACE_VMO_PIN - TRACE_LATER] = 2,
     [TRACE_VMO_UNPIN - TRACE_LATER] = 1,
     [TRACE_VMAR_SET_MEMORY_PRIORITY - TRACE_LATER] = 1,
+    [TRACE_PROCESS_CREATE_SHARED - TRACE_LATER] = 2,
+    [TRACE_PROCESS_EXIT - TRACE_LATER] = 2,
+    [TRACE_VMO_CREATE_PHYSICAL - TRACE_LATER] = 2,
+    [TRACE_VMO_SET_CACHE_POLICY - TRACE_LATER] = 1,
+    [TRACE_CPRNG_DRAW - TRACE_LATER] = 1,
+    [TRACE_TICKS_GET - TRACE_LATER] = 1,
+    [TRACE_SELECT_PROCESSOR - TRACE_LATER] = 4,
 };
 
 void generator_start(struct generator *g, uint64_t seed)
@@ -567,7 +614,7 @@ void generator_start(struct generator *g, uint64_t seed)
             g->weight[code] = g->weight[code] == 0 ? 1 : g->weight[code];
         /* Rarer than its codes: it ends much. */
         if (code == TRACE_VMAR_DESTROY || code == TRACE_HANDLE_CLOSE || code == TRACE_FAIL_ALLOCATION ||
-            code == TRACE_SELECT_PROCESS || code == TRACE_PROCESS_CREATE)
+            code == TRACE_SELECT_PROCESS || code == TRACE_PROCESS_EXIT)
             g->weight[code] = (uint8_t)((g->weight[code] + 1) / 2);
         g->weight_sum = (uint16_t)(g->weight_sum + g->weight[code]);
     }
@@ -581,7 +628,9 @@ void generator_draw(struct generator *g, struct trace_op *op)
     }
     memset(op, 0, sizeof *op);
     /* A third of the VMOs may be executed, unless the trace is not about that. */
-    if (g->fresh_vmo < TRACE_SLOTS && g->weight[TRACE_VMO_REPLACE_AS_EXECUTABLE] > 0 && percent(g, 40))
+    if (g->fresh_large && percent(g, 60))
+        op->code = TRACE_VMAR_MAP;
+    else if (g->fresh_vmo < TRACE_SLOTS && g->weight[TRACE_VMO_REPLACE_AS_EXECUTABLE] > 0 && percent(g, 40))
         op->code = TRACE_VMO_REPLACE_AS_EXECUTABLE;
     else
         draw_code(g, op);
@@ -655,7 +704,9 @@ void generator_redraw(struct generator *g, struct trace_op *op, unsigned field)
 void generator_header(struct generator *g, struct trace_header *header)
 {
     memset(header, 0, sizeof *header);
-    header->memory_pages = trace_memory_sizes[GENERATOR_PICK(g, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 6, 7)];
+    header->memory_pages =
+        trace_memory_sizes[GENERATOR_PICK(g, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6, 7)];
+    header->processors = (uint8_t)(percent(g, 55) ? 1 : 2 + generator_below(g, TRACE_PROCESSORS_MAX - 1));
     header->aslr_off = percent(g, 30);
     if (percent(g, 50))
         header->entropy_bits =
@@ -688,6 +739,7 @@ size_t trace_generate(uint64_t seed, uint32_t operations, uint8_t *out, size_t c
     generator_header(&g, &header);
     trace_encode_header(&header, out);
     g.memory_pages = header.memory_pages;
+    g.processors = header.processors;
     for (uint32_t i = 0; i < operations; i++) {
         generator_draw(&g, &op);
         generator_note(&g, &op);

@@ -26,6 +26,7 @@ struct generator_vmo {
     bool resizable, mappable;
     bool snapshot;       /* made as one, or a slice of one */
     bool contiguous;     /* likewise */
+    bool physical;       /* likewise; then contiguous too */
     uint8_t permissions; /* ZX_VM_PERM_* that its handle allows */
     uint32_t pages;
 };
@@ -47,6 +48,7 @@ struct generator_mark {
 struct generator {
     uint64_t random;
     uint16_t memory_pages;    /* of the machine, where it is known; else 0 */
+    uint8_t processors;       /* likewise */
     uint64_t vmars, vmos;     /* handles: a bit for each slot */
     uint64_t marks, mappings; /* landmarks; those that are mappings */
     uint64_t other_vmars[TRACE_PROCESSES],
@@ -59,7 +61,13 @@ struct generator {
     uint8_t fresh_vmo; /* the slot of a VMO that the last operation made; none: TRACE_SLOT_NONE */
     uint8_t family
         [2]; /* slots of the VMO that was made a child of last and of the child, or of a contiguous one */
-    uint8_t family_left;              /* operations that are still mostly about these */
+    uint8_t family_left; /* operations that are still mostly about these */
+    bool fresh_large;    /* the last operation made the family, which may be shown with large pages */
+    uint16_t sharers;    /* processes that share a space: a bit for each */
+    /* Slots of the root VMARs of the process that was made last to share, and of the one that joined last. */
+    uint8_t part[2];
+    uint8_t sharing_left;             /* operations that are still mostly about these */
+    uint8_t joiners_wanted;           /* so many more are to join the one that was made last */
     uint8_t processes, process;       /* how many beside the first; the current one */
     uint8_t weight[TRACE_CODE_COUNT]; /* how often each operation is drawn in this trace */
     uint16_t weight_sum;

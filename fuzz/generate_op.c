@@ -4,6 +4,7 @@
  * so that more than half of the operations succeed and the rest are spread over the refusals.
  */
 #include <vm/aspace.h>
+#include <vm/vmo.h>
 #include <zircon/syscalls/object.h>
 
 #include "generate.h"
@@ -58,6 +59,8 @@ static uint8_t bad_slot(struct generator *g)
 
 static uint8_t draw_vmar_once(struct generator *g)
 {
+    if (g->sharing_left > 0 && percent(g, 60))
+        return g->part[below(g, 2)];
     if (g->vmars == 0 || percent(g, 20))
         return GENERATOR_ROOT;
     if (percent(g, 40)) {
@@ -102,12 +105,27 @@ static uint64_t family_mappings(const struct generator *g)
     return found;
 }
 
+/* Those in the parts of a space that was shared last. */
+static uint64_t shared_mappings(const struct generator *g)
+{
+    uint64_t found = 0;
+
+    for (uint64_t rest = g->sharing_left > 0 ? g->mappings : 0; rest != 0; rest &= rest - 1) {
+        const uint8_t slot = (uint8_t)__builtin_ctzll(rest);
+        if (g->mark[slot].vmar == g->part[0] || g->mark[slot].vmar == g->part[1])
+            found |= bit(slot);
+    }
+    return found;
+}
+
 /* A mapping; any slot where there is none. */
 static uint8_t draw_mapping(struct generator *g)
 {
     if (g->mappings == 0)
         return (uint8_t)below(g, TRACE_SLOTS);
-    const uint64_t family = family_mappings(g);
+    const uint64_t shared = shared_mappings(g), family = family_mappings(g);
+    if (shared != 0 && percent(g, 70))
+        return pick_slot(g, shared);
     if (family != 0 && percent(g, 70))
         return pick_slot(g, family);
     if (percent(g, 40)) {
@@ -523,6 +541,29 @@ static void draw_vmo_create_contiguous(struct generator *g, struct trace_op *op)
         op->align = (uint8_t)(10 + below(g, 13));
 }
 
+/* Mostly what large pages can show. */
+static void draw_vmo_create_physical(struct generator *g, struct trace_op *op)
+{
+    const bool large = percent(g, 70);
+
+    op->to = draw_to(g, g->vmos) % TRACE_SLOTS;
+    op->options = PICK(g, VM_CACHED, VM_CACHED, VM_UNCACHED, VM_UNCACHED_DEVICE, VM_WRITE_COMBINING);
+    op->amount[0] = percent(g, 4) ? draw_any_amount(g)
+                    : large       ? amount_of(TRACE_LARGE, below(g, 2))
+                                  : amount_of(TRACE_PAGES, below(g, 31));
+    op->amount[1] = percent(g, 4) ? draw_any_amount(g)
+                    : large       ? amount_of(TRACE_LARGE, 1 + below(g, 2))
+                                  : amount_of(TRACE_PAGES, 1 + below(g, 31));
+}
+
+static void draw_set_cache_policy(struct generator *g, struct trace_op *op)
+{
+    op->a = draw_vmo(g);
+    for (unsigned i = 0; i < 8 && op->a < TRACE_SLOTS && !g->vmo[op->a].contiguous; i++)
+        op->a = draw_vmo(g);
+    op->options = (uint16_t)below(g, VM_CACHE_POLICIES);
+}
+
 static void draw_vmo_pin(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmo(g);
@@ -566,6 +607,8 @@ static void draw_vmo_create_child(struct generator *g, struct trace_op *op)
 static void draw_vmo_access(struct generator *g, struct trace_op *op)
 {
     op->a = draw_vmo(g);
+    for (unsigned i = 0; i < 3 && op->a < TRACE_SLOTS && g->vmo[op->a].physical; i++)
+        op->a = draw_vmo(g);
     op->mark = draw_mapping(g);
     op->to = (uint8_t)below(g, percent(g, 2) ? 256 : TRACE_SLOTS);
     op->b = (uint8_t)generator_random(g);
@@ -680,6 +723,9 @@ static void draw_access(struct generator *g, struct trace_op *op)
         op->mark = draw_mapping(g);
     op->a = op->mark < TRACE_SLOTS && !percent(g, 2) ? g->mark[op->mark].process
                                                      : (uint8_t)below(g, g->processes + 1u);
+    /* Another one that shares the space. */
+    if (op->a < TRACE_PROCESSES && (g->sharers >> op->a & 1) != 0 && percent(g, 60))
+        op->a = pick_slot(g, g->sharers);
     op->b = (uint8_t)generator_random(g);
     op->amount[0] = draw_inside(g, mark_pages(g, op->mark), true);
     if (op->code == TRACE_READ || op->code == TRACE_WRITE)
@@ -750,6 +796,31 @@ static void draw_process_operation(struct generator *g, struct trace_op *op)
     switch (op->code) {
     case TRACE_PROCESS_CREATE:
         op->to = draw_to(g, generator_taken(g));
+        /* Its tables need much. */
+        if ((g->memory_pages == 0 || g->memory_pages >= 256) && percent(g, 50))
+            op->options = ZX_PROCESS_SHARED;
+        break;
+    case TRACE_PROCESS_CREATE_SHARED:
+        op->to = draw_to(g, generator_taken(g));
+        if ((g->sharers >> g->process & 1) != 0 && percent(g, 70))
+            op->a = TRACE_SLOT_OWN;
+        else if (g->sharers != 0 && !percent(g, 5))
+            op->a = g->process_slot[pick_slot(g, g->sharers)];
+        else
+            op->a = percent(g, 50) ? bad_slot(g) : (uint8_t)below(g, 8);
+        break;
+    case TRACE_PROCESS_EXIT:
+        op->a =
+            g->sharers != 0 && percent(g, 70) ? pick_slot(g, g->sharers) : (uint8_t)below(g, TRACE_PROCESSES);
+        break;
+    case TRACE_SELECT_PROCESSOR:
+        op->b = (uint8_t)below(g, TRACE_PROCESSORS_MAX);
+        break;
+    case TRACE_CPRNG_DRAW:
+        op->amount[1] =
+            percent(g, 95) ? amount_of(TRACE_BYTES, below(g, percent(g, 70) ? 32 : 400)) : draw_any_amount(g);
+        break;
+    case TRACE_TICKS_GET:
         break;
     case TRACE_VMO_UNPIN:
         op->b = (uint8_t)below(g, 8);
@@ -809,6 +880,12 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
     case TRACE_VMO_CREATE_CONTIGUOUS:
         draw_vmo_create_contiguous(g, op);
         break;
+    case TRACE_VMO_CREATE_PHYSICAL:
+        draw_vmo_create_physical(g, op);
+        break;
+    case TRACE_VMO_SET_CACHE_POLICY:
+        draw_set_cache_policy(g, op);
+        break;
     case TRACE_VMO_PIN:
         draw_vmo_pin(g, op);
         break;
@@ -839,7 +916,12 @@ void generator_draw_operands(struct generator *g, struct trace_op *op)
             draw_memory_topic(g, op);
         break;
     case TRACE_PROCESS_CREATE:
+    case TRACE_PROCESS_CREATE_SHARED:
+    case TRACE_PROCESS_EXIT:
     case TRACE_SELECT_PROCESS:
+    case TRACE_SELECT_PROCESSOR:
+    case TRACE_CPRNG_DRAW:
+    case TRACE_TICKS_GET:
     case TRACE_VMO_UNPIN:
     case TRACE_FAIL_ALLOCATION:
         draw_process_operation(g, op);

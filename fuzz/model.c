@@ -24,6 +24,7 @@
 #include <vm/mem.h>
 
 #include "model.h"
+#include "trace_host.h"
 
 #define PAGE ((uint64_t)ZX_PAGE_SIZE)
 
@@ -60,7 +61,7 @@ size_t model_layout(struct model *model, void *memory, uint32_t operations)
     size_t at = 0;
 
     model->vmar_max = (int32_t)operations + 2;
-    model->vmo_max = (int32_t)operations + 1;
+    model->vmo_max = (int32_t)operations + 2;
     model->piece_max = 2 * (int32_t)operations + 8;
     model->handle_max = 2 * (int32_t)operations + 64;
     model->vmars = carve(memory, &at, (size_t)model->vmar_max, sizeof *model->vmars);
@@ -80,10 +81,12 @@ size_t model_layout_pages(struct model *model, void *memory, uint32_t machine_pa
 
     model->content_max = (int32_t)machine_pages;
     model->page_max = PAGES_A_CONTENT * model->content_max;
-    model->pages = carve(memory, &at, (size_t)model->page_max, sizeof *model->pages);
-    model->contents = carve(memory, &at, machine_pages, sizeof *model->contents);
-    model->content_bytes = carve(memory, &at, machine_pages, PAGE);
-    model->free_page = model->free_content = MODEL_NONE;
+    /* Beside them, those of the device's memory. */
+    const size_t contents = machine_pages + TRACE_DEVICE_PAGES;
+    model->pages = carve(memory, &at, (size_t)model->page_max + TRACE_DEVICE_PAGES, sizeof *model->pages);
+    model->contents = carve(memory, &at, contents, sizeof *model->contents);
+    model->content_bytes = carve(memory, &at, contents, PAGE);
+    model->free_page = model->free_content = model->device = MODEL_NONE;
     return at;
 }
 
@@ -99,11 +102,11 @@ static bool overlaps(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end)
     return a < b_end && b < a_end;
 }
 
-int32_t model_piece_at(const struct model *model, uint8_t process, zx_vaddr_t va)
+int32_t model_piece_at(const struct model *model, uint8_t space, zx_vaddr_t va)
 {
     for (int32_t i = 0; i < model->piece_count; i++) {
         const struct model_piece *piece = &model->pieces[i];
-        if (piece->process == process && piece->base <= va && va < piece->end)
+        if (piece->space == space && piece->base <= va && va < piece->end)
             return i;
     }
     return MODEL_NONE;
@@ -371,7 +374,7 @@ int32_t model_do_vmar_allocate(struct model *model, int32_t parent, uint32_t opt
         .size = size,
         .flags = options & (CAN_MAP | ZX_VM_CAN_MAP_SPECIFIC | ZX_VM_COMPACT),
         .parent = parent,
-        .process = model->vmars[parent].process,
+        .space = model->vmars[parent].space,
         .alive = true,
         .high = model->vmars[parent].high,
     };
@@ -436,7 +439,8 @@ struct model_answer model_vmar_map(const struct model *model, int32_t vmar, uint
         return refuse(ZX_ERR_INVALID_ARGS);
     if (!round_up(&len) || len > UINT64_MAX - vmo_offset)
         return refuse(ZX_ERR_OUT_OF_RANGE);
-    if (vmo_offset + len > UINT64_MAX - model->vmos[model_object(model, vmo)].window)
+    const struct model_vmo *shown = &model->vmos[model_object(model, vmo)];
+    if (shown->target != MODEL_NONE && vmo_offset + len > UINT64_MAX - shown->window)
         return refuse(ZX_ERR_OUT_OF_RANGE);
     if (!v->alive)
         return refuse(ZX_ERR_BAD_STATE);
@@ -487,7 +491,7 @@ void model_do_vmar_map(struct model *model, int32_t vmar, uint32_t options, int3
         .vmo_offset = vmo_offset,
         .vmar = index,
         .vmo = model_object(model, vmo),
-        .process = model->vmars[index].process,
+        .space = model->vmars[index].space,
         .perms = (uint8_t)(map_options(options) & PERMS),
         .may = (uint8_t)perms_of_rights(model_rights(model, vmar) & model_rights(model, vmo)),
     };
@@ -557,7 +561,7 @@ struct model_answer model_vmar_protect(const struct model *model, int32_t vmar, 
     if (!round_up(&len) || !within(v, addr, len))
         return refuse(ZX_ERR_INVALID_ARGS);
     for (zx_vaddr_t at = addr; at < addr + len;) {
-        const int32_t i = model_piece_at(model, v->process, at);
+        const int32_t i = model_piece_at(model, v->space, at);
         if (i == MODEL_NONE)
             return refuse(ZX_ERR_NOT_FOUND);
         const struct model_piece *piece = &model->pieces[i];
@@ -573,12 +577,11 @@ struct model_answer model_vmar_protect(const struct model *model, int32_t vmar, 
     return with_memory(ZX_OK, parts);
 }
 
-void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t options, uint64_t addr,
-                           uint64_t len)
+void model_do_vmar_protect(struct model *model, uint8_t space, uint32_t options, uint64_t addr, uint64_t len)
 {
     round_up(&len);
     for (zx_vaddr_t at = addr; at < addr + len;) {
-        struct model_piece *piece = &model->pieces[model_piece_at(model, process, at)];
+        struct model_piece *piece = &model->pieces[model_piece_at(model, space, at)];
         const struct model_piece old = *piece;
         piece->base = at;
         piece->end = old.end < addr + len ? old.end : addr + len;
@@ -618,8 +621,8 @@ static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, 
         return ZX_ERR_INVALID_ARGS;
     const struct model_vmo *vmo = &model->vmos[piece->vmo];
     const uint64_t from = piece->vmo_offset + (at - piece->base);
-    const struct model_vmo *shown = vmo->target == MODEL_NONE ? vmo : &model->vmos[vmo->target];
-    if (op == ZX_VMAR_OP_DECOMMIT && (shown->snapshot || shown->contiguous))
+    const struct model_vmo *shown = model_shown(model, piece->vmo);
+    if (shown->physical || (op == ZX_VMAR_OP_DECOMMIT && (shown->snapshot || shown->contiguous)))
         return ZX_ERR_NOT_SUPPORTED;
     const uint64_t inside = from >= vmo->size ? 0 : vmo->size - from < end - at ? vmo->size - from : end - at;
     if (op == ZX_VMAR_OP_DECOMMIT && model_is_pinned(model, piece->vmo, from, inside))
@@ -628,9 +631,9 @@ static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, 
 }
 
 /* Where the part that begins at `at` ends, in a range that ends at `end`; 0: there is a gap. */
-static zx_vaddr_t part_end(const struct model *model, uint8_t process, zx_vaddr_t at, zx_vaddr_t end)
+static zx_vaddr_t part_end(const struct model *model, uint8_t space, zx_vaddr_t at, zx_vaddr_t end)
 {
-    const int32_t i = model_piece_at(model, process, at);
+    const int32_t i = model_piece_at(model, space, at);
 
     if (i == MODEL_NONE)
         return 0;
@@ -655,30 +658,30 @@ struct model_answer model_vmar_op_range(const struct model *model, int32_t vmar,
     if (!v->alive)
         return refuse(ZX_ERR_BAD_STATE);
     const zx_vaddr_t end = addr + len;
-    for (zx_vaddr_t at = addr; at < end; at = part_end(model, v->process, at, end)) {
-        if (part_end(model, v->process, at, end) == 0)
+    for (zx_vaddr_t at = addr; at < end; at = part_end(model, v->space, at, end)) {
+        if (part_end(model, v->space, at, end) == 0)
             return refuse(ZX_ERR_BAD_STATE);
     }
     for (zx_vaddr_t at = addr, next; at < end; at = next) {
-        next = part_end(model, v->process, at, end);
+        next = part_end(model, v->space, at, end);
         const zx_status_t part =
-            check_op_range_part(model, vmar, model_piece_at(model, v->process, at), op, at, next);
+            check_op_range_part(model, vmar, model_piece_at(model, v->space, at), op, at, next);
         if (part != ZX_OK)
             return refuse(part);
     }
     return op == ZX_VMAR_OP_COMMIT ? with_memory(ZX_OK, len / PAGE) : fine;
 }
 
-void model_do_vmar_op_range(struct model *model, uint8_t process, uint32_t op, uint64_t addr, uint64_t len)
+void model_do_vmar_op_range(struct model *model, uint8_t space, uint32_t op, uint64_t addr, uint64_t len)
 {
     round_up(&len);
     if (op == ZX_VMAR_OP_ALWAYS_NEED)
-        model->processes[process].always_need = true;
+        model->spaces[space].always_need = true;
     if (op != ZX_VMAR_OP_DECOMMIT)
         return;
     for (zx_vaddr_t at = addr, next; at < addr + len; at = next) {
-        const struct model_piece *piece = &model->pieces[model_piece_at(model, process, at)];
-        next = part_end(model, process, at, addr + len);
+        const struct model_piece *piece = &model->pieces[model_piece_at(model, space, at)];
+        next = part_end(model, space, at, addr + len);
         model_do_vmo_op_range(model, piece->vmo, ZX_VMO_OP_DECOMMIT, piece->vmo_offset + (at - piece->base),
                               next - at);
     }
@@ -738,10 +741,16 @@ void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high)
 
 bool model_is_high_priority(const struct model *model, uint8_t process)
 {
+    const int32_t *const spaces = model->processes[process].spaces;
+
     for (int32_t i = 0; i < model->vmar_count; i++) {
         const struct model_vmar *v = &model->vmars[i];
-        if (v->alive && v->process == process && v->high)
+        if (v->alive && v->high && (v->space == spaces[0] || v->space == spaces[1]))
             return true;
     }
-    return model->processes[process].always_need;
+    for (unsigned i = 0; i < 2; i++) {
+        if (spaces[i] != MODEL_NONE && model->spaces[spaces[i]].always_need)
+            return true;
+    }
+    return false;
 }

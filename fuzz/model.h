@@ -33,7 +33,7 @@ struct model_vmar {
     size_t size;
     uint32_t flags; /* ZX_VM_CAN_MAP_*, ZX_VM_COMPACT */
     int32_t parent; /* MODEL_NONE: a root */
-    uint8_t process;
+    uint8_t space;
     bool alive;
     bool high;      /* of high memory priority */
     zx_koid_t koid; /* 0 until it was told */
@@ -45,7 +45,7 @@ struct model_piece {
     zx_vaddr_t base, end;
     uint64_t vmo_offset; /* of base */
     int32_t vmar, vmo;
-    uint8_t process;
+    uint8_t space;
     uint8_t perms, may; /* MODEL_READ… */
 };
 
@@ -58,12 +58,14 @@ struct model_vmo {
     bool resizable;
     bool snapshot; /* made as a snapshot of another */
     bool contiguous;
+    bool physical;
+    uint8_t cache_policy;
     bool relatives;     /* it is, or was, parent or child of a snapshot: pages may be shared */
     bool living;        /* model_note_living */
     bool asked;         /* the runner's: how much memory it has */
     int32_t parent;     /* what it was made of; MODEL_NONE */
     int32_t target;     /* a slice: the VMO that it shows, which is no slice; else MODEL_NONE */
-    uint64_t window;    /* where in that it begins */
+    uint64_t window;    /* where in that it begins; a physical VMO: in the device's memory */
     int32_t first_page; /* of those that were written; slices have none */
     char name[ZX_MAX_NAME_LEN];
     zx_koid_t koid;
@@ -93,14 +95,30 @@ struct model_pin {
 
 #define MODEL_PINS 32
 
+/* Address spaces: those of their own have the numbers of their processes, shared ones the numbers behind. */
+#define MODEL_SPACES (2 * TRACE_PROCESSES)
+
+struct model_space {
+    int32_t root;
+    uint32_t sharers; /* processes alive that see it */
+    bool always_need; /* ZX_VMAR_OP_ALWAYS_NEED was used in it */
+};
+
 struct model_process {
     bool alive;
     bool hosted;      /* lives without handles */
-    bool always_need; /* ZX_VMAR_OP_ALWAYS_NEED was used in its space */
     uint32_t handles; /* that other processes hold to it */
     char name[ZX_MAX_NAME_LEN];
-    int32_t root;
+    int32_t spaces[2]; /* its own and the one that it shares with others; MODEL_NONE */
+    bool shared_over;  /* the space that it shared is no more */
+    int32_t root;      /* of its own space where it has one, else of the shared one */
     zx_koid_t koid;
+};
+
+enum model_sharing {
+    MODEL_ALONE,  /* a space of its own */
+    MODEL_FOUNDS, /* one that others can share */
+    MODEL_JOINS   /* a space of its own below one that is shared already */
 };
 
 struct model {
@@ -118,8 +136,12 @@ struct model {
     int32_t vmar_max, vmo_max, piece_max, handle_max, page_max, content_max;
     int32_t free_page, free_content; /* lists of those given up */
     int32_t pages_used;
-    bool full; /* there were more contents than the machine has pages: core or model is wrong */
+    int32_t contents_used;
+    int32_t device_pages; /* of these two, those of the device's memory, which is no machine's */
+    bool full;            /* there were more contents than the machine has pages: core or model is wrong */
     struct model_process processes[TRACE_PROCESSES];
+    struct model_space spaces[MODEL_SPACES];
+    int32_t device; /* VMO that stands for the device's memory, which physical VMOs show; MODEL_NONE */
     struct model_pin pins[MODEL_PINS];
     uint32_t pin_count;
 };
@@ -141,8 +163,18 @@ size_t model_layout_pages(struct model *model, void *memory, uint32_t machine_pa
 
 int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int32_t object,
                          zx_handle_t value, zx_rights_t rights);
-int32_t model_add_process(struct model *model, bool hosted, zx_vaddr_t base, size_t size);
-/* The root VMAR's and the process's own handles are added by the caller. */
+/* With a space of `size` bytes at base: its own, or the one that it founds. Where it joins, `shared` is the
+   space that it does. The root VMAR's and the process's own handles are added by the caller. */
+int32_t model_add_process(struct model *model, bool hosted, enum model_sharing sharing, int32_t shared,
+                          zx_vaddr_t base, size_t size);
+/* Whether there can be one more: a process that is dead is remembered as long as there are handles to it. */
+bool model_has_room_for_process(const struct model *model);
+struct model_answer model_process_create(uint32_t options, bool job, bool null_name, bool null_result);
+struct model_answer model_process_create_shared(const struct model *model, int32_t handle, uint32_t options,
+                                                bool null_name, bool null_result);
+void model_do_process_exit(struct model *model, uint8_t process);
+/* The space in which a process finds an address. */
+uint8_t model_space_at(const struct model *model, uint8_t process, zx_vaddr_t va);
 zx_status_t model_check_handle(const struct model *model, int32_t handle, uint8_t type, zx_rights_t needed);
 zx_rights_t model_rights(const struct model *model, int32_t handle);
 int32_t model_object(const struct model *model, int32_t handle);
@@ -179,19 +211,18 @@ struct model_answer model_vmar_unmap(const struct model *model, int32_t vmar, ui
 void model_do_vmar_unmap(struct model *model, int32_t vmar, uint64_t addr, uint64_t len);
 struct model_answer model_vmar_protect(const struct model *model, int32_t vmar, uint32_t options,
                                        uint64_t addr, uint64_t len);
-void model_do_vmar_protect(struct model *model, uint8_t process, uint32_t options, uint64_t addr,
-                           uint64_t len);
+void model_do_vmar_protect(struct model *model, uint8_t space, uint32_t options, uint64_t addr, uint64_t len);
 struct model_answer model_vmar_op_range(const struct model *model, int32_t vmar, uint32_t op, uint64_t addr,
                                         uint64_t len, bool buffer);
-void model_do_vmar_op_range(struct model *model, uint8_t process, uint32_t op, uint64_t addr, uint64_t len);
+void model_do_vmar_op_range(struct model *model, uint8_t space, uint32_t op, uint64_t addr, uint64_t len);
 struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar);
 void model_do_vmar_destroy(struct model *model, int32_t vmar);
 struct model_answer model_vmar_set_priority(const struct model *model, int32_t vmar);
 void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high);
-/* Whether the space of a process that is alive is of high memory priority. */
+/* Whether a space of a process that is alive is of high memory priority. */
 bool model_is_high_priority(const struct model *model, uint8_t process);
 /* The piece that holds va; MODEL_NONE in a gap. */
-int32_t model_piece_at(const struct model *model, uint8_t process, zx_vaddr_t va);
+int32_t model_piece_at(const struct model *model, uint8_t space, zx_vaddr_t va);
 /* The free bytes of the VMAR from `from` on up to its next child or its end. */
 uint64_t model_gap(const struct model *model, int32_t vmar, zx_vaddr_t from);
 
@@ -203,6 +234,13 @@ struct model_answer model_vmo_create_child(const struct model *model, int32_t vm
                                            uint64_t offset, uint64_t size, bool null_result);
 struct model_answer model_vmo_create_contiguous(uint64_t size, uint8_t align_log2);
 int32_t model_do_vmo_create_contiguous(struct model *model, uint64_t size);
+/* `size` bytes from `offset` on in the device's memory of `device_size` bytes. */
+struct model_answer model_vmo_create_physical(uint64_t offset, uint64_t size, uint64_t device_size);
+int32_t model_do_vmo_create_physical(struct model *model, uint64_t offset, uint64_t size, uint8_t policy);
+struct model_answer model_vmo_set_cache_policy(struct model *model, int32_t vmo);
+void model_do_vmo_set_cache_policy(struct model *model, int32_t vmo, uint8_t policy);
+/* The VMO whose pages this one shows: itself, or what a slice is a slice of. */
+const struct model_vmo *model_shown(const struct model *model, int32_t vmo);
 struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
 void model_do_vmo_pin(struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
 void model_do_vmo_unpin(struct model *model, uint32_t pin); /* the last pin takes its number */

@@ -3,8 +3,8 @@
  * model_handle.c: the reference model, part two: handles, rights, processes.
  *
  * Every handle that was ever made stands in one array; a closed one stays there. A process lives as long as
- * another process has a handle to it, or the host keeps it; when it dies its handles are closed, which may be
- * the end of the next.
+ * another process has a handle to it, or the host keeps it, and does not exit; when it dies its handles are
+ * closed, which may be the end of the next. A shared space lives as long as one of those that share it.
  */
 #include <vm/mem.h>
 #include <zircon/syscalls/object.h>
@@ -34,24 +34,116 @@ int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int
     return index;
 }
 
-int32_t model_add_process(struct model *model, bool hosted, zx_vaddr_t base, size_t size)
-{
-    int32_t index = 0;
+/* ---- Processes and their spaces ---- */
 
-    while (model->processes[index].alive)
-        index++;
-    model->processes[index] =
-        (struct model_process){.alive = true, .hosted = hosted, .root = model->vmar_count++};
-    model->vmars[model->processes[index].root] = (struct model_vmar){
+static void start_space(struct model *model, int32_t space, zx_vaddr_t base, size_t size)
+{
+    model->spaces[space] = (struct model_space){.root = model->vmar_count++, .sharers = 1};
+    model->vmars[model->spaces[space].root] = (struct model_vmar){
         .base = base,
         .size = size,
         .flags = ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_EXECUTE | ZX_VM_CAN_MAP_SPECIFIC,
         .parent = MODEL_NONE,
-        .process = (uint8_t)index,
+        .space = (uint8_t)space,
         .alive = true,
     };
+}
+
+static bool is_remembered(const struct model_process *process)
+{
+    return process->alive || process->handles > 0;
+}
+
+bool model_has_room_for_process(const struct model *model)
+{
+    unsigned remembered = 0;
+
+    for (unsigned i = 0; i < TRACE_PROCESSES; i++)
+        remembered += is_remembered(&model->processes[i]);
+    return remembered < TRACE_PROCESSES;
+}
+
+int32_t model_add_process(struct model *model, bool hosted, enum model_sharing sharing, int32_t shared,
+                          zx_vaddr_t base, size_t size)
+{
+    int32_t index = 0, founded = TRACE_PROCESSES;
+
+    while (is_remembered(&model->processes[index]))
+        index++;
+    while (model->spaces[founded].sharers > 0)
+        founded++;
+    struct model_process *const process = &model->processes[index];
+    *process = (struct model_process){.alive = true, .hosted = hosted, .spaces = {index, MODEL_NONE}};
+    if (sharing == MODEL_FOUNDS) {
+        process->spaces[0] = MODEL_NONE;
+        process->spaces[1] = founded;
+        start_space(model, founded, base, size);
+        process->root = model->spaces[founded].root;
+        return index;
+    }
+    if (sharing == MODEL_JOINS) {
+        process->spaces[1] = shared;
+        model->spaces[shared].sharers++;
+    }
+    start_space(model, index, base, size);
+    process->root = model->spaces[index].root;
     return index;
 }
+
+uint8_t model_space_at(const struct model *model, uint8_t process, zx_vaddr_t va)
+{
+    const int32_t own = model->processes[process].spaces[0], shared = model->processes[process].spaces[1];
+
+    if (own == MODEL_NONE)
+        return (uint8_t)shared;
+    if (shared == MODEL_NONE || va < model->vmars[model->spaces[shared].root].base)
+        return (uint8_t)own;
+    return (uint8_t)shared;
+}
+
+/* What is left to do when a process has died: its spaces go, the shared one where nobody else shares it. */
+static void leave_spaces(struct model *model, struct model_process *process)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const int32_t space = process->spaces[i];
+        if (space == MODEL_NONE || process->shared_over || --model->spaces[space].sharers > 0)
+            continue;
+        model_do_vmar_destroy(model, model->spaces[space].root);
+        for (unsigned other = 0; other < TRACE_PROCESSES && i == 1; other++)
+            model->processes[other].shared_over |= model->processes[other].spaces[1] == space;
+    }
+}
+
+struct model_answer model_process_create(uint32_t options, bool job, bool null_name, bool null_result)
+{
+    /* A table for each 512 GiB of a space that others can share. */
+    const uint64_t tables = options == ZX_PROCESS_SHARED ? 129 : 0;
+
+    if ((options & ~ZX_PROCESS_SHARED) != 0 || null_name)
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (job)
+        return answer(ZX_ERR_BAD_HANDLE);
+    return (struct model_answer){null_result ? ZX_ERR_INVALID_ARGS : ZX_OK, true, tables};
+}
+
+struct model_answer model_process_create_shared(const struct model *model, int32_t handle, uint32_t options,
+                                                bool null_name, bool null_result)
+{
+    if (options != 0 || null_name)
+        return answer(ZX_ERR_INVALID_ARGS);
+    const zx_status_t status = model_check_handle(model, handle, TRACE_TYPE_PROCESS,
+                                                  ZX_RIGHT_MANAGE_PROCESS | ZX_RIGHT_GET_PROPERTY);
+    if (status != ZX_OK)
+        return answer(status);
+    const struct model_process *with = &model->processes[model_object(model, handle)];
+    if (with->spaces[1] == MODEL_NONE)
+        return answer(ZX_ERR_INVALID_ARGS);
+    if (with->shared_over)
+        return answer(ZX_ERR_BAD_STATE);
+    return (struct model_answer){null_result ? ZX_ERR_INVALID_ARGS : ZX_OK, true, 0};
+}
+
+/* ---- Handles ---- */
 
 zx_status_t model_check_handle(const struct model *model, int32_t handle, uint8_t type, zx_rights_t needed)
 {
@@ -88,35 +180,48 @@ static int32_t close_one(struct model *model, int32_t handle)
     if (h->type != TRACE_TYPE_PROCESS || h->object == h->process)
         return MODEL_NONE;
     struct model_process *process = &model->processes[h->object];
-    if (--process->handles > 0 || process->hosted)
+    if (--process->handles > 0 || process->hosted || !process->alive)
         return MODEL_NONE;
     return h->object;
 }
 
-void model_do_handle_close(struct model *model, int32_t handle)
+/* Ends a process, and with its handles those that nobody else has a handle to. */
+static void end_process(struct model *model, int32_t dying)
 {
-    bool again = true;
-    int32_t dying = close_one(model, handle);
+    bool again = true, died[TRACE_PROCESSES] = {false};
 
-    if (dying == MODEL_NONE)
-        return;
     model->processes[dying].alive = false;
+    died[dying] = true;
     while (again) {
         again = false;
         for (int32_t i = 0; i < model->handle_count; i++) {
             if (!model->handles[i].open || model->processes[model->handles[i].process].alive)
                 continue;
             dying = close_one(model, i);
-            if (dying != MODEL_NONE)
+            if (dying != MODEL_NONE) {
                 model->processes[dying].alive = false;
+                died[dying] = true;
+            }
             again = true;
         }
     }
-    for (int32_t i = 0; i < TRACE_PROCESSES; i++) {
-        if (!model->processes[i].alive && model->vmars[model->processes[i].root].alive &&
-            model->vmars[model->processes[i].root].process == i && model->processes[i].root != 0)
-            model_do_vmar_destroy(model, model->processes[i].root);
+    for (unsigned i = 0; i < TRACE_PROCESSES; i++) {
+        if (died[i])
+            leave_spaces(model, &model->processes[i]);
     }
+}
+
+void model_do_handle_close(struct model *model, int32_t handle)
+{
+    const int32_t dying = close_one(model, handle);
+
+    if (dying != MODEL_NONE)
+        end_process(model, dying);
+}
+
+void model_do_process_exit(struct model *model, uint8_t process)
+{
+    end_process(model, process);
 }
 
 struct model_answer model_handle_copy(const struct model *model, int32_t handle, bool replace,

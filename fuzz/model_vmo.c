@@ -8,11 +8,13 @@
  *
  * A snapshot takes over the list, as far as it reaches. The bytes are copied when one of the holders is about
  * to change them, not before: so the model has never more contents than a core that shares all it may has
- * pages. A slice has no list; what is done to it is done to the VMO that it shows.
+ * pages. A slice has no list; what is done to it is done to the VMO that it shows. Physical VMOs all show one
+ * memory, the device's, whose bytes a VMO of the model's own has; the core has none for it.
  */
 #include <vm/mem.h>
 
 #include "model.h"
+#include "trace_host.h"
 
 #define PAGE ((uint64_t)ZX_PAGE_SIZE)
 
@@ -44,6 +46,7 @@ static void let_go(struct model *model, int32_t content)
 {
     if (--model->contents[content].holders > 0)
         return;
+    model->contents_used--;
     model->contents[content].next = model->free_content;
     model->free_content = content;
 }
@@ -98,28 +101,31 @@ void model_collect(struct model *model)
 {
     model_note_living(model);
     for (int32_t vmo = 0; vmo < model->vmo_count; vmo++) {
-        if (!model->vmos[vmo].living)
+        if (!model->vmos[vmo].living && vmo != model->device)
             drop_pages(model, vmo, 0, UINT64_MAX);
     }
 }
 
-/* Bytes with one holder, undefined. MODEL_NONE when there are more than the machine itself could have. */
-static int32_t add_content(struct model *model)
+/* Bytes with one holder, undefined; the device's own or those of a VMO. MODEL_NONE when VMOs have more than
+   the machine itself could have. */
+static int32_t add_content(struct model *model, bool device)
 {
-    int32_t content = MODEL_NONE;
+    int32_t content;
 
-    if (model->free_content == MODEL_NONE && model->content_count == model->content_max)
+    if (!device && model->contents_used - model->device_pages == model->content_max)
         model_collect(model);
-    if (model->free_content != MODEL_NONE) {
-        content = model->free_content;
-        model->free_content = model->contents[content].next;
-    } else if (model->content_count < model->content_max) {
-        content = model->content_count++;
-    } else {
+    if (!device && model->contents_used - model->device_pages == model->content_max) {
         model->full = true;
         return MODEL_NONE;
     }
+    content = model->free_content;
+    if (content != MODEL_NONE)
+        model->free_content = model->contents[content].next;
+    else
+        content = model->content_count++;
     model->contents[content].holders = 1;
+    model->contents_used++;
+    model->device_pages += device;
     return content;
 }
 
@@ -146,7 +152,7 @@ static int32_t page_to_change(struct model *model, int32_t vmo, uint64_t number)
 
     if (page != MODEL_NONE && model->contents[model->pages[page].content].holders == 1)
         return page;
-    const int32_t content = add_content(model);
+    const int32_t content = add_content(model, vmo == model->device);
     if (content == MODEL_NONE)
         return MODEL_NONE;
     uint8_t *const bytes = model->content_bytes + (uint64_t)content * PAGE;
@@ -171,6 +177,23 @@ static int32_t shown_by(const struct model *model, int32_t vmo, uint64_t *offset
     return v->target;
 }
 
+const struct model_vmo *model_shown(const struct model *model, int32_t vmo)
+{
+    const struct model_vmo *v = &model->vmos[vmo];
+
+    return v->target == MODEL_NONE ? v : &model->vmos[v->target];
+}
+
+/* The VMO that has the bytes of this one; the offset becomes one in that. */
+static int32_t bytes_behind(const struct model *model, int32_t vmo, uint64_t *offset)
+{
+    vmo = shown_by(model, vmo, offset);
+    if (!model->vmos[vmo].physical)
+        return vmo;
+    *offset += model->vmos[vmo].window;
+    return model->device;
+}
+
 /* What is left of the page that holds `offset`, at most `size`. */
 static uint64_t step(uint64_t offset, uint64_t size)
 {
@@ -183,7 +206,7 @@ void model_vmo_read(const struct model *model, int32_t vmo, uint64_t offset, voi
 {
     uint8_t *to = out;
 
-    vmo = shown_by(model, vmo, &offset);
+    vmo = bytes_behind(model, vmo, &offset);
     for (uint64_t n; size > 0; size -= n, offset += n, to += n) {
         n = step(offset, size);
         const int32_t page = find_page(model, vmo, offset / PAGE);
@@ -198,7 +221,7 @@ void model_do_vmo_write(struct model *model, int32_t vmo, uint64_t offset, const
 {
     const uint8_t *from = in;
 
-    vmo = shown_by(model, vmo, &offset);
+    vmo = bytes_behind(model, vmo, &offset);
     for (uint64_t n; size > 0; size -= n, offset += n, from += n) {
         n = step(offset, size);
         const int32_t page = page_to_change(model, vmo, offset / PAGE);
@@ -291,6 +314,8 @@ struct model_answer model_vmo_io(const struct model *model, int32_t vmo, bool wr
 
     if (handle != ZX_OK)
         return answer(handle);
+    if (model_shown(model, model_object(model, vmo))->physical)
+        return answer(ZX_ERR_NOT_SUPPORTED);
     if (!in_range(&model->vmos[model_object(model, vmo)], offset, size))
         return answer(ZX_ERR_OUT_OF_RANGE);
     if (null_buffer && size > 0)
@@ -355,6 +380,8 @@ struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, u
     const int32_t object = model_object(model, vmo);
     const uint64_t from = offset;
     const struct model_vmo *shown = &model->vmos[shown_by(model, object, &offset)];
+    if (shown->physical && changes)
+        return answer(ZX_ERR_NOT_SUPPORTED);
     if (op == ZX_VMO_OP_DECOMMIT && shown->contiguous)
         return answer(ZX_ERR_NOT_SUPPORTED);
     if (!in_range(&model->vmos[object], from, size))
@@ -401,9 +428,9 @@ struct model_answer model_vmo_create_child(const struct model *model, int32_t vm
         return answer(ZX_ERR_INVALID_ARGS);
     const int32_t object = model_object(model, vmo);
     const struct model_vmo *parent = &model->vmos[object];
-    if (kind != ZX_VMO_CHILD_SLICE &&
-        (parent->contiguous || (parent->target != MODEL_NONE && model->vmos[parent->target].contiguous)))
-        return answer(ZX_ERR_INVALID_ARGS);
+    const struct model_vmo *shown = model_shown(model, object);
+    if (kind != ZX_VMO_CHILD_SLICE && (shown->contiguous || shown->physical))
+        return answer(shown->contiguous ? ZX_ERR_INVALID_ARGS : ZX_ERR_NOT_SUPPORTED);
     if (offset % PAGE != 0)
         return answer(ZX_ERR_INVALID_ARGS);
     if (!vmo_size(&size) || size > UINT64_MAX - offset)
@@ -456,9 +483,10 @@ bool model_has_room_for_child(struct model *model, int32_t vmo, uint32_t options
     vmo_size(&size);
     const int32_t wanted = count_part(model, part_taken(model, model_object(model, vmo), offset, size));
     /* So many pages more as there are contents will be had without asking here. */
-    if (model->page_max - model->pages_used - model->content_max < wanted)
+    const int32_t most = model->page_max - model->content_max - wanted;
+    if (model->pages_used - model->device_pages > most)
         model_collect(model);
-    return model->page_max - model->pages_used - model->content_max >= wanted;
+    return model->pages_used - model->device_pages <= most;
 }
 
 static void take_part(struct model *model, int32_t child, struct part part)
@@ -529,7 +557,7 @@ zx_rights_t model_child_rights(zx_rights_t parent, uint32_t options)
     return rights;
 }
 
-/* ---- Contiguous VMOs, pins ---- */
+/* ---- Contiguous and physical VMOs, pins ---- */
 
 struct model_answer model_vmo_create_contiguous(uint64_t size, uint8_t align_log2)
 {
@@ -547,6 +575,51 @@ int32_t model_do_vmo_create_contiguous(struct model *model, uint64_t size)
 
     model->vmos[made].contiguous = true;
     return made;
+}
+
+struct model_answer model_vmo_create_physical(uint64_t offset, uint64_t size, uint64_t device_size)
+{
+    if (size == 0 || offset % PAGE != 0 || size % PAGE != 0 || offset > device_size ||
+        size > device_size - offset)
+        return answer(ZX_ERR_INVALID_ARGS);
+    return (struct model_answer){ZX_OK, true, 0};
+}
+
+int32_t model_do_vmo_create_physical(struct model *model, uint64_t offset, uint64_t size, uint8_t policy)
+{
+    if (model->device == MODEL_NONE)
+        model->device = model_do_vmo_create(model, TRACE_DEVICE_PAGES * PAGE, 0);
+    const int32_t made = model_do_vmo_create(model, size, 0);
+    model->vmos[made].physical = true;
+    model->vmos[made].window = offset;
+    model->vmos[made].cache_policy = policy;
+    return made;
+}
+
+struct model_answer model_vmo_set_cache_policy(struct model *model, int32_t vmo)
+{
+    const zx_status_t handle = model_check_handle(model, vmo, TRACE_TYPE_VMO, 0);
+
+    if (handle != ZX_OK)
+        return answer(handle);
+    const int32_t object = model_object(model, vmo);
+    if (!model->vmos[object].contiguous && !model->vmos[object].physical)
+        return answer(ZX_ERR_NOT_SUPPORTED);
+    model_note_living(model);
+    for (int32_t i = 0; i < model->piece_count; i++) {
+        if (model->pieces[i].vmo == object)
+            return answer(ZX_ERR_BAD_STATE);
+    }
+    for (int32_t i = 0; i < model->vmo_count; i++) {
+        if (model->vmos[i].living && model->vmos[i].target == object)
+            return answer(ZX_ERR_BAD_STATE);
+    }
+    return answer(model_is_pinned(model, object, 0, model->vmos[object].size) ? ZX_ERR_BAD_STATE : ZX_OK);
+}
+
+void model_do_vmo_set_cache_policy(struct model *model, int32_t vmo, uint8_t policy)
+{
+    model->vmos[model_object(model, vmo)].cache_policy = policy;
 }
 
 struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size)
@@ -580,7 +653,7 @@ void model_do_vmo_unpin(struct model *model, uint32_t pin)
 
 zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms)
 {
-    const int32_t i = model_piece_at(model, process, va);
+    const int32_t i = model_piece_at(model, model_space_at(model, process, va), va);
 
     if (i == MODEL_NONE)
         return ZX_ERR_NOT_FOUND;
@@ -610,7 +683,8 @@ void model_space_read(const struct model *model, uint8_t process, zx_vaddr_t va,
     uint8_t *to = out;
 
     for (uint64_t n; size > 0; size -= n, va += n, to += n) {
-        const struct model_piece *piece = &model->pieces[model_piece_at(model, process, va)];
+        const uint8_t space = model_space_at(model, process, va);
+        const struct model_piece *piece = &model->pieces[model_piece_at(model, space, va)];
         n = step(va, size);
         model_vmo_read(model, piece->vmo, piece->vmo_offset + (va - piece->base), to, n);
     }
@@ -621,13 +695,34 @@ void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, c
     const uint8_t *from = in;
 
     for (uint64_t n; size > 0; size -= n, va += n, from += n) {
-        const struct model_piece *piece = &model->pieces[model_piece_at(model, process, va)];
+        const uint8_t space = model_space_at(model, process, va);
+        const struct model_piece *piece = &model->pieces[model_piece_at(model, space, va)];
         n = step(va, size);
         model_do_vmo_write(model, piece->vmo, piece->vmo_offset + (va - piece->base), from, n);
     }
 }
 
 #define MEMORY_SIZE_MAX (64ull << 20)
+
+/* How many of the bytes at va have memory of the machine, whatever the mappings permit; it ends where
+   another space begins. */
+static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size)
+{
+    const uint8_t space = model_space_at(model, process, va);
+    uint64_t done = 0;
+
+    while (done < size) {
+        const int32_t i = model_piece_at(model, space, va + done);
+        if (i == MODEL_NONE)
+            break;
+        const struct model_piece *piece = &model->pieces[i];
+        if (piece->vmo_offset + (va + done - piece->base) >= model->vmos[piece->vmo].size ||
+            model_shown(model, piece->vmo)->physical)
+            break;
+        done += step(va + done, size - done);
+    }
+    return done;
+}
 
 struct model_answer model_process_memory(const struct model *model, int32_t handle, bool write, zx_vaddr_t va,
                                          uint64_t size, bool null_buffer, bool null_actual, uint64_t *done)
@@ -643,7 +738,7 @@ struct model_answer model_process_memory(const struct model *model, int32_t hand
     const uint8_t process = (uint8_t)model_object(model, handle);
     if (!model->processes[process].alive)
         return answer(ZX_ERR_BAD_STATE);
-    model_access(model, process, va, size, 0, done); /* whatever the mappings permit */
+    *done = bytes_there(model, process, va, size);
     if (*done == 0)
         return answer(ZX_ERR_NO_MEMORY);
     if (null_actual)

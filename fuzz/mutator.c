@@ -61,6 +61,7 @@ static void note_until(struct mutant *m, uint32_t index)
 
     trace_decode_header(m->bytes, TRACE_HEADER_SIZE, &header);
     m->generator.memory_pages = header.memory_pages;
+    m->generator.processors = header.processors;
     for (uint32_t i = 0; i < index; i++) {
         read_op(m, i, &op);
         generator_note(&m->generator, &op);
@@ -99,6 +100,21 @@ static void insert_drawn(struct mutant *m)
         generator_draw(&m->generator, &op);
         generator_note(&m->generator, &op);
         trace_encode(&op, record_at(m, index + i));
+    }
+}
+
+/* A whole story at the end: what needs many steps, of which none alone runs anything new, is not made step
+   by step. */
+static void append_drawn(struct mutant *m)
+{
+    struct trace_op op;
+
+    note_until(m, m->count);
+    const uint32_t from = m->count, count = open_gap(m, from, 16 + below(m, 112));
+    for (uint32_t i = 0; i < count; i++) {
+        generator_draw(&m->generator, &op);
+        generator_note(&m->generator, &op);
+        trace_encode(&op, record_at(m, from + i));
     }
 }
 
@@ -269,7 +285,7 @@ static void change_header(struct mutant *m)
 
     trace_decode_header(m->bytes, TRACE_HEADER_SIZE, &header);
     generator_header(&m->generator, &fresh);
-    switch (below(m, 6)) {
+    switch (below(m, 7)) {
     case 0:
         header.memory_pages = fresh.memory_pages;
         break;
@@ -286,6 +302,9 @@ static void change_header(struct mutant *m)
         break;
     case 4:
         header.compact_entropy_bits = fresh.compact_entropy_bits;
+        break;
+    case 5:
+        header.processors = fresh.processors;
         break;
     default:
         header.seed = fresh.seed;
@@ -305,9 +324,9 @@ static const struct {
     void (*apply)(struct mutant *m);
     uint8_t weight;
 } mutations[] = {
-    {insert_drawn, 32}, {redraw_field, 18}, {nudge_field, 12},  {duplicate_some, 8},
-    {delete_some, 8},   {replace_drawn, 6}, {retarget, 5},      {swap_two, 3},
-    {move_one, 3},      {truncate_tail, 2}, {change_header, 2}, {flip_bit, 1},
+    {insert_drawn, 28}, {append_drawn, 4},  {redraw_field, 18}, {nudge_field, 12}, {duplicate_some, 8},
+    {delete_some, 8},   {replace_drawn, 6}, {retarget, 5},      {swap_two, 3},     {move_one, 3},
+    {truncate_tail, 2}, {change_header, 2}, {flip_bit, 1},
 };
 #define WEIGHTS 100
 

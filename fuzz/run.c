@@ -78,6 +78,7 @@ static struct run *make_run(const struct trace_header *header, uint32_t operatio
     run->buffer = (uint8_t *)behind;
     run->expected = run->buffer + RUN_TRANSFER_MAX;
     run->header = *header;
+    run->ticks = INT64_MIN;
     run->model.aslr = !header->aslr_off;
     run->model.entropy_bits = header->entropy_bits != 0 ? header->entropy_bits : 30;
     run->model.compact_entropy_bits = header->compact_entropy_bits != 0 ? header->compact_entropy_bits : 8;
@@ -85,8 +86,8 @@ static struct run *make_run(const struct trace_header *header, uint32_t operatio
 }
 
 _Static_assert(sizeof(struct run) + TRACE_OPERATIONS_MAX * 512 +
-                       TRACE_MEMORY_PAGES_MAX * (ZX_PAGE_SIZE + 16 * 16 + 16) + 2 * RUN_TRANSFER_MAX +
-                       (64u << 10) <
+                       TRACE_MEMORY_PAGES_MAX * (ZX_PAGE_SIZE + 16 * 16 + 16) +
+                       TRACE_DEVICE_PAGES * (ZX_PAGE_SIZE + 16 + 16) + 2 * RUN_TRANSFER_MAX + (64u << 10) <
                    TRACE_SCRATCH_MAX,
                "the longest trace in the largest machine fits into the scratch memory");
 
@@ -111,6 +112,7 @@ static bool start_machine(struct run *run)
         .compact_entropy_bits = header->compact_entropy_bits,
     };
 
+    trace_host_start_processors(header->processors);
     arm(run, run->options->fail_nth, run->options->fail_persistent);
     if (vm_machine_start(&config) == NULL)
         return false;
@@ -121,7 +123,7 @@ static bool start_machine(struct run *run)
             run_broken(run, "the machine, which got no first process, left something behind");
         return false;
     }
-    run_adopt_process(run, process, true);
+    run_adopt_process(run, process, true, MODEL_ALONE, MODEL_NONE);
     vm_machine_stats(&run->stats);
     run->core_vmars = run->stats.regions - run->stats.mappings - 1;
     if (run->options->fail_nth == 0 && header->fail)
@@ -162,7 +164,7 @@ static void check_counts(struct run *run, const struct vm_stats *now)
     for (int32_t i = 0; i < model->handle_count; i++)
         handles += model->handles[i].open;
     for (unsigned i = 0; i < TRACE_PROCESSES; i++)
-        processes += model->processes[i].alive;
+        processes += model->processes[i].alive || model->processes[i].handles > 0;
     expect_count(run, "VMARs", vmars, now->regions - now->mappings - run->core_vmars);
     expect_count(run, "VMOs", vmos, now->vmos);
     expect_count(run, "handles", handles, now->handles);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run_device.c: operations that are the host's, not a program's: memory in one physical run, memory that stays
- * where it is (vm/vmo.h), how much it matters that memory stays at all (vm/vmar.h).
+ * run_device.c: operations that are the host's, not a program's: memory in one physical run, memory of a
+ * device, memory that stays where it is (vm/vmo.h), how much it matters that memory stays at all (vm/vmar.h).
  *
  * They are judged by what programs see of them, and by the one thing that only the host sees: where pages lie.
  * Addresses of pages stay out of the digest: which pages are given out is the core's own affair.
@@ -10,6 +10,7 @@
 #include <vm/vmo.h>
 
 #include "runner.h"
+#include "trace_host.h"
 
 #define PAGE ((uint64_t)ZX_PAGE_SIZE)
 
@@ -58,6 +59,57 @@ void run_create_contiguous(struct run *run)
         return;
     const int32_t made = model_do_vmo_create_contiguous(&run->model, size);
     run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, handle, ZX_DEFAULT_VMO_RIGHTS));
+}
+
+/* What reaches past the end of the device's memory ends there; beyond what addresses can be, it does not:
+   that is refused. */
+void run_create_physical(struct run *run)
+{
+    const struct run_surroundings s = run_around_vmo(run, (struct run_target){ZX_HANDLE_INVALID, MODEL_NONE});
+    if (run->device.size == 0)
+        run->device = trace_host_device();
+    const uint64_t offset = run_vmo_offset(run, 0, &s) % run->device.size;
+    uint64_t size = run_size(run, 1, &s, 0);
+    const uint8_t policy = (uint8_t)run->op.options;
+    struct vm_vmo *vmo;
+    zx_handle_t handle = ZX_HANDLE_INVALID;
+
+    if (size % PAGE == 0 && size > run->device.size - offset && size < 1ull << 52)
+        size = (run->device.size - offset) & ~(PAGE - 1);
+    run_argument(run, offset);
+    run_argument(run, size);
+    run_argument(run, policy);
+    const struct model_answer want = model_vmo_create_physical(offset, size, run->device.size);
+    zx_status_t status = vm_vmo_create_physical(run->device.base + offset, size, &vmo);
+    if (status == ZX_OK) {
+        if (vm_vmo_set_cache_policy(vmo, policy) != ZX_OK)
+            run_broken(run, "a new physical VMO takes no cache policy");
+        if (place_of(run, vmo, size - PAGE) != run->device.base + offset + size - PAGE)
+            run_broken(run, "the VMO does not show the memory that it was made for");
+        status = vm_vmo_give(vmo, run->processes[run->current], ZX_DEFAULT_VMO_RIGHTS, &handle);
+        vm_vmo_release(vmo);
+    }
+    if (!run_agree(run, status, want))
+        return;
+    const int32_t made = model_do_vmo_create_physical(&run->model, offset, size, policy);
+    run_result(run, run_add_handle(run, TRACE_TYPE_VMO, made, handle, ZX_DEFAULT_VMO_RIGHTS));
+}
+
+void run_set_cache_policy(struct run *run)
+{
+    const struct run_target target = run_resolve(run, TRACE_TYPE_VMO, run->op.a);
+    const uint8_t policy = (uint8_t)run->op.options;
+    struct vm_vmo *vmo;
+
+    run_argument(run, policy);
+    const struct model_answer want = model_vmo_set_cache_policy(&run->model, target.handle);
+    zx_status_t status = vm_vmo_from_handle(target.value, &vmo);
+    if (status == ZX_OK) {
+        status = vm_vmo_set_cache_policy(vmo, policy);
+        vm_vmo_release(vmo);
+    }
+    if (run_agree(run, status, want))
+        model_do_vmo_set_cache_policy(&run->model, target.handle, policy);
 }
 
 void run_pin(struct run *run)

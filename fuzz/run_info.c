@@ -122,14 +122,15 @@ static void check_vmo(struct run *run, int32_t handle, const zx_info_vmo_t *info
     const struct model_handle *h = &run->model.handles[handle];
     struct model_vmo *vmo = &run->model.vmos[h->object];
     const bool slice = vmo->target != MODEL_NONE;
-    uint64_t pieces = 0, own = 0;
-    uint32_t spaces = 0, shares = 0;
+    const struct model_vmo *shown = model_shown(&run->model, h->object);
+    uint64_t pieces = 0, own = 0, spaces = 0;
+    uint32_t shares = 0;
 
     for (int32_t i = 0; i < run->model.piece_count; i++) {
         if (run->model.pieces[i].vmo != h->object)
             continue;
         pieces++;
-        spaces |= 1u << run->model.pieces[i].process;
+        spaces |= 1ull << run->model.pieces[i].space;
     }
     for (; spaces != 0; spaces &= spaces - 1)
         shares++;
@@ -143,19 +144,26 @@ static void check_vmo(struct run *run, int32_t handle, const zx_info_vmo_t *info
     expect_within(run, "mappings", shares, pieces, info->num_mappings);
     expect(run, "address spaces", shares, info->share_count);
     expect(run, "flags",
-           ZX_INFO_VMO_TYPE_PAGED | ZX_INFO_VMO_VIA_HANDLE | (vmo->resizable ? ZX_INFO_VMO_RESIZABLE : 0) |
-               (vmo->snapshot ? ZX_INFO_VMO_IS_COW_CLONE : 0) |
-               ((slice ? &run->model.vmos[vmo->target] : vmo)->contiguous ? ZX_INFO_VMO_CONTIGUOUS : 0),
+           (shown->physical ? ZX_INFO_VMO_TYPE_PHYSICAL : ZX_INFO_VMO_TYPE_PAGED) | ZX_INFO_VMO_VIA_HANDLE |
+               (vmo->resizable ? ZX_INFO_VMO_RESIZABLE : 0) | (vmo->snapshot ? ZX_INFO_VMO_IS_COW_CLONE : 0) |
+               (shown->contiguous ? ZX_INFO_VMO_CONTIGUOUS : 0),
            info->flags);
-    expect_within(run, "committed bytes", vmo->contiguous ? vmo->size : own * PAGE, slice ? 0 : vmo->size,
-                  info->committed_bytes);
+    expect_within(run, "committed bytes", vmo->contiguous ? vmo->size : own * PAGE,
+                  slice || vmo->physical ? 0 : vmo->size, info->committed_bytes);
     check_committed(run, h->value);
     expect(run, "rights", h->rights, info->handle_rights);
-    expect(run, "cache policy", 0, info->cache_policy);
+    expect(run, "cache policy", shown->cache_policy, info->cache_policy);
     run_result(run, info->koid);
     run_result(run, info->size_bytes);
     run_result(run, info->share_count);
     run_result(run, info->flags);
+}
+
+static bool is_space_of(const struct run *run, uint8_t space, int32_t process)
+{
+    const struct model_process *const p = &run->model.processes[process];
+
+    return space == p->spaces[0] || space == p->spaces[1];
 }
 
 static uint64_t mapped_bytes(const struct run *run, int32_t process)
@@ -164,19 +172,35 @@ static uint64_t mapped_bytes(const struct run *run, int32_t process)
 
     for (int32_t i = 0; i < run->model.piece_count; i++) {
         const struct model_piece *piece = &run->model.pieces[i];
-        bytes += piece->process == process ? piece->end - piece->base : 0;
+        bytes += is_space_of(run, piece->space, process) ? piece->end - piece->base : 0;
+    }
+    return bytes;
+}
+
+/* What others that share the space have as well is not private. */
+static uint64_t unshared_bytes(const struct run *run, int32_t process)
+{
+    const int32_t *const spaces = run->model.processes[process].spaces;
+    uint64_t bytes = mapped_bytes(run, process);
+
+    if (spaces[1] == MODEL_NONE || run->model.spaces[spaces[1]].sharers < 2)
+        return bytes;
+    for (int32_t i = 0; i < run->model.piece_count; i++) {
+        const struct model_piece *piece = &run->model.pieces[i];
+        bytes -= piece->space == spaces[1] ? piece->end - piece->base : 0;
     }
     return bytes;
 }
 
 static void check_task_stats(struct run *run, int32_t handle, const zx_info_task_stats_t *info)
 {
-    const uint64_t mapped = mapped_bytes(run, run->model.handles[handle].object);
+    const int32_t process = run->model.handles[handle].object;
+    const uint64_t mapped = mapped_bytes(run, process);
 
     expect(run, "mapped bytes", mapped, info->mem_mapped_bytes);
-    expect_within(run, "private bytes", 0, mapped, info->mem_private_bytes);
+    expect_within(run, "private bytes", 0, unshared_bytes(run, process), info->mem_private_bytes);
     expect_within(run, "shared bytes", 0, mapped - info->mem_private_bytes, info->mem_shared_bytes);
-    expect_within(run, "scaled shared bytes", info->mem_shared_bytes / TRACE_PROCESSES,
+    expect_within(run, "scaled shared bytes", info->mem_shared_bytes / (MODEL_SPACES * TRACE_PROCESSES),
                   info->mem_shared_bytes / 2, info->mem_scaled_shared_bytes);
     run_result(run, info->mem_mapped_bytes);
 }
@@ -218,8 +242,8 @@ static void check_vmar_record(struct run *run, int32_t process, const zx_info_ma
     expect_name(run, no_name, record->name);
     for (int32_t i = 0; i < run->model.vmar_count; i++) {
         const struct model_vmar *v = &run->model.vmars[i];
-        if (v->alive && v->process == process && v->base == record->base && v->size == record->size &&
-            depth_of(run, i) == record->depth)
+        if (v->alive && is_space_of(run, v->space, process) && v->base == record->base &&
+            v->size == record->size && depth_of(run, i) == record->depth)
             return;
     }
     run_broken(run, "no VMAR is at 0x%llx, 0x%llx bytes, depth %llu", (unsigned long long)record->base,
@@ -232,7 +256,7 @@ static void check_mapping_record(struct run *run, uint8_t process, const zx_info
 
     expect_within(run, "committed pages", 0, record->size / PAGE, mapping->committed_pages);
     for (zx_vaddr_t at = record->base; at < record->base + record->size && !run->broken;) {
-        const int32_t i = model_piece_at(&run->model, process, at);
+        const int32_t i = model_piece_at(&run->model, model_space_at(&run->model, process, at), at);
         if (i == MODEL_NONE) {
             run_broken(run, "nothing is mapped at 0x%llx", (unsigned long long)at);
             return;
@@ -253,18 +277,25 @@ static void check_maps(struct run *run, int32_t handle, const zx_info_maps_t *re
                        size_t avail)
 {
     const uint8_t process = (uint8_t)run->model.handles[handle].object;
-    const struct model_vmar *root = &run->model.vmars[run->model.processes[process].root];
+    const struct model_process *const p = &run->model.processes[process];
+    const struct model_vmar *root = &run->model.vmars[p->root];
     uint64_t vmars = 0, want_vmars = 0, bytes = 0;
+    unsigned spaces = 0, want_spaces = (p->spaces[0] != MODEL_NONE) + (p->spaces[1] != MODEL_NONE);
     zx_vaddr_t at = root->base;
 
     for (size_t i = 0; i < count && !run->broken; i++) {
         const zx_info_maps_t *record = &records[i];
+        /* The shared space comes behind its own. */
+        if (spaces == 1 && want_spaces == 2 && record->type == ZX_INFO_MAPS_TYPE_ASPACE)
+            root = &run->model.vmars[run->model.spaces[p->spaces[1]].root];
         expect_within(run, "base", at, root->base + root->size - 1, record->base);
         at = record->base;
-        if (i == 0) {
+        if (i == 0 || record->type == ZX_INFO_MAPS_TYPE_ASPACE) {
             expect(run, "type", ZX_INFO_MAPS_TYPE_ASPACE, record->type);
             expect(run, "depth", 0, record->depth);
+            expect(run, "base", root->base, record->base);
             expect(run, "size", root->size, record->size);
+            spaces++;
         } else if (record->type == ZX_INFO_MAPS_TYPE_VMAR) {
             check_vmar_record(run, process, record);
             vmars++;
@@ -278,7 +309,8 @@ static void check_maps(struct run *run, int32_t handle, const zx_info_maps_t *re
     if (count < avail)
         return;
     for (int32_t i = 0; i < run->model.vmar_count; i++)
-        want_vmars += run->model.vmars[i].alive && run->model.vmars[i].process == process;
+        want_vmars += run->model.vmars[i].alive && is_space_of(run, run->model.vmars[i].space, process);
+    expect(run, "address spaces", want_spaces, spaces);
     expect(run, "VMARs", want_vmars, vmars);
     expect(run, "mapped bytes", mapped_bytes(run, process), bytes);
     run_result(run, vmars);

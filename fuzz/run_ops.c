@@ -27,7 +27,7 @@ void run_result(struct run *run, uint64_t value)
     run->record.results[run->record.result_count++] = value;
 }
 
-static void data(struct run *run, const void *bytes, uint64_t size)
+void run_data(struct run *run, const void *bytes, uint64_t size)
 {
     run->record.data_hash = trace_hash(TRACE_DIGEST_START, bytes, size);
     run->record.data_size = (uint32_t)size;
@@ -181,7 +181,7 @@ static void do_vmar_protect(struct run *run)
     if (!run_agree(run, zx_vmar_protect(vmar.value, options, addr, len), want))
         return;
     const int32_t object = run->model.handles[vmar.handle].object;
-    model_do_vmar_protect(&run->model, run->model.vmars[object].process, options, addr, len);
+    model_do_vmar_protect(&run->model, run->model.vmars[object].space, options, addr, len);
 }
 
 static void do_vmar_op_range(struct run *run)
@@ -204,7 +204,7 @@ static void do_vmar_op_range(struct run *run)
             want))
         return;
     const int32_t object = run->model.handles[vmar.handle].object;
-    model_do_vmar_op_range(&run->model, run->model.vmars[object].process, op, addr, len);
+    model_do_vmar_op_range(&run->model, run->model.vmars[object].space, op, addr, len);
 }
 
 static void do_vmar_destroy(struct run *run)
@@ -262,7 +262,7 @@ static void verify_contents(struct run *run, int32_t handle, uint64_t offset, ui
     const struct model_handle *h = &run->model.handles[handle];
     const uint64_t first = offset & ~(PAGE - 1), end = (offset + size + PAGE - 1) & ~(PAGE - 1);
 
-    if ((h->rights & ZX_RIGHT_READ) == 0 || size == 0)
+    if ((h->rights & ZX_RIGHT_READ) == 0 || size == 0 || model_shown(&run->model, h->object)->physical)
         return;
     for (unsigned i = 0; i < 2 && !run->broken; i++) {
         const uint64_t from = i == 0 ? first : end - PAGE;
@@ -331,7 +331,7 @@ static void do_vmo_transfer(struct run *run)
         return;
     model_vmo_read(&run->model, run->model.handles[vmo.handle].object, offset, run->expected, size);
     compare(run, offset, size);
-    data(run, run->buffer, size);
+    run_data(run, run->buffer, size);
 }
 
 static void do_vmo_set_size(struct run *run)
@@ -522,7 +522,7 @@ static void do_property(struct run *run)
     /* All of the name, and nothing behind it. */
     memcpy(run->expected, model_name(&run->model, target.handle), ZX_MAX_NAME_LEN);
     compare(run, 0, 2 * ZX_MAX_NAME_LEN);
-    data(run, run->buffer, ZX_MAX_NAME_LEN);
+    run_data(run, run->buffer, ZX_MAX_NAME_LEN);
 }
 
 static zx_obj_type_t object_type(uint8_t type)
@@ -635,84 +635,6 @@ static void do_get_info(struct run *run)
         check_vmar_info(run, target.handle, &info.vmar);
 }
 
-/* ---- Processes ---- */
-
-uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool hosted)
-{
-    struct vm_aspace *const aspace = vm_process_aspace(process);
-    const uint8_t index =
-        (uint8_t)model_add_process(&run->model, hosted, vm_aspace_base(aspace), vm_aspace_size(aspace));
-    const int32_t root =
-        model_add_handle(&run->model, index, TRACE_TYPE_VMAR, run->model.processes[index].root,
-                         vm_process_root_handle(process),
-                         ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE);
-    const int32_t self = model_add_handle(&run->model, index, TRACE_TYPE_PROCESS, index,
-                                          vm_process_self_handle(process), ZX_DEFAULT_PROCESS_RIGHTS);
-
-    memcpy(run->model.processes[index].name, hosted ? "trace" : "traced", hosted ? 5 : 6);
-    run->processes[index] = process;
-    run->closed[index] = ZX_HANDLE_INVALID;
-    memset(run->slots[index], 0, sizeof run->slots[index]);
-    run_name_handle(run, index, TRACE_TYPE_VMAR, 0, root);
-    run_name_handle(run, index, TRACE_TYPE_PROCESS, 0, self);
-    return index;
-}
-
-/* Whether the model has room for one more; where not, the call is made one that is refused. */
-static bool room_for_process(const struct run *run)
-{
-    unsigned alive = 0;
-
-    for (unsigned i = 0; i < TRACE_PROCESSES; i++)
-        alive += run->model.processes[i].alive;
-    /* As many handles as the rest of the trace may make stay in reserve. */
-    return alive < TRACE_PROCESSES && run->model.handle_count + 4 < run->model.handle_max / 2;
-}
-
-/* A table for each 512 GiB of the upper half of the user range. */
-#define TABLES_OF_SHARED_SPACE 129
-
-static void do_process_create(struct run *run)
-{
-    const uint32_t options = room_for_process(run) ? run->op.options : UINT16_MAX;
-    const zx_handle_t job = run->op.a == 0 ? ZX_HANDLE_INVALID : RUN_GARBAGE_HANDLE;
-    const bool null_first = run->op.to == TRACE_TO_NULL_FIRST,
-               null_second = run->op.to == TRACE_TO_NULL_SECOND;
-    const char *const name = run->op.b == 0 ? "traced" : NULL;
-    struct model_answer want = {ZX_OK, true, options == ZX_PROCESS_SHARED ? TABLES_OF_SHARED_SPACE : 0};
-    zx_handle_t made = ZX_HANDLE_INVALID, root = ZX_HANDLE_INVALID;
-    struct vm_process *process;
-
-    if ((options & ~ZX_PROCESS_SHARED) != 0 || name == NULL)
-        want = (struct model_answer){ZX_ERR_INVALID_ARGS, false, 0};
-    else if (job != ZX_HANDLE_INVALID)
-        want = (struct model_answer){ZX_ERR_BAD_HANDLE, false, 0};
-    else if (null_first || null_second)
-        want.status = ZX_ERR_INVALID_ARGS;
-    run_argument(run, options);
-    if (!run_agree(
-            run,
-            zx_process_create(job, name, 6, options, null_first ? NULL : &made, null_second ? NULL : &root),
-            want))
-        return;
-    if (vm_process_from_handle(made, &process) != ZX_OK) {
-        run_broken(run, "the new process cannot be found by its handle");
-        return;
-    }
-    const uint8_t index = run_adopt_process(run, process, false);
-    run_result(run, run_add_handle(run, TRACE_TYPE_PROCESS, index, made, ZX_DEFAULT_PROCESS_RIGHTS));
-    run_result(run,
-               run_add_handle(run, TRACE_TYPE_VMAR, run->model.processes[index].root, root,
-                              ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE));
-}
-
-static void do_select_process(struct run *run)
-{
-    run->current = run_resolve_process(run);
-    trace_host_set_process(run->processes[run->current]);
-    run->record.status = ZX_OK;
-}
-
 /* ---- Accesses and faults ---- */
 
 static uint8_t perms_of_access(uint8_t code)
@@ -741,14 +663,14 @@ static void judge_access(struct run *run, uint8_t process, zx_vaddr_t va, uint64
     if (run->op.code == TRACE_READ && done > 0) {
         model_space_read(&run->model, process, va, run->expected, done);
         compare(run, va, done);
-        data(run, run->buffer, done);
+        run_data(run, run->buffer, done);
     }
 }
 
 static void do_access(struct run *run)
 {
     const uint8_t process = run_resolve_process(run);
-    const struct run_surroundings s = run_around_vmar(run, process, run->model.processes[process].root);
+    const struct run_surroundings s = run_around_process(run, process);
     const zx_vaddr_t va = run_address(run, 0, &s);
     uint64_t size = 1;
     uint32_t kind = TRACE_ACCESS_EXECUTE;
@@ -777,7 +699,7 @@ static void do_process_memory(struct run *run)
     const bool found =
         target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_PROCESS;
     const uint8_t process = found ? (uint8_t)run->model.handles[target.handle].object : run->current;
-    const struct run_surroundings s = run_around_vmar(run, process, run->model.processes[process].root);
+    const struct run_surroundings s = run_around_process(run, process);
     const zx_vaddr_t va = run_address(run, 0, &s);
     uint64_t size = run_size(run, 1, &s, va), done;
     const bool null_buffer = run->op.to == TRACE_TO_NULL_FIRST,
@@ -807,14 +729,14 @@ static void do_process_memory(struct run *run)
     } else {
         model_space_read(&run->model, process, va, run->expected, done);
         compare(run, va, done);
-        data(run, run->buffer, done);
+        run_data(run, run->buffer, done);
     }
 }
 
 static void do_fault(struct run *run)
 {
     const uint8_t process = run_resolve_process(run);
-    const struct run_surroundings s = run_around_vmar(run, process, run->model.processes[process].root);
+    const struct run_surroundings s = run_around_process(run, process);
     const uint32_t flags = run->op.options;
     const zx_vaddr_t va = run_address(run, 0, &s);
     struct vm_aspace *const aspace = vm_process_aspace(run->processes[process]);
@@ -830,19 +752,6 @@ static void do_fault(struct run *run)
     const zx_status_t status = run->op.code == TRACE_SOFT_FAULT ? vm_aspace_soft_fault(aspace, va, flags)
                                                                 : vm_aspace_page_fault(aspace, va, flags);
     run_agree(run, status, (struct model_answer){want.status, want.status == ZX_OK, want.pages});
-}
-
-static void do_fail_allocation(struct run *run)
-{
-    const uint64_t nth = run->op.b;
-
-    run_argument(run, nth);
-    run->record.status = ZX_OK;
-    if (run->options->fail_nth != 0)
-        return;
-    trace_host_fail_allocation(nth, false);
-    run->fail_at = nth == 0 ? 0 : trace_host_allocation_count() + nth;
-    run->fail_persistent = false;
 }
 
 void run_operation(struct run *run)
@@ -862,15 +771,15 @@ void run_operation(struct run *run)
         [TRACE_HANDLE_CLOSE] = do_handle_close,
         [TRACE_HANDLE_DUPLICATE] = do_handle_copy,
         [TRACE_HANDLE_REPLACE] = do_handle_copy,
-        [TRACE_PROCESS_CREATE] = do_process_create,
+        [TRACE_PROCESS_CREATE] = run_process_create,
         [TRACE_OBJECT_GET_INFO] = do_get_info,
         [TRACE_READ] = do_access,
         [TRACE_WRITE] = do_access,
         [TRACE_EXECUTE] = do_access,
         [TRACE_SOFT_FAULT] = do_fault,
         [TRACE_PAGE_FAULT] = do_fault,
-        [TRACE_FAIL_ALLOCATION] = do_fail_allocation,
-        [TRACE_SELECT_PROCESS] = do_select_process,
+        [TRACE_FAIL_ALLOCATION] = run_fail_allocation,
+        [TRACE_SELECT_PROCESS] = run_select_process,
         [TRACE_VMO_REPLACE_AS_EXECUTABLE] = do_replace_as_executable,
         [TRACE_VMAR_OP_RANGE] = do_vmar_op_range,
         [TRACE_PROCESS_READ_MEMORY] = do_process_memory,
@@ -883,6 +792,13 @@ void run_operation(struct run *run)
         [TRACE_VMO_PIN] = run_pin,
         [TRACE_VMO_UNPIN] = run_unpin,
         [TRACE_VMAR_SET_MEMORY_PRIORITY] = run_set_priority,
+        [TRACE_PROCESS_CREATE_SHARED] = run_process_create_shared,
+        [TRACE_PROCESS_EXIT] = run_process_exit,
+        [TRACE_VMO_CREATE_PHYSICAL] = run_create_physical,
+        [TRACE_VMO_SET_CACHE_POLICY] = run_set_cache_policy,
+        [TRACE_CPRNG_DRAW] = run_cprng_draw,
+        [TRACE_TICKS_GET] = run_ticks_get,
+        [TRACE_SELECT_PROCESSOR] = run_select_processor,
     };
 
     operations[run->op.code](run);

@@ -137,9 +137,10 @@ uint8_t run_resolve_process(struct run *run)
 
 /* ---- Amounts ---- */
 
-static struct run_landmark find_landmark(const struct run *run, uint8_t process, uint8_t slot)
+/* The one in the slot, or the next one there is; where there is none, that root VMAR. */
+static struct run_landmark find_landmark(const struct run *run, int32_t root_vmar, uint8_t slot)
 {
-    const struct model_vmar *root = &run->model.vmars[run->model.processes[process].root];
+    const struct model_vmar *root = &run->model.vmars[root_vmar];
 
     for (uint8_t i = 0; slot < TRACE_SLOTS && i < TRACE_SLOTS; i++) {
         const struct run_landmark *mark = &run->landmarks[(slot + i) % TRACE_SLOTS];
@@ -149,11 +150,18 @@ static struct run_landmark find_landmark(const struct run *run, uint8_t process,
     return (struct run_landmark){true, root->base, root->size, 0};
 }
 
-struct run_surroundings run_around_vmar(const struct run *run, uint8_t process, int32_t vmar)
+static struct run_surroundings around_vmar(const struct run *run, int32_t root, int32_t vmar)
 {
     const struct model_vmar *v = &run->model.vmars[vmar];
 
-    return (struct run_surroundings){find_landmark(run, process, run->op.mark), v->base, v->size, vmar};
+    return (struct run_surroundings){find_landmark(run, root, run->op.mark), v->base, v->size, vmar};
+}
+
+struct run_surroundings run_around_process(const struct run *run, uint8_t process)
+{
+    const int32_t root = run->model.processes[process].root;
+
+    return around_vmar(run, root, root);
 }
 
 /* Of the VMAR that a handle leads to; of the current root where it leads to none. */
@@ -163,7 +171,7 @@ struct run_surroundings run_around_target(const struct run *run, struct run_targ
 
     if (target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_VMAR)
         vmar = run->model.handles[target.handle].object;
-    return run_around_vmar(run, run->model.vmars[vmar].process, vmar);
+    return around_vmar(run, run->model.spaces[run->model.vmars[vmar].space].root, vmar);
 }
 
 struct run_surroundings run_around_vmo(const struct run *run, struct run_target target)
@@ -172,7 +180,8 @@ struct run_surroundings run_around_vmo(const struct run *run, struct run_target 
 
     if (target.handle != MODEL_NONE && run->model.handles[target.handle].type == TRACE_TYPE_VMO)
         size = run->model.vmos[run->model.handles[target.handle].object].size;
-    return (struct run_surroundings){find_landmark(run, run->current, run->op.mark), 0, size, MODEL_NONE};
+    const int32_t root = run->model.processes[run->current].root;
+    return (struct run_surroundings){find_landmark(run, root, run->op.mark), 0, size, MODEL_NONE};
 }
 
 static uint64_t edge(uint16_t number)

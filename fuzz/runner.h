@@ -13,6 +13,10 @@
 #define RUN_ACCESS_MAX   (2 * 4096u)
 #define RUN_TRANSFER_MAX (4 * 4096u)
 
+/* Random bytes that are drawn at once, and draws that are remembered. */
+#define RUN_DRAW_MAX  512u
+#define RUN_DRAWN_MAX 64
+
 /* Where something was placed; stays when that has gone. */
 struct run_landmark {
     bool used;
@@ -35,10 +39,14 @@ struct run {
     uint64_t digest;
     uint64_t fail_at; /* the allocation that fails, counted from the start of the machine; 0: none */
     bool fail_persistent;
-    uint64_t allocations;  /* before the operation */
-    struct vm_stats stats; /* likewise */
-    uint64_t core_vmars;   /* VMARs that are the core's own */
-    zx_vaddr_t last;       /* where something was placed last */
+    uint64_t allocations;          /* before the operation */
+    struct vm_stats stats;         /* likewise */
+    uint64_t core_vmars;           /* VMARs that are the core's own */
+    zx_vaddr_t last;               /* where something was placed last */
+    struct pmm_range device;       /* size 0: not asked for yet */
+    zx_ticks_t ticks;              /* the latest that was told */
+    uint64_t drawn[RUN_DRAWN_MAX]; /* random numbers, the first of each draw */
+    uint32_t drawn_count;
     struct run_landmark landmarks[TRACE_SLOTS];
     zx_handle_t closed[TRACE_PROCESSES];
     /* Of the model's pins, in their order: what was pinned, referenced, and where its first page lies. */
@@ -60,17 +68,40 @@ void run_result(struct run *run, uint64_t value);
 /* Tells the model of a handle that the current process got: the slot that names it. */
 uint8_t run_add_handle(struct run *run, uint8_t type, int32_t object, zx_handle_t value, zx_rights_t rights);
 
+/* What was read goes into the record. */
+void run_data(struct run *run, const void *bytes, uint64_t size);
+
 /* The run has found something: words to the report, once. */
 void run_broken(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- run_device.c: what devices are given, which no program can ask for ---- */
 
 void run_create_contiguous(struct run *run);
+void run_create_physical(struct run *run);
+void run_set_cache_policy(struct run *run);
 void run_pin(struct run *run);
 void run_unpin(struct run *run);
 void run_set_priority(struct run *run);
 /* Whatever is pinned still; then the model has no pins. */
 void run_unpin_all(struct run *run);
+
+/* ---- run_process.c ---- */
+
+/* Gives a process that the core just made, and that is referenced, to the model, with its own two handles.
+   `shared`: the space that it joins, or MODEL_NONE. */
+uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool hosted,
+                          enum model_sharing sharing, int32_t shared);
+void run_process_create(struct run *run);
+void run_process_create_shared(struct run *run);
+void run_process_exit(struct run *run);
+void run_select_process(struct run *run);
+
+/* ---- run_system.c: what is the machine's ---- */
+
+void run_cprng_draw(struct run *run);
+void run_ticks_get(struct run *run);
+void run_select_processor(struct run *run);
+void run_fail_allocation(struct run *run);
 
 /* ---- run_info.c ---- */
 
@@ -103,9 +134,9 @@ void run_argument(struct run *run, uint64_t value);
 struct run_target run_resolve(struct run *run, uint8_t type, uint8_t slot);
 uint8_t run_resolve_process(struct run *run); /* of field a */
 
-/* Of a VMAR of the model; of the one that a handle leads to (the current root where it leads to none); of
-   a VMO. */
-struct run_surroundings run_around_vmar(const struct run *run, uint8_t process, int32_t vmar);
+/* Of a process's root; of the VMAR that a handle leads to (the current root where it leads to none); of a
+   VMO. */
+struct run_surroundings run_around_process(const struct run *run, uint8_t process);
 struct run_surroundings run_around_target(const struct run *run, struct run_target target);
 struct run_surroundings run_around_vmo(const struct run *run, struct run_target target);
 
@@ -124,8 +155,5 @@ uint32_t run_vm_options(const struct run *run);
 
 /* Puts a handle into the slot, or the next that holds no open one; which. */
 uint8_t run_name_handle(struct run *run, uint8_t process, uint8_t type, uint8_t slot, int32_t handle);
-
-/* Gives the process that the core just made to the model, with its own two handles. */
-uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool hosted);
 
 #endif /* FUZZ_RUNNER_H_ */

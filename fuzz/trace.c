@@ -25,6 +25,7 @@
  * Locking: none; pure functions. Cost: constant an operation.
  */
 #include <vm/mem.h>
+#include <vm/vmo.h>
 #include <zircon/syscalls/object.h>
 
 #include "trace.h"
@@ -230,6 +231,24 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
                                         0,
                                         0,
                                         {ANY_VMAR, {TRACE_FIELD_OPTIONS, "priority"}}},
+    [TRACE_PROCESS_CREATE_SHARED] =
+        {"process_create_shared",
+         0,
+         0,
+         {{TRACE_FIELD_PROCESS_HANDLE, "process"}, {TRACE_FIELD_NUMBER, "name"}, OPTIONS, RESULT}},
+    [TRACE_PROCESS_EXIT] = {"process_exit", 0, 0, {{TRACE_FIELD_PROCESS, "process"}}},
+    [TRACE_VMO_CREATE_PHYSICAL] = {"vmo_create_physical",
+                                   0,
+                                   0,
+                                   {{TRACE_FIELD_AMOUNT0, "offset"},
+                                    {TRACE_FIELD_AMOUNT1, "size"},
+                                    {TRACE_FIELD_OPTIONS, "policy"},
+                                    LANDMARK,
+                                    RESULT}},
+    [TRACE_VMO_SET_CACHE_POLICY] = {"vmo_set_cache_policy", 0, 0, {ANY_VMO, {TRACE_FIELD_OPTIONS, "policy"}}},
+    [TRACE_CPRNG_DRAW] = {"cprng_draw", 0, 0, {{TRACE_FIELD_AMOUNT1, "size"}, LANDMARK}},
+    [TRACE_TICKS_GET] = {"ticks_get", 0, 0, {{TRACE_FIELD_END, NULL}}},
+    [TRACE_SELECT_PROCESSOR] = {"select_processor", 0, 0, {{TRACE_FIELD_NUMBER, "processor"}}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -253,6 +272,14 @@ static const struct {
     {TRACE_VMO_PIN, false},
     {TRACE_VMO_UNPIN, false},
     {TRACE_VMAR_SET_MEMORY_PRIORITY, false},
+    {TRACE_PROCESS_CREATE_SHARED, false},
+    {TRACE_PROCESS_CREATE_SHARED, true},
+    {TRACE_PROCESS_EXIT, false},
+    {TRACE_VMO_CREATE_PHYSICAL, false},
+    {TRACE_VMO_SET_CACHE_POLICY, false},
+    {TRACE_CPRNG_DRAW, false},
+    {TRACE_TICKS_GET, false},
+    {TRACE_SELECT_PROCESSOR, false},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
@@ -279,6 +306,7 @@ void trace_decode_header(const uint8_t *bytes, size_t size, struct trace_header 
     header->fail_persistent = header->fail && (b[2] & FLAG_FAIL_PERSISTENT) != 0;
     header->entropy_bits = b[3] % ENTROPY_CODES;
     header->compact_entropy_bits = b[4] % ENTROPY_CODES;
+    header->processors = (uint8_t)(1 + b[5] % TRACE_PROCESSORS_MAX);
     if (header->fail)
         header->fail_nth = (uint16_t)(b[6] | b[7] << 8);
     for (unsigned i = 0; i < 8; i++)
@@ -297,6 +325,7 @@ void trace_encode_header(const struct trace_header *header, uint8_t out[static T
                        (header->fail_persistent ? FLAG_FAIL_PERSISTENT : 0));
     out[3] = header->entropy_bits;
     out[4] = header->compact_entropy_bits;
+    out[5] = (uint8_t)(header->processors - (header->processors > 0));
     out[6] = (uint8_t)header->fail_nth;
     out[7] = (uint8_t)(header->fail_nth >> 8);
     for (unsigned i = 0; i < 8; i++)
@@ -433,6 +462,9 @@ static uint16_t normal_options(const struct trace_op *op)
         return op->options % TRACE_VMEX_COUNT;
     case TRACE_VMAR_SET_MEMORY_PRIORITY:
         return op->options % 2;
+    case TRACE_VMO_CREATE_PHYSICAL:
+    case TRACE_VMO_SET_CACHE_POLICY:
+        return op->options % VM_CACHE_POLICIES;
     case TRACE_HANDLE_CLOSE_MANY:
         return op->options % (TRACE_CLOSE_MANY_MAX + 1);
     case TRACE_OBJECT_GET_PROPERTY:
@@ -459,6 +491,8 @@ static uint16_t normal_options(const struct trace_op *op)
         return (uint16_t)sensible_permissions(options & PERMISSIONS);
     case TRACE_VMO_CREATE:
         return options & ZX_VMO_RESIZABLE;
+    case TRACE_PROCESS_CREATE: /* was added later: other values are still read as none */
+        return options == ZX_PROCESS_SHARED ? ZX_PROCESS_SHARED : 0;
     case TRACE_VMO_OP_RANGE:
         return choose(op->options, vmo_ops, sizeof vmo_ops / sizeof vmo_ops[0]);
     case TRACE_VMAR_OP_RANGE:
@@ -517,7 +551,11 @@ static void normalize_field(const struct trace_op *in, uint8_t kind, struct trac
         out->align = out->mark == TRACE_RIGHTS_SAME ? 0 : in->align;
         break;
     case TRACE_FIELD_NUMBER:
-        out->b = in->code == TRACE_PROCESS_CREATE ? (in->wild ? in->b % 2 : 0) : in->b;
+        out->b = in->b;
+        if (in->code == TRACE_PROCESS_CREATE || in->code == TRACE_PROCESS_CREATE_SHARED)
+            out->b = in->wild ? in->b % 2 : 0;
+        if (in->code == TRACE_SELECT_PROCESSOR)
+            out->b = in->b % TRACE_PROCESSORS_MAX;
         break;
     case TRACE_FIELD_FILL:
         out->align = in->align;

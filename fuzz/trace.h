@@ -22,12 +22,15 @@
 
 #define TRACE_VERSION 1
 
+#define TRACE_PROCESSORS_MAX 4
+
 struct trace_header {
     uint16_t memory_pages; /* 64, 96, 128, 256, 512, 1024, 2048, 4096 */
     bool aslr_off;
     bool fail;                                  /* the fail_nth-th allocation after start-up fails */
     bool fail_persistent;                       /* and all after it */
     uint8_t entropy_bits, compact_entropy_bits; /* 0: the machine's defaults; at most 36 */
+    uint8_t processors;                         /* 1 to TRACE_PROCESSORS_MAX */
     uint16_t fail_nth;
     uint64_t seed;
 };
@@ -69,6 +72,13 @@ enum trace_code {
     TRACE_VMO_PIN,
     TRACE_VMO_UNPIN,
     TRACE_VMAR_SET_MEMORY_PRIORITY,
+    TRACE_PROCESS_CREATE_SHARED,
+    TRACE_PROCESS_EXIT,
+    TRACE_VMO_CREATE_PHYSICAL,
+    TRACE_VMO_SET_CACHE_POLICY,
+    TRACE_CPRNG_DRAW,
+    TRACE_TICKS_GET,
+    TRACE_SELECT_PROCESSOR,
     TRACE_CODE_COUNT
 };
 

@@ -16,10 +16,21 @@ struct vm_aspace;
 struct vm_process;
 
 #define TRACE_MEMORY_PAGES_MAX 4096 /* 16 MiB */
+#define TRACE_DEVICE_PAGES     1024 /* 4 MiB: room for large pages */
 
 /* `pages` (at most the maximum) of physical memory for a trace's machine, its base aligned to 2 MiB. The
    same memory every time; contents undefined. */
 struct pmm_range trace_host_memory(size_t pages);
+
+/* TRACE_DEVICE_PAGES of zeroed memory that the machine does not manage, as a device's would be, aligned to 2
+   MiB: the same every time. At most once a run. */
+struct pmm_range trace_host_device(void);
+
+/* From now on the machine has so many processors, at most TRACE_PROCESSORS_MAX, which remember no
+   translation; accesses run on the first. A host may have fewer: then several of them are one. */
+void trace_host_start_processors(unsigned count);
+/* The processor on which accesses and calls run from now on. */
+void trace_host_select_processor(unsigned processor);
 
 /* Scratch memory of the runner's own for a run (model, buffers), `bytes` of it zeroed, 16-byte aligned; the
    same memory every time. What lies behind `bytes`, as far as the largest request reached, is the runner's

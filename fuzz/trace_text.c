@@ -17,6 +17,7 @@
 #include <vm/aspace.h>
 #include <vm/format.h>
 #include <vm/mem.h>
+#include <vm/vmo.h>
 #include <zircon/errors.h>
 #include <zircon/syscalls/object.h>
 
@@ -95,6 +96,14 @@ static const struct name vmex_names[] = {
     {TRACE_VMEX_NONE, "none"}, {TRACE_VMEX_GARBAGE, "garbage"}, {TRACE_VMEX_SAME, "same"}, {0, NULL}};
 
 static const struct name priorities[] = {{0, "DEFAULT"}, {1, "HIGH"}, {0, NULL}};
+
+static const struct name process_options[] = {{ZX_PROCESS_SHARED, "SHARED"}, {0, NULL}};
+
+static const struct name cache_policies[] = {{VM_CACHED, "CACHED"},
+                                             {VM_UNCACHED, "UNCACHED"},
+                                             {VM_UNCACHED_DEVICE, "UNCACHED_DEVICE"},
+                                             {VM_WRITE_COMBINING, "WRITE_COMBINING"},
+                                             {0, NULL}};
 
 static const struct name properties[] = {
     {ZX_PROP_NAME, "NAME"}, {TRACE_PROPERTY_UNKNOWN, "UNKNOWN"}, {0, NULL}};
@@ -182,6 +191,9 @@ static const struct name *option_names(uint8_t code, bool *bits)
         return vmo_options;
     case TRACE_VMO_CREATE_CHILD:
         return child_options;
+    case TRACE_PROCESS_CREATE:
+    case TRACE_PROCESS_CREATE_SHARED:
+        return process_options;
     case TRACE_SOFT_FAULT:
     case TRACE_PAGE_FAULT:
         return fault_flags;
@@ -201,6 +213,10 @@ static const struct name *option_names(uint8_t code, bool *bits)
     case TRACE_VMAR_SET_MEMORY_PRIORITY:
         *bits = false;
         return priorities;
+    case TRACE_VMO_CREATE_PHYSICAL:
+    case TRACE_VMO_SET_CACHE_POLICY:
+        *bits = false;
+        return cache_policies;
     case TRACE_VMO_REPLACE_AS_EXECUTABLE:
         *bits = false;
         return vmex_names;
@@ -371,6 +387,8 @@ void trace_print_header(struct vm_sink *sink, const uint8_t *bytes, size_t size)
         vm_print(sink, " entropy=%u", header.entropy_bits);
     if (header.compact_entropy_bits != 0)
         vm_print(sink, " compact=%u", header.compact_entropy_bits);
+    if (header.processors != 1)
+        vm_print(sink, " processors=%u", header.processors);
     if (header.fail)
         vm_print(sink, " %s=%u", header.fail_persistent ? "fail-from" : "fail", header.fail_nth);
     vm_print(sink, " seed=%llu", (unsigned long long)header.seed);
@@ -426,6 +444,13 @@ static const char *const record_labels[TRACE_CODE_COUNT] = {
     [TRACE_VMO_PIN] = "*vmo offset size|",
     [TRACE_VMO_UNPIN] = "pin|",
     [TRACE_VMO_CREATE_CHILD] = "*vmo options offset size|slot",
+    [TRACE_PROCESS_CREATE_SHARED] = "*process options|process vmar",
+    [TRACE_PROCESS_EXIT] = "process|",
+    [TRACE_VMO_CREATE_PHYSICAL] = "offset size policy|slot",
+    [TRACE_VMO_SET_CACHE_POLICY] = "*vmo policy|",
+    [TRACE_CPRNG_DRAW] = "size|",
+    [TRACE_TICKS_GET] = "|",
+    [TRACE_SELECT_PROCESSOR] = "processor|",
 };
 
 static void print_value(struct vm_sink *sink, bool handle, uint64_t value)
@@ -773,6 +798,12 @@ static bool parse_header_field(struct parser *p, struct word label, struct word 
         *bits = (uint8_t)number;
         return true;
     }
+    if (is(label, "processors")) {
+        if (!parse_number(p, value, TRACE_PROCESSORS_MAX, &number))
+            return false;
+        header->processors = (uint8_t)number;
+        return number != 0 || wrong(p, "one processor or more", value);
+    }
     if (is(label, "fail") || is(label, "fail-from")) {
         header->fail = true;
         header->fail_persistent = is(label, "fail-from");
@@ -784,7 +815,7 @@ static bool parse_header_field(struct parser *p, struct word label, struct word 
     if (is(label, "seed"))
         return parse_number(p, value, UINT64_MAX, &header->seed);
     if (!is(label, "memory"))
-        return wrong(p, "memory, aslr, entropy, compact, fail, fail-from or seed", label);
+        return wrong(p, "memory, aslr, entropy, compact, processors, fail, fail-from or seed", label);
     if (!parse_number(p, value, UINT16_MAX, &number))
         return false;
     header->memory_pages = (uint16_t)number;
@@ -803,6 +834,7 @@ static bool parse_header(struct parser *p)
 
     memset(&header, 0, sizeof header);
     header.memory_pages = trace_memory_sizes[0];
+    header.processors = 1;
     if (!is(name, "trace"))
         return wrong(p, "a first line that starts with \"trace\"", name);
     for (struct word word = next_word(p); word.length > 0; word = next_word(p)) {

@@ -201,7 +201,7 @@ static void simplify_header(struct minimizer *m)
 {
     struct trace_header header;
 
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 7; i++) {
         trace_decode_header(m->bytes, TRACE_HEADER_SIZE, &header);
         switch (i) {
         case 0:
@@ -219,6 +219,9 @@ static void simplify_header(struct minimizer *m)
             break;
         case 4:
             header.seed = 0;
+            break;
+        case 5:
+            header.processors = 1;
             break;
         default:
             header.memory_pages = 256;

@@ -23,6 +23,8 @@ struct vm_process;
    the host has no room. */
 struct pmm_range host_memory_map(size_t bytes);
 void host_memory_unmap(struct pmm_range memory);
+/* Zeroes a part of such a piece; costs what was touched of it. */
+void host_memory_zero(struct pmm_range memory);
 /* As host_memory_map, in that very window, which must be free. */
 struct pmm_range host_memory_map_window(unsigned window, size_t bytes);
 

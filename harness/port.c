@@ -89,6 +89,15 @@ void host_memory_unmap(struct pmm_range memory)
     *window = (struct window){NULL, 0};
 }
 
+/* Pages that are given back to the system come again as zeroes. */
+void host_memory_zero(struct pmm_range memory)
+{
+    void *const bytes = port_phys_to_virt(memory.base);
+
+    if (madvise(bytes, memory.size, MADV_DONTNEED) != 0)
+        memset(bytes, 0, memory.size);
+}
+
 void *port_phys_to_virt(zx_paddr_t pa)
 {
     uint64_t number = pa >> HOST_WINDOW_SHIFT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace_host.c: what running a trace needs of the host: memory for its machine, scratch memory, accesses by
- * the software processor, the failure switch.
+ * trace_host.c: what running a trace needs of the host: memory for its machine and for a device beside it,
+ * scratch memory, accesses by software processors, the failure switch.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
 #include <stdio.h>
@@ -21,18 +21,41 @@ _Noreturn static void out_of_memory(const char *what, size_t bytes)
     exit(EXIT_FAILURE);
 }
 
+#define MEMORY_SIZE (TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE)
+#define DEVICE_SIZE (TRACE_DEVICE_PAGES * ZX_PAGE_SIZE)
+
+/* The device's memory lies behind that of the largest machine. */
+static struct pmm_range memory;
+
 /* A new machine begins here: nothing of the one before may fail it, or be found in a cache. */
 struct pmm_range trace_host_memory(size_t pages)
 {
-    static struct pmm_range memory;
-
     if (memory.size == 0)
-        memory = host_memory_map_window(HOST_WINDOW_TRACE, TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE);
+        memory = host_memory_map_window(HOST_WINDOW_TRACE, MEMORY_SIZE + DEVICE_SIZE);
     if (memory.size == 0)
-        out_of_memory("a trace's memory", TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE);
+        out_of_memory("a trace's memory", MEMORY_SIZE + DEVICE_SIZE);
     host_switches_reset();
     processor_reset();
     return (struct pmm_range){memory.base, pages * ZX_PAGE_SIZE};
+}
+
+struct pmm_range trace_host_device(void)
+{
+    const struct pmm_range device = {memory.base + MEMORY_SIZE, DEVICE_SIZE};
+
+    host_memory_zero(device);
+    return device;
+}
+
+void trace_host_start_processors(unsigned count)
+{
+    processor_start(count);
+    processor_move(0);
+}
+
+void trace_host_select_processor(unsigned processor)
+{
+    processor_move(processor);
 }
 
 /* Above this many bytes giving the pages back to the host zeroes them more cheaply than writing: it costs

@@ -23,11 +23,12 @@
 #include "user.h"
 
 #define TRACE_MEMORY_SIZE  (TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE)
+#define TRACE_DEVICE_SIZE  (TRACE_DEVICE_PAGES * ZX_PAGE_SIZE)
 #define TRACE_MEMORY_ALIGN (2ul << 20)
 #define MODULE_PREFIX      "corpus"
 #define CHECK_EVERY        1
 
-static zx_paddr_t trace_memory, trace_scratch; /* trace_memory 0: there was no room */
+static zx_paddr_t trace_memory, trace_device, trace_scratch; /* trace_memory 0: there was no room */
 static unsigned check_every = CHECK_EVERY;
 
 struct totals {
@@ -36,8 +37,9 @@ struct totals {
 
 void replay_reserve(void)
 {
-    trace_memory = memory_take(TRACE_MEMORY_SIZE + TRACE_SCRATCH_MAX, TRACE_MEMORY_ALIGN);
-    trace_scratch = trace_memory + TRACE_MEMORY_SIZE;
+    trace_memory = memory_take(TRACE_MEMORY_SIZE + TRACE_DEVICE_SIZE + TRACE_SCRATCH_MAX, TRACE_MEMORY_ALIGN);
+    trace_device = trace_memory + TRACE_MEMORY_SIZE;
+    trace_scratch = trace_device + TRACE_DEVICE_SIZE;
 }
 
 struct pmm_range replay_memory(size_t pages)
@@ -104,7 +106,7 @@ bool replay(const char *pattern)
 
     if (trace_memory == 0) {
         vm_print(&vm_log_sink,
-                 "replay: too little memory: traces need 48 MiB in one piece; give the machine 128 MiB\n");
+                 "replay: too little memory: traces need 52 MiB in one piece; give the machine 128 MiB\n");
         return false;
     }
     for (unsigned i = 0; i < boot_info.module_count; i++) {
@@ -137,6 +139,23 @@ struct pmm_range trace_host_memory(size_t pages)
 {
     port_reset_allocations();
     return replay_memory(pages);
+}
+
+struct pmm_range trace_host_device(void)
+{
+    memset(physical_to_virtual(trace_device), 0, TRACE_DEVICE_SIZE);
+    return (struct pmm_range){trace_device, TRACE_DEVICE_SIZE};
+}
+
+/* There is one processor, which is all of them. */
+void trace_host_start_processors(unsigned count)
+{
+    (void)count;
+}
+
+void trace_host_select_processor(unsigned processor)
+{
+    (void)processor;
 }
 
 void *trace_host_scratch(size_t bytes)

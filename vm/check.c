@@ -423,7 +423,7 @@ static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
     }
     if (count != vmo->pages.count)
         broken_object(checker, &vmo->object, "holds another number of pages than it counts");
-    if (pinned != vmo->pinned_pages)
+    if (vmo->kind != VMO_PHYSICAL && pinned != vmo->pinned_pages)
         broken_object(checker, &vmo->object, "another number of its pages is pinned than it counts");
     if (vmo->kind != VMO_PAGED && count != (vmo->kind == VMO_PHYSICAL ? 0 : vmo->size >> PAGE_SHIFT))
         broken_object(checker, &vmo->object, "lacks pages, or has some that it cannot have");

@@ -155,7 +155,7 @@ struct vm_vmo {
     uint64_t window;       /* (c) where a slice begins in its target; else 0 */
     zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
     uint8_t cache_policy;  /* (v) enum vm_cache_policy; not changed while there are mappings */
-    uint64_t pinned_pages; /* (v) pages with pin_count > 0 */
+    uint64_t pinned_pages; /* (v) pages with pin_count > 0; physical: how often pages were pinned */
     char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT; slices: none */
     struct mapping_tree mappings; /* (v) by the part that they show, those of slices too; slices: none */

@@ -8,8 +8,9 @@
  * be held still in parts: a pinned page is its VMO's alone and stays where it is.
  *
  * Invariants. A pinned page is not shared: pinning commits, which makes copies, and a snapshot of it is
- * refused. vmo->pinned_pages counts the pages with pins. A page of a contiguous VMO at offset x is at frames
- * + x. The cache policy does not change while there are mappings, so all translations agree on it.
+ * refused. vmo->pinned_pages counts the pages with pins, of a physical VMO the pins of pages. A page of a
+ * contiguous VMO at offset x is at frames + x. The cache policy does not change while there are mappings, so all
+ * translations agree on it.
  *
  * Cache operations reach the memory through the direct map of the host, page by page; processors here keep their
  * caches coherent, so it is only devices for which they matter.
@@ -149,8 +150,10 @@ static zx_status_t pin_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size
     uint64_t first = offset >> PAGE_SHIFT, limit = (offset + size) >> PAGE_SHIFT;
     if (offset > vmo->size || size > vmo->size - offset)
         return ZX_ERR_OUT_OF_RANGE;
-    if (vmo->kind == VMO_PHYSICAL)
+    if (vmo->kind == VMO_PHYSICAL) {
+        vmo->pinned_pages += limit - first;
         return ZX_OK;
+    }
     zx_status_t status = vmo_commit_locked(vmo, first, limit);
     if (status != ZX_OK)
         return status;
@@ -178,6 +181,10 @@ void vm_vmo_unpin(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
     zx_status_t status = vmo_find_target(&vmo, &offset, size);
     VM_ASSERT(status == ZX_OK);
     port_mutex_lock(&vmo->lock);
+    if (vmo->kind == VMO_PHYSICAL) {
+        VM_ASSERT(vmo->pinned_pages >= size >> PAGE_SHIFT);
+        vmo->pinned_pages -= size >> PAGE_SHIFT;
+    }
     for (uint64_t at = offset; at < offset + size && vmo->kind != VMO_PHYSICAL; at += PAGE_SIZE) {
         struct vm_page *page = vmo_page_locked(vmo, at);
         VM_ASSERT(page != NULL && page->pin_count != 0);

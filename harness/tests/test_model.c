@@ -41,7 +41,7 @@ static struct world make_world(bool aslr)
     w.model.aslr = aslr;
     w.model.entropy_bits = 2;
     w.model.compact_entropy_bits = 1;
-    model_add_process(&w.model, true, 1 << 20, 16 * PAGE);
+    model_add_process(&w.model, true, MODEL_ALONE, MODEL_NONE, 1 << 20, 16 * PAGE);
     w.root = model_add_handle(&w.model, 0, TRACE_TYPE_VMAR, w.model.processes[0].root, 3, all_vmar_rights);
     const int32_t vmo = model_do_vmo_create(&w.model, 4 * PAGE, ZX_VMO_RESIZABLE);
     w.vmo = model_add_handle(&w.model, 0, TRACE_TYPE_VMO, vmo, 7,
@@ -287,11 +287,11 @@ static void model_ends_processes_with_their_last_handle(void **state)
     struct model *m = &w.model;
 
     (void)state;
-    const int32_t child = model_add_process(m, false, BASE, 16 * PAGE);
+    const int32_t child = model_add_process(m, false, MODEL_ALONE, MODEL_NONE, BASE, 16 * PAGE);
     const int32_t to_child = model_add_handle(m, 0, TRACE_TYPE_PROCESS, child, 11, ZX_DEFAULT_PROCESS_RIGHTS);
     const int32_t second = model_add_handle(m, 0, TRACE_TYPE_PROCESS, child, 15, ZX_DEFAULT_PROCESS_RIGHTS);
     model_add_handle(m, (uint8_t)child, TRACE_TYPE_PROCESS, child, 19, ZX_DEFAULT_PROCESS_RIGHTS);
-    const int32_t grandchild = model_add_process(m, false, BASE, 16 * PAGE);
+    const int32_t grandchild = model_add_process(m, false, MODEL_ALONE, MODEL_NONE, BASE, 16 * PAGE);
     model_add_handle(m, (uint8_t)child, TRACE_TYPE_PROCESS, grandchild, 23, ZX_DEFAULT_PROCESS_RIGHTS);
     model_do_handle_close(m, to_child);
     assert_true(m->processes[child].alive);
@@ -585,6 +585,129 @@ static void model_says_when_it_is_full(void **state)
     free_world(&w);
 }
 
+/* ---- Shared spaces ---- */
+
+static void model_shares_spaces(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    const zx_vaddr_t shared = (zx_vaddr_t)1 << 46;
+
+    (void)state;
+    const uint8_t founder = (uint8_t)model_add_process(m, false, MODEL_FOUNDS, MODEL_NONE, shared, 16 * PAGE);
+    const int32_t to_founder =
+        model_add_handle(m, 0, TRACE_TYPE_PROCESS, founder, 11, ZX_DEFAULT_PROCESS_RIGHTS);
+    const int32_t root =
+        model_add_handle(m, 0, TRACE_TYPE_VMAR, m->processes[founder].root, 15, all_vmar_rights);
+    const int32_t space = m->processes[founder].spaces[1];
+    const uint8_t joiner = (uint8_t)model_add_process(m, false, MODEL_JOINS, space, BASE, 16 * PAGE);
+    const int32_t to_joiner =
+        model_add_handle(m, 0, TRACE_TYPE_PROCESS, joiner, 19, ZX_DEFAULT_PROCESS_RIGHTS);
+    const int32_t own =
+        model_add_handle(m, 0, TRACE_TYPE_VMAR, m->processes[joiner].root, 23, all_vmar_rights);
+    model_do_vmar_map(m, root, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, w.vmo, 0, shared, PAGE);
+    model_do_vmar_map(m, own, ZX_VM_PERM_READ, w.vmo, PAGE, BASE + 15 * PAGE, PAGE);
+
+    /* Both see the shared space, one sees its own. */
+    assert_int_equal(model_space_at(m, founder, BASE), space);
+    assert_int_equal(model_space_at(m, joiner, shared), space);
+    assert_int_equal(model_space_at(m, joiner, BASE), joiner);
+    assert_int_equal(model_fault(m, founder, shared, MODEL_WRITE), ZX_OK);
+    assert_int_equal(model_fault(m, joiner, shared, MODEL_WRITE), ZX_OK);
+    assert_int_equal(model_fault(m, joiner, BASE + 15 * PAGE, MODEL_READ), ZX_OK);
+    assert_int_equal(model_fault(m, founder, BASE + 15 * PAGE, MODEL_READ), ZX_ERR_NOT_FOUND);
+    assert_int_equal(model_fault(m, 0, shared, MODEL_READ), ZX_ERR_NOT_FOUND);
+
+    /* The founder exits: its handle stays, and the space as long as the other lives. */
+    model_do_process_exit(m, founder);
+    assert_false(m->processes[founder].alive);
+    assert_int_equal(model_fault(m, joiner, shared, MODEL_WRITE), ZX_OK);
+    assert_int_equal(model_process_create_shared(m, to_founder, 0, false, false).status, ZX_OK);
+    model_do_handle_close(m, to_joiner);
+    assert_false(m->vmars[m->spaces[space].root].alive);
+    assert_int_equal(model_process_create_shared(m, to_founder, 0, false, false).status, ZX_ERR_BAD_STATE);
+
+    /* Neither that one's number nor its handle is another's. */
+    const uint8_t next = (uint8_t)model_add_process(m, false, MODEL_FOUNDS, MODEL_NONE, shared, 16 * PAGE);
+    assert_int_not_equal(next, founder);
+    assert_int_equal(m->processes[next].spaces[1], space);
+    assert_int_equal(model_process_create_shared(m, to_founder, 0, false, false).status, ZX_ERR_BAD_STATE);
+    free_world(&w);
+}
+
+static void model_refuses_sharing_in_order(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+
+    (void)state;
+    const int32_t alone = model_add_process(m, false, MODEL_ALONE, MODEL_NONE, BASE, 16 * PAGE);
+    const int32_t handle = model_add_handle(m, 0, TRACE_TYPE_PROCESS, alone, 11, ZX_DEFAULT_PROCESS_RIGHTS);
+    const int32_t weak = model_add_handle(m, 0, TRACE_TYPE_PROCESS, alone, 15,
+                                          ZX_DEFAULT_PROCESS_RIGHTS & ~ZX_RIGHT_GET_PROPERTY);
+    assert_int_equal(model_process_create_shared(m, MODEL_NONE, 1, false, false).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_process_create_shared(m, MODEL_NONE, 0, true, false).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_process_create_shared(m, MODEL_NONE, 0, false, true).status, ZX_ERR_BAD_HANDLE);
+    assert_int_equal(model_process_create_shared(m, w.vmo, 0, false, true).status, ZX_ERR_WRONG_TYPE);
+    assert_int_equal(model_process_create_shared(m, weak, 0, false, true).status, ZX_ERR_ACCESS_DENIED);
+    assert_int_equal(model_process_create_shared(m, handle, 0, false, true).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_process_create(2, true, false, false).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_process_create(ZX_PROCESS_SHARED, true, false, true).status, ZX_ERR_BAD_HANDLE);
+    assert_int_equal(model_process_create(ZX_PROCESS_SHARED, false, false, true).status, ZX_ERR_INVALID_ARGS);
+    free_world(&w);
+}
+
+/* ---- Physical VMOs ---- */
+
+static void model_shows_the_device(void **state)
+{
+    struct world w = make_world(true);
+    struct model *m = &w.model;
+    char bytes[3] = "";
+
+    (void)state;
+    assert_int_equal(model_vmo_create_physical(0, 0, 8 * PAGE).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_create_physical(1, PAGE, 8 * PAGE).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_create_physical(PAGE, 8 * PAGE, 8 * PAGE).status, ZX_ERR_INVALID_ARGS);
+    assert_int_equal(model_vmo_create_physical(PAGE, 7 * PAGE, 8 * PAGE).status, ZX_OK);
+    const int32_t one = model_do_vmo_create_physical(m, 0, 4 * PAGE, 0);
+    const int32_t other = model_do_vmo_create_physical(m, 3 * PAGE, 2 * PAGE, 1);
+    const int32_t first = model_add_handle(m, 0, TRACE_TYPE_VMO, one, 11, ZX_DEFAULT_VMO_RIGHTS);
+    const int32_t second = model_add_handle(m, 0, TRACE_TYPE_VMO, other, 15, ZX_DEFAULT_VMO_RIGHTS);
+    model_do_vmo_write(m, one, 3 * PAGE, "ab", 2);
+    model_vmo_read(m, other, 0, bytes, 2);
+    assert_string_equal(bytes, "ab");
+    const int32_t slice = model_do_vmo_create_child(m, second, ZX_VMO_CHILD_SLICE, PAGE, PAGE);
+    const int32_t third = model_add_handle(m, 0, TRACE_TYPE_VMO, slice, 19, ZX_DEFAULT_VMO_RIGHTS);
+    model_do_vmo_write(m, slice, 0, "cd", 2);
+    model_vmo_read(m, other, PAGE, bytes, 2);
+    assert_string_equal(bytes, "cd");
+    /* It is no memory of the machine's, however much of it is written. */
+    for (uint64_t page = 0; page < 4; page++)
+        model_do_vmo_write(m, one, page * PAGE, "e", 1);
+    for (uint64_t page = 0; page < 4; page++)
+        model_do_vmo_write(m, model_object(m, w.vmo), page * PAGE, "f", 1);
+    assert_false(m->full);
+
+    assert_int_equal(model_vmo_io(m, first, true, UINT64_MAX, 1, true).status, ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_io(m, third, false, 0, 1, false).status, ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_op_range(m, first, ZX_VMO_OP_ZERO, 0, 0, false).status, ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_op_range(m, first, ZX_VMO_OP_CACHE_CLEAN, 0, PAGE, false).status, ZX_OK);
+    assert_int_equal(model_vmo_create_child(m, first, ZX_VMO_CHILD_SNAPSHOT, 1, PAGE, false).status,
+                     ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_set_cache_policy(m, w.vmo).status, ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_set_cache_policy(m, third).status, ZX_ERR_NOT_SUPPORTED);
+    assert_int_equal(model_vmo_set_cache_policy(m, second).status, ZX_ERR_BAD_STATE); /* a slice */
+    model_do_handle_close(m, third);
+    assert_int_equal(model_vmo_set_cache_policy(m, second).status, ZX_OK);
+    model_do_vmo_pin(m, second, 0, PAGE);
+    assert_int_equal(model_vmo_set_cache_policy(m, second).status, ZX_ERR_BAD_STATE);
+    assert_int_equal(model_vmo_set_cache_policy(m, first).status, ZX_OK);
+    model_do_vmar_map(m, w.root, ZX_VM_PERM_READ, first, 0, BASE, PAGE);
+    assert_int_equal(model_vmo_set_cache_policy(m, first).status, ZX_ERR_BAD_STATE);
+    free_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +728,9 @@ int main(void)
         cmocka_unit_test(model_knows_contiguous_vmos),
         cmocka_unit_test(model_passes_priority_down),
         cmocka_unit_test(model_says_when_it_is_full),
+        cmocka_unit_test(model_shares_spaces),
+        cmocka_unit_test(model_refuses_sharing_in_order),
+        cmocka_unit_test(model_shows_the_device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static struct trace_result run_bytes(const uint8_t *bytes, size_t size, unsigned
 
 /* ---- Encoding ---- */
 
-#define FIRST_FREE_CODE 144 /* moves up when an operation is added */
+#define FIRST_FREE_CODE 152 /* moves up when an operation is added */
 
 static void every_byte_string_decodes_to_canonical_operations(void **state)
 {
@@ -120,6 +120,7 @@ static void every_header_decodes(void **state)
         trace_decode_header(bytes, (size_t)i % (TRACE_HEADER_SIZE + 1), &header);
         assert_true(header.memory_pages >= 64 && header.memory_pages <= 4096);
         assert_true(header.entropy_bits <= 36 && header.compact_entropy_bits <= 36);
+        assert_true(header.processors >= 1 && header.processors <= TRACE_PROCESSORS_MAX);
         trace_encode_header(&header, encoded);
         trace_decode_header(encoded, sizeof encoded, &again);
         assert_memory_equal(&header, &again, sizeof header);
@@ -188,6 +189,14 @@ static void later_codes_stay_what_they_are(void **state)
         {TRACE_VMO_PIN, false},
         {TRACE_VMO_UNPIN, false},
         {TRACE_VMAR_SET_MEMORY_PRIORITY, false},
+        {TRACE_PROCESS_CREATE_SHARED, false},
+        {TRACE_PROCESS_CREATE_SHARED, true},
+        {TRACE_PROCESS_EXIT, false},
+        {TRACE_VMO_CREATE_PHYSICAL, false},
+        {TRACE_VMO_SET_CACHE_POLICY, false},
+        {TRACE_CPRNG_DRAW, false},
+        {TRACE_TICKS_GET, false},
+        {TRACE_SELECT_PROCESSOR, false},
     };
     uint8_t bytes[TRACE_HEADER_SIZE + TRACE_OPERATION_SIZE] = {0}, encoded[TRACE_OPERATION_SIZE];
     struct trace_op op;
@@ -253,7 +262,7 @@ static void text_to_binary_to_text_is_lossless(void **state)
 {
     static uint8_t bytes[64 * 16];
     static const char text[] =
-        "trace memory=256 aslr=off entropy=12 compact=3 fail-from=77 seed=18446744073709551615\n"
+        "trace memory=256 aslr=off entropy=12 compact=3 processors=4 fail-from=77 seed=18446744073709551615\n"
         "vmo_create size=pages:4 options=RESIZABLE to=3\n"
         "vmar_map vmar=own options=PERM_READ|PERM_WRITE|SPECIFIC align=21 offset=pages:16 vmo=3 "
         "vmo_offset=pages:1 "
@@ -266,7 +275,8 @@ static void text_to_binary_to_text_is_lossless(void **state)
         "vmo_op_range vmo=3 options=COMMIT size=whole\n"
         "soft_fault process=2 options=WRITE|USER addr=mark-byte:4097 mark=7\n"
         "write addr=mark-end,-byte size=bytes:2 fill=200 mark=7\n"
-        "process_create! job=garbage name=1 options=3\n"
+        "process_create options=SHARED to=2\n"
+        "process_create! job=garbage name=1 options=SHARED|0x2\n"
         "fail_allocation nth=3\n"
         "vmo_replace_as_executable handle=vmo:3 vmex=same to=4\n"
         "vmar_op_range vmar=own options=DECOMMIT addr=mark-page:2 len=mark-size mark=7 to=null-second\n"
@@ -275,6 +285,14 @@ static void text_to_binary_to_text_is_lossless(void **state)
         "process_write_memory process=9 addr=mark size=pages:1 fill=255 mark=7\n"
         "object_get_property handle=vmo:4 options=NAME size=bytes:32\n"
         "object_set_property handle=process:own options=UNKNOWN size=bytes:31 fill=65\n"
+        "process_create_shared process=own to=null-second\n"
+        "process_create_shared! process=garbage name=1 options=0x80\n"
+        "process_exit process=15\n"
+        "vmo_create_physical offset=2m:1 size=pages:3 policy=WRITE_COMBINING to=9\n"
+        "vmo_set_cache_policy vmo=9 policy=UNCACHED_DEVICE\n"
+        "cprng_draw size=bytes:64\n"
+        "ticks_get\n"
+        "select_processor processor=3\n"
         "handle_close handle=vmar:foreign bytes=54c3a8ff\n";
 
     (void)state;
@@ -309,6 +327,8 @@ static void wrong_text_is_refused_with_its_line(void **state)
         {"trace memory=65\n", 1, "64, 96, 128"},
         {"trace entropy=37\n", 1, "up to 36"},
         {"trace colour=1\n", 1, "\"colour\""},
+        {"trace processors=0\n", 1, "one processor or more"},
+        {"trace processors=5\n", 1, "up to 4"},
         {"trace\nvmo_invent\n", 2, "\"vmo_invent\""},
         {"trace\nvmo_read!\n", 2, "\"vmo_read!\""},
         {"trace\nprocess_read_memory!\n", 2, "\"process_read_memory!\""},
@@ -553,6 +573,89 @@ static void devices_run_as_told(void **state)
     assert_int_equal(seen.first_results[4], PAGE);
 }
 
+/* Three processes that share a space, seen from three processors. */
+static const char sharing[] = "trace memory=512 processors=3 seed=17\n"
+                              "process_create options=SHARED to=1\n"
+                              "process_create_shared process=1 to=2\n"
+                              "process_create_shared process=own to=3\n"
+                              "vmo_create size=pages:4 to=1\n"
+                              "vmar_map vmar=1 options=PERM_READ|PERM_WRITE vmo=1 len=pages:4 to=4\n"
+                              "write process=1 addr=mark size=bytes:9 fill=7 mark=4\n"
+                              "select_processor processor=1\n"
+                              "read process=2 addr=mark size=bytes:9 mark=4\n"
+                              "select_processor processor=2\n"
+                              "process_exit process=1\n"
+                              "read process=2 addr=mark size=bytes:9 mark=4\n"
+                              "vmar_unmap vmar=1 addr=mark len=pages:1 mark=4\n"
+                              "select_processor processor=1\n"
+                              "read process=2 addr=mark size=bytes:9 mark=4\n"
+                              "process_exit process=9\n"
+                              "process_create_shared process=1 to=5\n";
+
+static void sharing_runs_as_told(void **state)
+{
+    static const zx_status_t statuses[] = {
+        ZX_OK, ZX_OK, ZX_ERR_INVALID_ARGS, ZX_OK, ZX_OK,           ZX_OK, ZX_OK, ZX_OK, ZX_OK, ZX_OK, ZX_OK,
+        ZX_OK, ZX_OK, ZX_ERR_NOT_FOUND,    ZX_OK, ZX_ERR_BAD_STATE};
+    uint8_t bytes[16 * 32];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(sharing, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    assert_int_equal(seen.first_results[10], 9);
+}
+
+/* Memory of a device's, random numbers, the clock. */
+static const char machine[] = "trace memory=64 seed=19\n"
+                              "vmo_create_physical offset=pages:2 size=pages:4 policy=UNCACHED to=1\n"
+                              "vmo_create_physical size=2m:1 to=2\n"
+                              "vmar_map vmar=own options=PERM_READ|PERM_WRITE vmo=1 len=pages:4 to=1\n"
+                              "vmar_map vmar=own options=PERM_READ align=21 vmo=2 len=2m:1 to=2\n"
+                              "write addr=mark-page:1 size=bytes:9 fill=7 mark=1\n"
+                              "read addr=mark-page:3 size=bytes:9 mark=2\n"
+                              "vmo_set_cache_policy vmo=1 policy=CACHED\n"
+                              "vmo_read vmo=1 size=bytes:9\n"
+                              "cprng_draw size=bytes:40\n"
+                              "ticks_get\n"
+                              "cprng_draw size=bytes:40\n"
+                              "vmo_create_physical size=pages:1,+byte\n";
+
+static void the_machine_runs_as_told(void **state)
+{
+    static const zx_status_t statuses[] = {ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_BAD_STATE,
+                                           ZX_ERR_NOT_SUPPORTED,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_OK,
+                                           ZX_ERR_INVALID_ARGS};
+    uint8_t bytes[16 * 16];
+    struct seen seen = {.count = 0};
+    const struct trace_options options = {.check_every = 1, .observe = see, .context = &seen};
+    struct trace_result result;
+
+    (void)state;
+    trace_run(bytes, parse(machine, bytes, sizeof bytes), &options, &result);
+    assert_int_equal(result.status, ZX_OK);
+    assert_int_equal(seen.count, sizeof statuses / sizeof statuses[0]);
+    for (unsigned i = 0; i < seen.count; i++)
+        assert_int_equal(seen.statuses[i], statuses[i]);
+    /* The device's memory begins as zeroes each time. */
+    const uint64_t digest = result.digest;
+    assert_true(run_bytes(bytes, parse(machine, bytes, sizeof bytes), 0).digest == digest);
+}
+
 /* What a written trace does may not change when operations are added, nor may the digest of what it did. Memory is never short
    in these, so no detail of the core's bookkeeping shows. */
 static void digests_stay_what_they_are(void **state)
@@ -562,7 +665,8 @@ static void digests_stay_what_they_are(void **state)
         uint64_t digest;
     } pinned[] = {
         {story, 0x2e281f17094daac1ull},   {regions, 0xa3192c0f6d832953ull}, {objects, 0xb260f494ce14ad9dull},
-        {devices, 0x29ae55dbbb97bd13ull}, {family, 0xa0e5b98523d645b5ull},
+        {devices, 0x29ae55dbbb97bd13ull}, {family, 0xa0e5b98523d645b5ull},  {sharing, 0x47111c104173ede4ull},
+        {machine, 0xf2521773a9b8f14cull},
     };
     static uint8_t bytes[TRACE_HEADER_SIZE + 200 * TRACE_OPERATION_SIZE];
 
@@ -822,6 +926,8 @@ int main(void)
         cmocka_unit_test(children_run_as_told),
         cmocka_unit_test(many_handles_close_at_once),
         cmocka_unit_test(devices_run_as_told),
+        cmocka_unit_test(sharing_runs_as_told),
+        cmocka_unit_test(the_machine_runs_as_told),
         cmocka_unit_test(an_observer_may_stop_the_run),
         cmocka_unit_test(a_run_stops_at_the_longest_trace),
         cmocka_unit_test(each_allocation_may_fail),

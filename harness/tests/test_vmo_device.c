@@ -225,9 +225,13 @@ static void test_physical(void **state)
     assert_refused(zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 0, 1, NULL, 0), ZX_ERR_NOT_SUPPORTED);
     assert_refused(zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT, 1, 0, NULL), ZX_ERR_NOT_SUPPORTED);
     assert_refused(zx_process_read_memory(zx_process_self(), va, &byte, 1, &actual), ZX_ERR_NO_MEMORY);
-    assert_ok(vm_vmo_pin(vmo_of(vmo), 0, MIB2));
-    vm_vmo_unpin(vmo_of(vmo), 0, MIB2);
     assert_ok(zx_vmar_unmap(vmar, va, MIB2 + PAGE));
+    assert_ok(vm_vmo_pin(vmo_of(vmo), 0, MIB2));
+    assert_ok(vm_vmo_pin(vmo_of(vmo), 0, PAGE));
+    vm_vmo_unpin(vmo_of(vmo), 0, MIB2);
+    assert_refused(vm_vmo_set_cache_policy(vmo_of(vmo), VM_UNCACHED), ZX_ERR_BAD_STATE);
+    vm_vmo_unpin(vmo_of(vmo), 0, PAGE);
+    assert_ok(vm_vmo_set_cache_policy(vmo_of(vmo), VM_UNCACHED));
     host_memory_unmap(device);
 }
 
