@@ -36,6 +36,9 @@ uint64_t host_allocation_count(void);
 void host_fail_user_copy(uint64_t nth);
 /* How many such copies were tried since the last reset, those of null and the like left out. */
 uint64_t host_user_copy_count(void);
+/* Before the nth copy of this thread from or to a caller's memory from now (0: none), `what` is called, once: what
+   another thread may have done by then. Its own copies are not counted. */
+void host_interrupt_user_copy(uint64_t nth, void (*what)(void *context), void *context);
 /* How many bytes a cache operation (ZX_VMO_OP_CACHE_*) was done to since the last reset. */
 uint64_t host_cache_bytes(uint32_t operation);
 /* Counts from zero again, and nothing fails. */

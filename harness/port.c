@@ -340,6 +340,20 @@ bool port_allocation_allowed(void)
 
 /* ---- User memory ---- */
 
+/* What is to happen before one of the copies to come. */
+static _Thread_local struct {
+    uint64_t left; /* 0: nothing */
+    void (*what)(void *context);
+    void *context;
+} interruption;
+
+void host_interrupt_user_copy(uint64_t nth, void (*what)(void *context), void *context)
+{
+    interruption.left = nth;
+    interruption.what = what;
+    interruption.context = context;
+}
+
 static zx_status_t check_user_range(const void *user, size_t size)
 {
     uintptr_t address = (uintptr_t)user;
@@ -351,6 +365,8 @@ static zx_status_t check_user_range(const void *user, size_t size)
     host_schedule_step();
     if (size == 0)
         return ZX_OK;
+    if (interruption.left != 0 && --interruption.left == 0)
+        interruption.what(interruption.context);
     if (address < ZX_PAGE_SIZE || size > UINTPTR_MAX - address || !switch_allows(&user_copies))
         return ZX_ERR_INVALID_ARGS;
     return ZX_OK;

@@ -511,7 +511,7 @@ zx_status_t vmo_commit_prepare(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 zx_status_t vmo_commit_finish(struct list_node *ready);
 void vmo_commit_release(struct list_node *ready);
 zx_status_t vmo_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
-/* How decommitting a range of a VMO that is no slice would end. */
+/* How decommitting a range of a paged VMO that is no slice would end. */
 zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);

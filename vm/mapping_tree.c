@@ -170,7 +170,8 @@ void mapping_tree_set_zero(struct vm_mapping *mapping)
         at->link.zero_reach = subtree_reach(at, true);
 }
 
-/* The first of the subtree, which reaches beyond `offset`. Null: it begins at or above `end`. */
+/* The first of the subtree, which reaches beyond `offset`: so one of left, itself and right does. Null: it begins
+   at or above `end`. */
 static struct vm_mapping *first_below(struct vm_mapping *at, uint64_t offset, uint64_t end, bool zero)
 {
     for (;;) {
@@ -183,8 +184,6 @@ static struct vm_mapping *first_below(struct vm_mapping *at, uint64_t offset, ui
         if (own_reach(at, zero) > offset)
             return at;
         at = at->link.right;
-        if (reach_of(at, zero) <= offset)
-            return NULL;
     }
 }
 

@@ -252,7 +252,7 @@ void *page_list_remove(struct page_list *list, uint64_t index)
 /* The bits of `mask` at and above slot. */
 static uint64_t bits_from(uint64_t mask, unsigned slot)
 {
-    return slot < SLOTS ? mask & (UINT64_MAX << slot) : 0;
+    return mask & (UINT64_MAX << slot);
 }
 
 void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *found)

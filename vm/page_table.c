@@ -809,8 +809,11 @@ bool page_table_check(struct page_table *table, struct vm_sink *report)
     if (table->root != 0)
         sound =
             table->parts[0] != NULL ? page_table_check_unified(table, report) : check_locked(table, report);
-    else if (table->table_pages != 0)
+    else if (table->table_pages != 0) {
+        vm_print(report, "page table: there is no top, but the count says %llu tables\n",
+                 (unsigned long long)table->table_pages);
         sound = false;
+    }
     port_mutex_unlock(&table->lock);
     return sound;
 }

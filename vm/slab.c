@@ -154,6 +154,8 @@ static bool slab_check(const struct slab_cache *cache, const struct slab *slab, 
         sound = offset >= SLAB_HEADER_SIZE && offset < PAGE_SIZE &&
                 (offset - SLAB_HEADER_SIZE) % cache->object_size == 0 &&
                 (offset - SLAB_HEADER_SIZE) / cache->object_size < slab->fresh && ++listed <= cache->per_slab;
+        if (!sound)
+            break; /* nobody knows what lies there */
     }
     sound = sound && slab->in_use > 0 && slab->in_use + listed == slab->fresh &&
             full == (slab->in_use == cache->per_slab);

@@ -58,14 +58,13 @@ static zx_status_t narrow_rights(zx_rights_t held, zx_rights_t *asked)
     return (*asked & ~held) != 0 ? ZX_ERR_INVALID_ARGS : ZX_OK;
 }
 
-/* A slot for a new handle whose value the program has already been told. */
-static zx_status_t reserve_and_tell(zx_handle_t *out, struct vm_handle **handle)
+/* A slot for a new handle whose value the program has already been told, in the place of `before`. */
+static zx_status_t reserve_and_tell(zx_handle_t *out, struct vm_handle **handle, zx_handle_t *before)
 {
     zx_status_t status = handle_reserve(port_current_process(), handle);
     if (status != ZX_OK)
         return status;
-    zx_handle_t value = handle_value(*handle);
-    status = port_copy_to_user(out, &value, sizeof(value));
+    status = user_tell_handle(out, handle_value(*handle), before);
     if (status != ZX_OK)
         handle_unreserve(*handle);
     return status;
@@ -78,12 +77,15 @@ typedef zx_status_t publish_function(zx_handle_t value, zx_rights_t rights, stru
 static zx_status_t give(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out, publish_function *publish)
 {
     struct vm_handle *fresh;
-    zx_status_t status = reserve_and_tell(out, &fresh);
+    zx_handle_t before;
+    zx_status_t status = reserve_and_tell(out, &fresh, &before);
     if (status != ZX_OK)
         return status;
     status = publish(handle, rights, fresh);
-    if (status != ZX_OK)
+    if (status != ZX_OK) {
         handle_unreserve(fresh);
+        user_untell_handle(out, before);
+    }
     return status;
 }
 

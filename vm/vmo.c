@@ -381,8 +381,7 @@ static void decommit_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 
 static zx_status_t check_decommit_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
-    if (vmo->kind != VMO_PAGED)
-        return ZX_ERR_NOT_SUPPORTED;
+    VM_ASSERT(vmo->kind == VMO_PAGED);
     if (!in_range_locked(vmo, offset, size))
         return ZX_ERR_OUT_OF_RANGE;
     if (!is_page_aligned(offset) || !is_page_aligned(size))

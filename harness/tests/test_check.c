@@ -15,23 +15,8 @@
 #include <zvm/host.h>
 
 #include "../../vm/internal.h"
-
-/* A sink that keeps the report. */
-struct kept {
-    struct vm_sink sink;
-    size_t size;
-    char text[8192];
-};
-
-static void keep(struct vm_sink *self, const char *text, size_t size)
-{
-    struct kept *kept = (struct kept *)(void *)self;
-
-    if (size > sizeof(kept->text) - 1 - kept->size)
-        size = sizeof(kept->text) - 1 - kept->size;
-    memcpy(kept->text + kept->size, text, size);
-    kept->size += size;
-}
+#include "../../vm/region_node.h"
+#include "plant.h"
 
 static bool is_sound(void)
 {
@@ -41,15 +26,10 @@ static bool is_sound(void)
 /* Whether the checker finds something, and says so in these words. */
 static bool finds(const char *words)
 {
-    static struct kept kept;
-
-    kept = (struct kept){.sink = {.write = keep}};
-    if (vm_check(&kept.sink))
-        return false;
-    if (strstr(kept.text, words) == NULL)
-        print_message("the report does not say '%s':\n%s", words, kept.text);
-    return strstr(kept.text, words) != NULL;
+    return !vm_check(report_begin()) && report_says(words);
 }
+
+#define PLANT(place, value, words) PLANT_FOR(vm_check(report_begin()), place, value, words)
 
 /* ---- The machine: root / outer VMAR / inner VMAR / two mappings of one VMO ---- */
 
@@ -114,16 +94,6 @@ static int stop(void **state)
     return zvm_stop() == ZX_OK ? 0 : -1;
 }
 
-/* Plants `value` in a field, sees it found, and repairs it. */
-#define PLANT(field, value, words)                                                                           \
-    do {                                                                                                     \
-        __typeof__(field) before_ = (field);                                                                 \
-        (field) = (value);                                                                                   \
-        bool found_ = finds(words);                                                                          \
-        (field) = before_;                                                                                   \
-        assert_true(found_);                                                                                 \
-    } while (0)
-
 static uint64_t *entry_of(zx_vaddr_t at)
 {
     zx_paddr_t pa = aspace->table.root;
@@ -150,6 +120,52 @@ static void test_places(void **state)
     PLANT(inner->children.count, 7, "broken");
     PLANT(aspace->root, NULL, "alive without a root");
     PLANT(aspace->root->is_root, false, "not an alive root");
+    PLANT(aspace->root->region.alive, false, "not an alive root");
+    PLANT(aspace->root->region.parent, outer, "not an alive root");
+    PLANT(aspace->root->region.aspace, vm_machine->kernel_aspace, "not an alive root");
+    PLANT(aspace->root->region.base, aspace->base + PAGE_SIZE, "does not span its space");
+    PLANT(aspace->root->region.size, aspace->size + PAGE_SIZE, "does not span its space");
+    PLANT(aspace->root->region.size, aspace->size - 2 * PAGE_SIZE, "does not span its space");
+    PLANT(inner->region.base, inner->region.base + 1, "not page-aligned");
+    PLANT(inner->region.size, 0, "empty, or at address 0");
+    PLANT(inner->region.base, 0, "empty, or at address 0");
+    PLANT(outer->region.base, outer->region.base + outer->region.size - PAGE_SIZE, "not within its parent");
+    PLANT(outer->region.size, PAGE_SIZE, "not within its parent");
+}
+
+/* A VMAR that the list of objects lacks. */
+static void test_unlisted(void **state)
+{
+    struct list_node *next = inner->object.node.next;
+
+    (void)state;
+    list_remove(&inner->object.node);
+    bool found = finds("not a listed VMAR object");
+    list_insert_before(next, &inner->object.node);
+    assert_true(found);
+}
+
+/* What is dead has nothing left. */
+static void test_dead(void **state)
+{
+    struct vm_aspace *mortal = vm_aspace_create(VM_ASPACE_USER, "mortal");
+    zx_handle_t handle;
+    zx_vaddr_t at;
+    struct vm_vmar *dead;
+
+    (void)state;
+    assert_int_equal(zx_vmar_allocate(zx_vmar_root_self(), 0, 0, PAGE_SIZE, &handle, &at), ZX_OK);
+    assert_int_equal(vm_vmar_from_handle(handle, &dead), ZX_OK);
+    vm_vmar_release(dead);
+    assert_int_equal(zx_vmar_destroy(handle), ZX_OK);
+    PLANT(dead->high_priority, true, "dead, but of high memory priority");
+    PLANT(dead->children.count, 1, "dead, but with a parent or children");
+    PLANT(dead->region.parent, outer, "dead, but with a parent or children");
+    vm_aspace_destroy(mortal);
+    PLANT(mortal->high_vmars, 1, "destroyed, but it counts VMARs of high priority");
+    PLANT(mortal->table.table_pages, 1, "destroyed, but it has page tables");
+    PLANT(mortal->last_fault, mapping, "destroyed, but it has regions");
+    vm_aspace_release(mortal);
 }
 
 static void test_rights(void **state)
@@ -162,7 +178,25 @@ static void test_rights(void **state)
     PLANT(other->perms, ARCH_MMU_READ | ARCH_MMU_EXECUTE, "exceed its flags");
     PLANT(other->perms, ARCH_MMU_WRITE, "exceed its flags");
     PLANT(outer->region.flags, outer->region.flags | 1u << 31, "unknown flags");
+    PLANT(mapping->region.flags, mapping->region.flags | 1u << 31, "unknown flags");
+    PLANT(other->perms, ARCH_MMU_READ | 16, "exceed its flags");
     PLANT(mapping->protections.end, mapping->protections.end - PAGE_SIZE, "protection ranges are broken");
+    PLANT(mapping->protections.base, mapping->protections.base - PAGE_SIZE, "protection ranges are broken");
+    PLANT(mapping->protections.count, 0, "protection ranges are broken");
+    PLANT(mapping->protections.count, 1, "do not tile it, or two are alike");
+}
+
+/* Protection ranges that are no permissions, do not begin where the one before ends, or are two for one. */
+static void test_protection_ranges(void **state)
+{
+    struct region_leaf *leaf = region_leaf_of(mapping->protections.root);
+
+    (void)state;
+    assert_int_equal(mapping->protections.count, 3); /* behind the sentinel */
+    PLANT(leaf->value[2], (void *)(uintptr_t)(ARCH_MMU_PERMS + 1), "do not tile it, or two are alike");
+    PLANT(leaf->value[2], leaf->value[1], "do not tile it, or two are alike");
+    PLANT(leaf->base[2], leaf->base[2] + PAGE_SIZE, "do not tile it, or two are alike");
+    PLANT(leaf->end[3], leaf->end[3] - PAGE_SIZE, "do not tile it, or two are alike");
 }
 
 static void test_vmo(void **state)
@@ -185,6 +219,78 @@ static void test_vmo(void **state)
     PLANT(vmo->pages.count, 3, "another number of pages");
     PLANT(mapping->link.height, 0, "not in the tree of a VMO");
     PLANT(mapping->link.zero, false, "the mapping does not know of");
+    PLANT(vmo->size, ~(uint64_t)(PAGE_SIZE - 1), "its size is none");
+    PLANT(vmo->object.refs, 0, "its VMO is none, or dead");
+    PLANT(mapping->vmo, NULL, "not in the tree of a VMO");
+    PLANT(mapping->vmo, (struct vm_vmo *)(void *)inner, "its VMO is none, or dead");
+    PLANT(mapping->vmo_offset, ~(uint64_t)(PAGE_SIZE - 1), "unaligned, or wraps");
+    PLANT(page->paddr, page->paddr + PAGE_SIZE, "it is another's");
+    vmo->had_sharers = true;
+    PLANT(page->vmo, (struct vm_vmo *)(void *)inner, "it is another's");
+    vmo->had_sharers = false;
+}
+
+/* What a VMO's tree of mappings holds, and whose they are. */
+static void test_mappings_of_a_vmo(void **state)
+{
+    struct vm_vmo *second;
+
+    (void)state;
+    assert_int_equal(vmo_create(PAGE_SIZE, false, &second), ZX_OK);
+    atomic_fetch_add(&second->host_refs, 1);
+    assert_true(is_sound());
+    PLANT(mapping->vmo, second, "lists a mapping that is dead, or another VMO's");
+    PLANT(mapping->source, second, "lists a mapping that is dead, or another VMO's");
+    PLANT(mapping->region.alive, false, "lists a mapping that is dead, or another VMO's");
+    vm_vmo_release(second);
+}
+
+/* Slices, and who is whose child. */
+static void test_families(void **state)
+{
+    zx_handle_t parent_handle, handles[2];
+    struct vm_vmo *parent, *slices[2];
+
+    (void)state;
+    assert_int_equal(zx_vmo_create(4 * PAGE_SIZE, 0, &parent_handle), ZX_OK);
+    assert_int_equal(vm_vmo_from_handle(parent_handle, &parent), ZX_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(
+            zx_vmo_create_child(parent_handle, ZX_VMO_CHILD_SLICE, 0, 2 * PAGE_SIZE, &handles[i]), ZX_OK);
+        assert_int_equal(vm_vmo_from_handle(handles[i], &slices[i]), ZX_OK);
+    }
+    struct vm_vmo *slice = slices[0];
+    PLANT(slice->parent, vmo, "a child of it is another's");
+    PLANT(parent->child_count, 1, "another number of children");
+    PLANT(slice->resizable, true, "a slice with something of its own");
+    PLANT(slice->is_snapshot, true, "a slice with something of its own");
+    PLANT(slice->pages.count, 1, "a slice with something of its own");
+    PLANT(slice->mappings.root, mapping, "a slice with something of its own");
+    PLANT(parent->resizable, true, "a slice of nothing that could be sliced");
+    PLANT(slice->target, slices[1], "a slice of nothing that could be sliced");
+    PLANT(slice->window, 5 * PAGE_SIZE, "a slice of nothing that could be sliced");
+    PLANT(slice->window, 3 * PAGE_SIZE, "a slice of nothing that could be sliced");
+    vm_vmo_release(slices[0]);
+    vm_vmo_release(slices[1]);
+    vm_vmo_release(parent);
+}
+
+/* Pins, and memory in one run. */
+static void test_devices(void **state)
+{
+    struct vm_page *page = vmo_page_locked(vmo, 0);
+    struct vm_vmo *run;
+
+    (void)state;
+    PLANT(vmo->pinned_pages, 5, "another number of its pages is pinned");
+    assert_int_equal(vm_vmo_pin(vmo, 0, PAGE_SIZE), ZX_OK);
+    PLANT(page->sharers, 1, "a pinned page is shared");
+    vm_vmo_unpin(vmo, 0, PAGE_SIZE);
+    PLANT(vmo->cache_policy, VM_UNCACHED, "another cache policy than the VMO's");
+    assert_int_equal(vm_vmo_create_contiguous(2 * PAGE_SIZE, 0, &run), ZX_OK);
+    PLANT(run->frames, run->frames + PAGE_SIZE, "its frames do not lie one behind the other");
+    PLANT(run->size, 4 * PAGE_SIZE, "lacks pages, or has some that it cannot have");
+    vm_vmo_release(run);
 }
 
 static void test_translations(void **state)
@@ -201,6 +307,22 @@ static void test_translations(void **state)
     PLANT(written[-1], *written, "in no mapping");
     PLANT(written[3], *written, "the VMO holds no page there");
     PLANT(vmo->size, PAGE_SIZE, "past the end of the VMO");
+}
+
+/* A translation above every mapping. */
+static void test_translation_behind_all(void **state)
+{
+    zx_vaddr_t last = round_down_page(aspace->base + aspace->root->region.size) - PAGE_SIZE, at;
+    char byte = 'x';
+
+    (void)state;
+    last &= ~(zx_vaddr_t)0x1fffff; /* where a table of translations begins */
+    assert_int_equal(zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_SPECIFIC,
+                                 last - aspace->root->region.base, vmo_handle, 0, PAGE_SIZE, &at),
+                     ZX_OK);
+    assert_int_equal(zvm_access(zx_process_self(), at, &byte, 1, ZVM_READ), ZX_OK);
+    uint64_t *entry = entry_of(at);
+    PLANT(entry[1], entry[0], "in no mapping");
 }
 
 static void test_spaces_and_objects(void **state)
@@ -220,6 +342,12 @@ static void test_spaces_and_objects(void **state)
     PLANT(outer->object.handles, 7, "broken");
     PLANT(outer->object.type, 99, "unknown type");
     PLANT(vm_machine->next_koid, ZX_KOID_FIRST, "not in the order of their making");
+    PLANT(inner->object.koid, 1, "not in the order of their making");
+    PLANT(outer->object.type, ZX_OBJ_TYPE_JOB, "not the machine's, or its references are not its handles");
+    PLANT(vm_machine->job.object.refs, 7, "not the machine's, or its references are not its handles");
+    PLANT(aspace->table.root, 0, "alive without page tables");
+    PLANT(vm_machine->aspace_cache.objects, 7, "spaces are listed");
+    PLANT(vm_machine->aspace_cache.objects, 0, "spaces are listed");
 }
 
 static void test_machine(void **state)
@@ -258,21 +386,17 @@ static void test_leaked_node(void **state)
 /* The kernel's space ends where no address is left: at 2^64, and not at 0. Its root VMAR is a page shorter. */
 static void test_last_end(void **state)
 {
-    static struct kept kept;
-
     (void)state;
-    kept = (struct kept){.sink = {.write = keep}};
-    vm_aspace_dump(vm_machine->kernel_aspace, &kept.sink);
+    vm_aspace_dump(vm_machine->kernel_aspace, report_begin());
     assert_non_null(
-        strstr(kept.text, "space 'kernel' kernel [0xffffff8000000000, 0x10000000000000000) 512G"));
-    assert_non_null(strstr(kept.text, "vmar"));
-    assert_null(strstr(kept.text, " 0x0)"));
+        strstr(report.text, "space 'kernel' kernel [0xffffff8000000000, 0x10000000000000000) 512G"));
+    assert_non_null(strstr(report.text, "vmar"));
+    assert_null(strstr(report.text, " 0x0)"));
 }
 
 /* The words of a space, whole and around an address; one space checked by itself; its name. */
 static void test_one_space(void **state)
 {
-    static struct kept kept;
     struct vm_aspace *kernel = vm_aspace_kernel();
     char before[ZX_MAX_NAME_LEN], name[ZX_MAX_NAME_LEN];
 
@@ -285,28 +409,31 @@ static void test_one_space(void **state)
     vm_aspace_name(kernel, name);
     assert_string_equal(name, "renamed");
     vm_aspace_rename(kernel, before);
-    kept = (struct kept){.sink = {.write = keep}};
-    vm_aspace_dump_all(&kept.sink);
-    assert_non_null(strstr(kept.text, "space 'kernel' kernel"));
-    assert_non_null(strstr(kept.text, "' user"));
-    kept = (struct kept){.sink = {.write = keep}};
-    vm_aspace_dump_around(aspace, 0, &kept.sink);
-    assert_non_null(strstr(kept.text, "0x0 is outside of it"));
-    kept = (struct kept){.sink = {.write = keep}};
-    vm_aspace_dump_around(aspace, mapping->region.base, &kept.sink);
-    assert_non_null(strstr(kept.text, "mapping ["));
-    kept = (struct kept){.sink = {.write = keep}};
-    vm_aspace_dump_around(kernel, VM_KERNEL_ASPACE_BASE, &kept.sink);
-    assert_non_null(strstr(kept.text, "gap [0xffffff8000000000, 0x"));
+    vm_aspace_dump_all(report_begin());
+    assert_non_null(strstr(report.text, "space 'kernel' kernel"));
+    assert_non_null(strstr(report.text, "' user"));
+    vm_aspace_dump_around(aspace, 0, report_begin());
+    assert_non_null(strstr(report.text, "0x0 is outside of it"));
+    vm_aspace_dump_around(aspace, mapping->region.base, report_begin());
+    assert_non_null(strstr(report.text, "mapping ["));
+    vm_aspace_dump_around(kernel, VM_KERNEL_ASPACE_BASE, report_begin());
+    assert_non_null(strstr(report.text, "gap [0xffffff8000000000, 0x"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_places, start, stop),
+        cmocka_unit_test_setup_teardown(test_unlisted, start, stop),
+        cmocka_unit_test_setup_teardown(test_dead, start, stop),
         cmocka_unit_test_setup_teardown(test_rights, start, stop),
+        cmocka_unit_test_setup_teardown(test_protection_ranges, start, stop),
         cmocka_unit_test_setup_teardown(test_vmo, start, stop),
+        cmocka_unit_test_setup_teardown(test_mappings_of_a_vmo, start, stop),
+        cmocka_unit_test_setup_teardown(test_families, start, stop),
+        cmocka_unit_test_setup_teardown(test_devices, start, stop),
         cmocka_unit_test_setup_teardown(test_translations, start, stop),
+        cmocka_unit_test_setup_teardown(test_translation_behind_all, start, stop),
         cmocka_unit_test_setup_teardown(test_spaces_and_objects, start, stop),
         cmocka_unit_test_setup_teardown(test_machine, start, stop),
         cmocka_unit_test_setup_teardown(test_leaked_node, start, stop),

@@ -24,7 +24,7 @@ static void test_numbers(void **state)
         SAME("%d|%i|%u|%x|%X", (int)v, (int)v, (unsigned)v, (unsigned)v, (unsigned)v);
         SAME("%ld|%lu|%lx|%lX", (long)v, (unsigned long)v, (unsigned long)v, (unsigned long)v);
         SAME("%lld|%llu|%llx", v, (unsigned long long)v, (unsigned long long)v);
-        SAME("%zu|%zx", (size_t)v, (size_t)v);
+        SAME("%zu|%zx|%zd", (size_t)v, (size_t)v, (ptrdiff_t)v);
         SAME("[%30lld] [%-30lld] [%030lld]", v, v, v);
         SAME("[%3d] [%-3d] [%03d]", (int)v, (int)v, (int)v);
         SAME("[%016llx] [%16llx] [%-16llX]", (unsigned long long)v, (unsigned long long)v,
@@ -53,7 +53,7 @@ static void test_null_and_unknown(void **state)
 {
     char text[64];
     const char *volatile null = NULL;
-    const char *volatile unknown = "a %q b %", *volatile cut = "100%";
+    const char *volatile unknown = "a %q b %", *volatile cut = "100%", *volatile repeated = "[%--4d] [%004d]";
 
     (void)state;
     vm_snprint(text, sizeof(text), "%s", null);
@@ -65,6 +65,8 @@ static void test_null_and_unknown(void **state)
 #pragma GCC diagnostic ignored "-Wformat-security"
     vm_snprint(text, sizeof(text), unknown);
     assert_string_equal(text, "a %q b %");
+    vm_snprint(text, sizeof(text), repeated, 5, 5);
+    assert_string_equal(text, "[5   ] [0005]");
     vm_snprint(text, sizeof(text), cut);
     assert_string_equal(text, "100%");
 #pragma GCC diagnostic pop

@@ -10,6 +10,7 @@
 
 #include "../../vm/internal.h"
 #include "../host_port.h"
+#include "plant.h"
 
 static zx_info_handle_basic_t basic(zx_handle_t handle)
 {
@@ -294,6 +295,57 @@ static void test_check_sees(void **state)
     assert_true(handles_are_fine());
 }
 
+/* A slot that was reserved and forgotten; a handle that is another process's, or has no number. */
+static void test_check_says_what(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGE, 0);
+    struct vm_process *self = port_current_process(), *other = vm_process_create("other");
+    struct vm_handle *handle = container_of(self->handles.prev, struct vm_handle, node), *reserved;
+    assert_int_equal(handle_value(handle), vmo);
+#define PLANT(place, value, words) PLANT_FOR(handle_check(report_begin()), place, value, words)
+    PLANT(handle->process, other, "on its list is not its own");
+    PLANT(handle->serial, handle->serial | 1u << 31, "misplaced, or of a dead process");
+    assert_int_equal(handle_reserve(self, &reserved), ZX_OK);
+    assert_false(handle_check(report_begin()));
+    assert_true(report_says("reserved and forgotten"));
+    handle_unreserve(reserved);
+    assert_ok(zx_handle_close(vmo));
+    vm_process_kill(other);
+    vm_process_release(other);
+}
+
+/* No number is a handle before it is published, nor one of another process that was guessed. */
+static void test_guessed_numbers(void **state)
+{
+    (void)state;
+    struct vm_process *self = port_current_process(), *other = vm_process_create("other");
+    struct vm_handle *reserved, *theirs = container_of(other->handles.prev, struct vm_handle, node);
+    assert_int_equal(handle_reserve(self, &reserved), ZX_OK);
+    assert_int_equal(zx_handle_close(handle_value(reserved)), ZX_ERR_BAD_HANDLE);
+    handle_unreserve(reserved);
+    zx_handle_t guess = handle_value(theirs) ^ (other->secret ^ self->secret) << 2;
+    assert_refused(zx_handle_close(guess), ZX_ERR_BAD_HANDLE);
+    vm_process_kill(other);
+    vm_process_release(other);
+}
+
+/* An object of a type that has no name, were there a handle that lets ask for it. */
+static void test_nameless(void **state)
+{
+    (void)state;
+    struct vm_handle *handle;
+    struct vm_object *root;
+    char name[ZX_MAX_NAME_LEN];
+    assert_int_equal(handle_get(zx_vmar_root_self(), ZX_OBJ_TYPE_VMAR, 0, &root, NULL), ZX_OK);
+    assert_int_equal(handle_reserve(port_current_process(), &handle), ZX_OK);
+    zx_handle_t value = handle_value(handle);
+    handle_publish(handle, root, ZX_RIGHT_GET_PROPERTY | ZX_RIGHT_SET_PROPERTY);
+    assert_refused(zx_object_get_property(value, ZX_PROP_NAME, name, sizeof(name)), ZX_ERR_WRONG_TYPE);
+    assert_refused(zx_object_set_property(value, ZX_PROP_NAME, "name", 4), ZX_ERR_WRONG_TYPE);
+    assert_ok(zx_handle_close(value));
+}
+
 /* An object whose machine is gone goes back to the host, so that no leak checker tells of what was meant. Caches round sizes up. */
 static void leave_behind(void *object, size_t size)
 {
@@ -327,6 +379,63 @@ static void test_stop_reports_leaks(void **state)
     leave_behind(vmo, sizeof(*vmo));
     leave_behind(process->aspace, sizeof(*process->aspace));
     leave_behind(process, sizeof(*process));
+    vm_machine_select(before);
+    host_memory_unmap(memory);
+}
+
+/* The report names what leaked, whatever it is. */
+static void test_stop_names_leaks(void **state)
+{
+    (void)state;
+    struct pmm_range memory = host_memory_map(1u << 20);
+    struct vm_machine_config config = {.memory = &memory, .memory_count = 1};
+    struct vm_machine *before = vm_machine_select(NULL);
+    struct vm_handle *handle;
+    struct vm_vmo *vmo;
+    assert_non_null(vm_machine_start(&config));
+    struct vm_process *process = vm_process_create("killed");
+    struct vm_aspace *aspace = vm_process_aspace(process);
+    struct vm_vmar *root = vm_aspace_root_vmar(aspace);
+    assert_int_equal(handle_reserve(process, &handle), ZX_OK);
+    assert_int_equal(vmo_create(PAGE, false, &vmo), ZX_OK);
+    vm_object_acquire(&vm_machine->job.object);
+    vm_process_kill(process);
+    vm_process_release(process);
+    vmo->object.type = 99;
+    void *slots = vm_machine->handles.root;
+    assert_int_equal(vm_machine_stop(report_begin()), ZX_ERR_BAD_STATE);
+    assert_true(report_says("leaked: vmar ") && report_says("leaked: job ") &&
+                report_says("leaked: object of unknown type ") &&
+                report_says("leaked: address space 'killed'") && report_says("leaked: 1 handles"));
+    leave_behind(vmo, sizeof(*vmo));
+    leave_behind(root, sizeof(*root));
+    leave_behind(aspace, sizeof(*aspace));
+    leave_behind(handle, sizeof(*handle));
+    leave_behind(slots, (2 + 64) * sizeof(uint64_t)); /* a node of page_list.c */
+    vm_machine_select(before);
+    host_memory_unmap(memory);
+}
+
+/* A unified space that nobody destroyed goes before what it shows. */
+static void test_stop_with_a_unified_space(void **state)
+{
+    (void)state;
+    struct pmm_range memory = host_memory_map(1u << 20);
+    struct vm_machine_config config = {.memory = &memory, .memory_count = 1};
+    struct vm_machine *before = vm_machine_select(NULL);
+    assert_non_null(vm_machine_start(&config));
+    struct vm_aspace *restricted = vm_aspace_create_range(VM_USER_ASPACE_BASE, VM_RESTRICTED_ASPACE_SIZE,
+                                                          VM_ASPACE_USER, "low", VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *shared = vm_aspace_create_range(VM_SHARED_ASPACE_BASE, 1u << 30, VM_ASPACE_USER, "high",
+                                                      VM_ASPACE_SHARE_SHARED);
+    struct vm_aspace *unified = vm_aspace_create_unified(shared, restricted, "both");
+    assert_non_null(unified);
+    assert_int_equal(vm_machine_stop(report_begin()), ZX_ERR_BAD_STATE);
+    assert_true(report_says("leaked: address space 'both', 1 references"));
+    assert_null(strstr(report.text, "MMU"));
+    leave_behind(restricted, sizeof(*restricted));
+    leave_behind(shared, sizeof(*shared));
+    leave_behind(unified, sizeof(*unified));
     vm_machine_select(before);
     host_memory_unmap(memory);
 }
@@ -376,7 +485,12 @@ int main(void)
         TEST(test_process_dies_while_making),
         TEST(test_calls_on_the_dead),
         TEST(test_check_sees),
+        TEST(test_check_says_what),
+        TEST(test_guessed_numbers),
+        TEST(test_nameless),
         TEST(test_stop_reports_leaks),
+        TEST(test_stop_names_leaks),
+        TEST(test_stop_with_a_unified_space),
         TEST(test_start_in_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,8 +88,83 @@ static void test_maps_in_pieces(void **state)
     assert_int_equal(maps_of(zx_process_self(), records), 2 + 4 * (MANY / 2));
 }
 
+/* Where the walk stands in a VMAR that dies, it goes on in the one around it: behind what it has told, whether or
+   not the two begin at one place. */
+static void test_maps_where_the_inner_dies(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGE, 0), outer, inner;
+    zx_info_maps_t records[4];
+    struct maps_walk walk;
+    zx_vaddr_t base, at, behind;
+    size_t count;
+    for (size_t offset = 0; offset <= PAGE; offset += PAGE) {
+        assert_ok(zx_vmar_allocate(zx_vmar_root_self(), EVERYTHING, 0, 4 * PAGE, &outer, &base));
+        assert_ok(zx_vmar_allocate(outer, EVERYTHING | ZX_VM_SPECIFIC, offset, PAGE, &inner, &at));
+        assert_ok(zx_vmar_map(inner, READ | ZX_VM_SPECIFIC, 0, vmo, 0, PAGE, &at));
+        assert_ok(zx_vmar_map(outer, READ | ZX_VM_SPECIFIC, 3 * PAGE, vmo, 0, PAGE, &behind));
+        maps_walk_start(&walk, vm_process_aspace(port_current_process()));
+        assert_int_equal(maps_walk_next(&walk, records, 4, &count), ZX_OK); /* space, root, outer, inner */
+        assert_int_equal(records[3].base, at);
+        assert_int_equal(zx_vmar_destroy(inner), ZX_OK);
+        assert_int_equal(maps_walk_next(&walk, records, 4, &count), ZX_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(records[0].base, behind);
+        maps_walk_end(&walk);
+        assert_ok(zx_vmar_destroy(outer));
+    }
+}
+
+/* A VMAR that begins just where a told mapping ended, in a VMAR that died, is still to be told. */
+static void test_maps_behind_the_dead(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGE, 0), outer, inner, next;
+    zx_info_maps_t records[5];
+    struct maps_walk walk;
+    zx_vaddr_t base, at, behind;
+    size_t count;
+    assert_ok(zx_vmar_allocate(zx_vmar_root_self(), EVERYTHING, 0, 4 * PAGE, &outer, &base));
+    assert_ok(zx_vmar_allocate(outer, EVERYTHING | ZX_VM_SPECIFIC, 0, PAGE, &inner, &at));
+    assert_ok(zx_vmar_map(inner, READ | ZX_VM_SPECIFIC, 0, vmo, 0, PAGE, &at));
+    assert_ok(zx_vmar_allocate(outer, EVERYTHING | ZX_VM_SPECIFIC, PAGE, PAGE, &next, &behind));
+    maps_walk_start(&walk, vm_process_aspace(port_current_process()));
+    assert_int_equal(maps_walk_next(&walk, records, 5, &count), ZX_OK);
+    assert_int_equal(count, 5); /* space, root, outer, inner, mapping */
+    assert_int_equal(records[4].type, ZX_INFO_MAPS_TYPE_MAPPING);
+    assert_int_equal(zx_vmar_destroy(inner), ZX_OK);
+    assert_int_equal(maps_walk_next(&walk, records, 5, &count), ZX_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(records[0].base, behind);
+    maps_walk_end(&walk);
+}
+
+/* A space that goes while the walk is in it. */
+static void test_maps_of_the_dying(void **state)
+{
+    (void)state;
+    struct vm_process *process = vm_process_create("mortal");
+    zx_info_maps_t records[2];
+    zx_info_task_stats_t stats;
+    struct maps_walk walk;
+    struct vm_vmar *child;
+    size_t count;
+    assert_int_equal(vmar_allocate(process_root(process), 0, 0, PAGE, &child), ZX_OK);
+    vm_object_release(&child->object);
+    maps_walk_start(&walk, vm_process_aspace(process));
+    assert_int_equal(maps_walk_next(&walk, records, 2, &count), ZX_OK);
+    vm_process_kill(process);
+    assert_int_equal(maps_walk_next(&walk, records, 2, &count), ZX_ERR_BAD_STATE);
+    assert_int_equal(count, 0);
+    maps_walk_end(&walk);
+    assert_int_equal(aspace_task_stats(vm_process_aspace(process), &stats), ZX_ERR_BAD_STATE);
+    vm_process_release(process);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_kmem_stats), TEST(test_maps_in_pieces)};
+    const struct CMUnitTest tests[] = {TEST(test_kmem_stats), TEST(test_maps_in_pieces),
+                                       TEST(test_maps_where_the_inner_dies), TEST(test_maps_behind_the_dead),
+                                       TEST(test_maps_of_the_dying)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

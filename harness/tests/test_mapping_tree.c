@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../../vm/internal.h"
+#include "plant.h"
 
 #define MAPPINGS 200
 
@@ -76,6 +77,33 @@ static void agrees_with_an_array(void **state)
     }
 }
 
+#define PLANT(tree, place, value)                                                                            \
+    PLANT_FOR(mapping_tree_check(tree, report_begin()), place, value,                                        \
+              "misplaced in its VMO's tree, or a wrong summary there")
+
+static void check_finds_damage(void **state)
+{
+    static struct vm_mapping mappings[15];
+    struct mapping_tree tree = {0};
+    (void)state;
+    memset(mappings, 0, sizeof(mappings));
+    for (unsigned i = 0; i < 15; i++) {
+        mappings[i].vmo_offset = i * PAGE_SIZE;
+        mappings[i].region.size = PAGE_SIZE;
+        mapping_tree_insert(&tree, &mappings[i]);
+    }
+    struct vm_mapping *root = tree.root, *lowest = &mappings[0];
+    PLANT(&tree, root->link.parent, lowest);
+    PLANT(&tree, root->link.left, NULL); /* leans to the right */
+    PLANT(&tree, root->link.right, NULL);
+    PLANT(&tree, root->link.height, 9);
+    PLANT(&tree, root->link.reach, 0);
+    PLANT(&tree, root->link.zero_reach, 1);
+    PLANT(&tree, lowest->link.height, 2);
+    PLANT(&tree, root->vmo_offset, 0);
+    assert_true(mapping_tree_check(&tree, &vm_log_sink));
+}
+
 static void empty_tree_finds_nothing(void **state)
 {
     struct mapping_tree tree = {0};
@@ -88,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_an_array),
+        cmocka_unit_test(check_finds_damage),
         cmocka_unit_test(empty_tree_finds_nothing),
     };
     return cmocka_run_group_tests_name("mapping_tree", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* test_page_list.c: the radix tree against a sorted array, and its memory against the indexes that it holds.
    */
 #include "machine.h"
+#include "plant.h"
 
 #define MODEL_MAX 4096
 #define INDEX_END ((uint64_t)1 << 52)
@@ -273,6 +274,49 @@ static void test_check_finds_damage(void **state)
     page_list_remove(&model.list, 70);
 }
 
+/* As in page_list.c. */
+struct node {
+    uint64_t present, reserved;
+    void *slots[64];
+};
+
+#define PLANT(place, value, words)                                                                           \
+    PLANT_FOR(page_list_check(&model.list, report_begin()), place, value, words)
+
+static void test_check_says_what(void **state)
+{
+    (void)state;
+    start(0);
+    PLANT(model.list.height, 1, "height 1 without a root");
+    put(7);
+    put(70);
+    struct node *root = (struct node *)(void *)model.list.root, *leaf = root->slots[1];
+    PLANT(model.list.height, 10, "height 10 with a root");
+    PLANT(root->present, 7, "a node of level 1 is broken");
+    PLANT(root->reserved, 1, "a node of level 1 is broken");
+    PLANT(leaf->present, 0, "a node of level 0 is broken");
+    PLANT(leaf->present, 3, "a node of level 0 is broken");
+    root->present = 1;
+    PLANT(root->slots[1], NULL, "height 2 is more than its items need");
+    root->present = 3;
+    assert_true(page_list_check(&model.list, &vm_log_sink));
+    page_list_remove(&model.list, 7);
+    page_list_remove(&model.list, 70);
+}
+
+/* The search passes the last slots of several levels, and finds nothing. */
+static void test_next_behind_the_last(void **state)
+{
+    const uint64_t last = ((uint64_t)1 << 18) - 1;
+    uint64_t found;
+
+    (void)state;
+    start(0);
+    put(last - 1);
+    assert_null(page_list_next(&model.list, last, &found));
+    page_list_remove(&model.list, last - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +325,8 @@ int main(void)
         TEST(test_reserved_stays),
         TEST(test_next_empty_over_full_leaves),
         TEST(test_check_finds_damage),
+        TEST(test_check_says_what),
+        TEST(test_next_behind_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

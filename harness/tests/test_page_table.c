@@ -7,6 +7,7 @@
  * removal that was not reported.
  */
 #include "machine.h"
+#include "plant.h"
 
 #define WINDOW_PAGES 4096 /* 16 MiB: eight large pages */
 #define WINDOW_BASE  (((zx_vaddr_t)1 << 39) - WINDOW_PAGES / 2 * PAGE_SIZE)
@@ -461,7 +462,7 @@ static void test_many_removals_at_once(void **state)
 {
     struct fixture *fixture = *state;
 
-    for (size_t gaps = PORT_INVALIDATION_MAX - 1; gaps <= PORT_INVALIDATION_MAX + 1; gaps++) {
+    for (size_t gaps = PORT_INVALIDATION_MAX - 1; gaps <= PORT_INVALIDATION_MAX + 2; gaps++) {
         for (size_t i = 0; i < gaps; i++) {
             assert_int_equal(page_table_map(fixture->table, page_va(3 * i), machine_memory.base, PAGE_SIZE,
                                             RO, PAGE_TABLE_EXISTING_ERROR),
@@ -583,6 +584,80 @@ static void test_check_finds_damage(void **state)
     expect_found(fixture, &fixture->table->table_pages, 5);
 }
 
+#define PLANT(place, value, words)                                                                           \
+    PLANT_FOR(page_table_check(fixture->table, report_begin()), place, value, words)
+
+static void test_check_says_what(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = fixture->table;
+    zx_vaddr_t va = page_va(0), large_va = page_va(LARGE_PAGES);
+    uint64_t *tables[5];
+
+    assert_int_equal(page_table_map(table, va, machine_memory.base, PAGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR),
+                     ZX_OK);
+    assert_int_equal(
+        page_table_map(table, large_va, machine_memory.base, LARGE_SIZE, RO, PAGE_TABLE_EXISTING_ERROR),
+        ZX_OK);
+    tables[4] = port_phys_to_virt(table->root);
+    for (unsigned level = 3; level > 0; level--)
+        tables[level] = port_phys_to_virt(tables[level + 1][va >> (12 + 9 * level) & 511] & X86_PTE_ADDRESS);
+    uint64_t *link = &tables[2][va >> 21 & 511], *large = &tables[2][large_va >> 21 & 511];
+    struct vm_page *leaf_table = pmm_page_at(*link & X86_PTE_ADDRESS);
+    assert_true((*large & X86_PTE_LARGE) != 0);
+
+    PLANT(table->base, va + PAGE_SIZE, "a translation outside the span");
+    PLANT(table->size, va - table->base, "a translation outside the span");
+    PLANT(table->size, large_va + LARGE_SIZE / 2 - table->base, "a translation outside the span");
+    PLANT(*large, *large | 2 * PAGE_SIZE, "a large page that is not aligned");
+    PLANT(*link, *link | (uint64_t)1 << 50, "leads to a page that is no table");
+    PLANT(leaf_table->table_entries, 0, "leads to an empty table");
+    PLANT(table->root, machine_memory.base, "the top is no table");
+    PLANT(table->root, (zx_paddr_t)1 << 50, "the top is no table");
+    PLANT(table->pending.count, 1, "an operation was left unfinished");
+    PLANT(table->pending.everything, true, "an operation was left unfinished");
+    struct vm_page *freed = pmm_alloc_page(VM_PAGE_MMU);
+    list_add_tail(&table->freed, &freed->node);
+    assert_false(page_table_check(table, report_begin()));
+    assert_true(report_says("an operation was left unfinished"));
+    list_remove(&freed->node);
+    pmm_free_page(freed);
+    PLANT(table->root, 0, "there is no top, but the count says");
+    page_table_unmap(table, va, PAGE_SIZE);
+    page_table_unmap(table, large_va, LARGE_SIZE);
+}
+
+/* What concerns nothing does nothing; outside of the span there is no translation. */
+static void test_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = fixture->table;
+    struct page_table_entry entry;
+
+    assert_int_equal(page_table_map(table, page_va(0), machine_memory.base, 0, RO, PAGE_TABLE_EXISTING_ERROR),
+                     ZX_OK);
+    compare(fixture);
+    assert_int_equal(page_table_query(table, table->base - 1, &entry), ZX_ERR_NOT_FOUND);
+    assert_int_equal(page_table_query(table, table->base + table->size, &entry), ZX_ERR_NOT_FOUND);
+}
+
+/* Whose translations an invalidation is about: that of one root, and of the views that show it. */
+static void test_invalidation_names(void **state)
+{
+    struct list_node views;
+    struct port_root view = {.root = 2 * PAGE_SIZE};
+    struct port_invalidation invalidation = {.root = PAGE_SIZE};
+
+    (void)state;
+    list_init(&views);
+    list_add_tail(&views, &view.node);
+    assert_true(port_invalidation_names(&invalidation, PAGE_SIZE));
+    assert_false(port_invalidation_names(&invalidation, 2 * PAGE_SIZE));
+    invalidation.views = &views;
+    assert_true(port_invalidation_names(&invalidation, 2 * PAGE_SIZE));
+    assert_false(port_invalidation_names(&invalidation, 3 * PAGE_SIZE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -597,6 +672,9 @@ int main(void)
         TEST(test_init_without_memory),
         SPACE_TEST(test_for_each_stops),
         SPACE_TEST(test_check_finds_damage),
+        SPACE_TEST(test_check_says_what),
+        SPACE_TEST(test_nothing),
+        TEST(test_invalidation_names),
         SPACE_TEST(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

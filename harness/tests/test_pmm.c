@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "machine.h"
+#include "plant.h"
 
 static struct pmm_arena *arena_at(size_t index)
 {
@@ -336,6 +337,32 @@ static void test_check_finds_damage(void **state)
     pmm_free_page(page);
 }
 
+#define PLANT(place, value, words) PLANT_FOR(pmm_check(report_begin()), place, value, words)
+
+static void test_check_says_what(void **state)
+{
+    struct vm_page *page = pmm_alloc_page(VM_PAGE_ALLOC);
+    struct pmm *pmm = &vm_machine->pmm;
+    struct pmm_arena *arena = &pmm->arenas[pmm->arena_count - 1];
+    struct vm_page *fresh = &arena->page_array[arena->pages - 1];
+
+    (void)state;
+    pmm_free_page(page);
+    assert_true(arena->fresh < arena->pages);
+    PLANT(fresh->state, VM_PAGE_ALLOC, "was never taken and yet used");
+    PLANT(fresh->node.next, &pmm->free, "was never taken and yet used");
+    PLANT(fresh->paddr, PAGE_SIZE, "was never taken and yet used");
+    PLANT(page->vmo, (struct vm_vmo *)(void *)page, "is free and in use");
+    PLANT(page->pin_count, 1, "is free and in use");
+    PLANT(page->sharers, 1, "is free and in use");
+    PLANT(page->paddr, page->paddr + PAGE_SIZE, "the free list is broken at its member");
+    PLANT(page->state, VM_PAGE_ALLOC, "the free list is broken at its member");
+    PLANT(page->node.next->prev, NULL, "the free list is broken at its member");
+    PLANT(pmm->total, 0, "the free list is broken at its member");
+    PLANT(pmm->total, pmm->total + 1, "the total says");
+    assert_true(pmm_check(&vm_log_sink));
+}
+
 void __asan_unpoison_memory_region(void const volatile *address, size_t size) __attribute__((weak));
 
 /* How much memory there is, is for the host to say: here more than a window of 40 bits would hold. */
@@ -377,6 +404,7 @@ int main(void)
         PARTS_TEST(test_random_runs),
         PARTS_TEST(test_states),
         PARTS_TEST(test_check_finds_damage),
+        PARTS_TEST(test_check_says_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

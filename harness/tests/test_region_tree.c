@@ -14,6 +14,7 @@
 #include "../../vm/internal.h"
 #include "../../vm/region_node.h"
 #include "../host_port.h"
+#include "plant.h"
 
 #define PAGE PAGE_SIZE
 
@@ -549,6 +550,43 @@ static void test_check_sees_damage(void **state)
     region_tree_clear(&tree);
 }
 
+#define PLANT(place, value, words) PLANT_FOR(region_tree_check(&tree, report_begin()), place, value, words)
+
+/* Each finding by its words; what a finding about one node needs of the others is left as it is. */
+static void test_check_says_what(void **state)
+{
+    (void)state;
+    begin(0x1000000, 0x1000000 + (1ull << 32));
+    PLANT(tree.height, 1, "an empty tree with a height or a count");
+    PLANT(tree.count, 1, "an empty tree with a height or a count");
+    for (uint64_t i = 0; i < 300; i++)
+        insert(tree.base + i * 2 * PAGE, tree.base + (i * 2 + 1) * PAGE);
+    struct region_inner *root = region_inner_of(tree.root);
+    struct region_leaf *first = (struct region_leaf *)(uintptr_t)region_leaf_at(&tree, tree.base), *last,
+                       *roomy;
+    for (last = first; last->next != NULL;)
+        last = last->next;
+    for (roomy = first; roomy->count > REGION_LEAF_SLOTS - 1;)
+        roomy = roomy->next;
+    assert_true(tree.height > 1 && root->count < REGION_INNER_SLOTS);
+    PLANT(tree.height, 0, ": height");
+    PLANT(tree.height, REGION_HEIGHT_MAX + 1, ": height");
+    PLANT(first->next, NULL, "the leaves are not linked in order");
+    PLANT(last->next, first, "a leaf follows the last");
+    PLANT(first->count, 1, "number of slots");
+    PLANT(first->end[3], first->base[4] + PAGE, "ranges overlap");
+    PLANT(first->base[3], first->base[3] + 1, "not page-aligned");
+    PLANT(first->end[3], first->end[3] - 1, "not page-aligned");
+    PLANT(first->end[0], first->base[0] + PAGE, "no sentinel");
+    PLANT(last->end[0], last->base[0], "empty range");
+    PLANT(roomy->base[roomy->count + 1], 5, "unused base is not all ones");
+    PLANT(root->count, 1, "number of children");
+    PLANT(root->key[0], 1, "first key is not 0");
+    PLANT(root->key[root->count], 7, "unused key is not all ones");
+    check();
+    region_tree_clear(&tree);
+}
+
 /* ---- Uniformity ---- */
 
 #define POSITIONS_MAX 4096
@@ -820,15 +858,12 @@ static void test_protection_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_random_small),         TEST(test_random_large),
-        TEST(test_random_crowded),       TEST(test_random_at_the_top),
-        TEST(test_random_from_zero),     TEST(test_top_of_addresses),
-        TEST(test_fills_and_drains),     TEST(test_reserve_ascending),
-        TEST(test_reserve_anywhere),     TEST(test_reserve_refused),
-        TEST(test_check_sees_damage),    TEST(test_uniform_in_one_gap),
-        TEST(test_uniform_in_fragments), TEST(test_uniform_when_hardly_any),
-        TEST(test_entropy_0_is_lowest),  TEST(test_protection),
-        TEST(test_protection_refused),
+        TEST(test_random_small),        TEST(test_random_large),         TEST(test_random_crowded),
+        TEST(test_random_at_the_top),   TEST(test_random_from_zero),     TEST(test_top_of_addresses),
+        TEST(test_fills_and_drains),    TEST(test_reserve_ascending),    TEST(test_reserve_anywhere),
+        TEST(test_reserve_refused),     TEST(test_check_sees_damage),    TEST(test_check_says_what),
+        TEST(test_uniform_in_one_gap),  TEST(test_uniform_in_fragments), TEST(test_uniform_when_hardly_any),
+        TEST(test_entropy_0_is_lowest), TEST(test_protection),           TEST(test_protection_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include "../../vm/internal.h"
 #include "../host_port.h"
+#include "plant.h"
 
 #define RW     (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
 #define BORDER VM_SHARED_ASPACE_BASE
@@ -404,6 +405,11 @@ static void test_damage(void **state)
     assert_int_equal(zvm_check(), ZX_ERR_BAD_STATE);
     process->dead = false;
     assert_int_equal(zvm_check(), ZX_OK);
+#define PLANT(place, value, words) PLANT_FOR(vm_check(report_begin()), place, value, words)
+    PLANT(process->shared->destroyed, true, "its shared space does not go with the last that shares it");
+    PLANT(process->restricted->destroyed, true, "its restricted space is not its own");
+    PLANT(process->aspace, process->restricted, "its restricted space is not its own");
+    PLANT(process->shared, NULL, "its restricted space is not its own");
 }
 
 /* ---- Many threads ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_slab.c: objects of every size: zeroed, apart, counted; and not a page kept that is not needed. */
 #include "machine.h"
+#include "plant.h"
 
 #define OBJECTS_MAX 2000
 
@@ -156,6 +157,47 @@ static void test_check_finds_damage(void **state)
     slab_free(&cache, object);
 }
 
+/* As in slab.c. */
+struct slab {
+    struct list_node node;
+    struct slab_cache *cache;
+    struct vm_page *page;
+    void *free;
+    uint32_t in_use, fresh;
+};
+
+#define PLANT(place, value)                                                                                  \
+    PLANT_FOR(slab_cache_check(&cache, report_begin()), place, value, "slab test: a slab is broken")
+
+static void test_check_finds_broken_slabs(void **state)
+{
+    (void)state;
+    slab_cache_init(&cache, "test", 64);
+    void *objects[2] = {slab_alloc(&cache), slab_alloc(&cache)};
+    slab_free(&cache, objects[1]);
+    struct slab *slab = (struct slab *)(void *)cache.partial.next;
+    char *page = (char *)(void *)slab;
+    void **slot = slab->free;
+    PLANT(slab->cache, NULL);
+    PLANT(slab->page->state, VM_PAGE_ALLOC);
+    PLANT(slab->fresh, 64);
+    PLANT(slab->free, page);
+    PLANT(slab->free, page + PAGE_SIZE);
+    PLANT(slab->free, page + 80);
+    PLANT(slab->free, page + 64 * 10);
+    PLANT(*slot, slot); /* a ring */
+    PLANT(slab->in_use, 0);
+    PLANT(slab->in_use, 2);
+    list_remove(&slab->node);
+    list_add_tail(&cache.full, &slab->node);
+    assert_false(slab_cache_check(&cache, report_begin()));
+    assert_true(report_says("full list"));
+    list_remove(&slab->node);
+    list_add_tail(&cache.partial, &slab->node);
+    assert_true(slab_cache_check(&cache, &vm_log_sink));
+    slab_free(&cache, objects[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +206,7 @@ int main(void)
         TEST(test_refusal),
         TEST(test_until_memory_ends),
         TEST(test_check_finds_damage),
+        TEST(test_check_finds_broken_slabs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "../../vm/internal.h"
 #include "../host_port.h"
 #include "../processor.h"
+#include "plant.h"
 
 #define RW         (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
 #define TOP_ENTRY  ((size_t)512 << 30) /* what a top-level entry spans */
@@ -240,12 +241,18 @@ static struct vm_aspace *make_restricted(void)
                                   "restricted", VM_ASPACE_SHARE_RESTRICTED);
 }
 
+static struct vm_aspace *make_guest(void)
+{
+    return vm_aspace_create(VM_ASPACE_GUEST_PHYSICAL, "guest");
+}
+
 static void test_creation_without_memory(void **state)
 {
     (void)state;
     check_failing_creation(make_plain);
     check_failing_creation(make_shared);
     check_failing_creation(make_restricted);
+    check_failing_creation(make_guest);
 }
 
 /* ---- Mapping in a space, and accesses ---- */
@@ -615,38 +622,7 @@ static void test_parts_destroyed_first(void **state)
 
 /* ---- What the checker and the views say ---- */
 
-struct kept {
-    struct vm_sink sink;
-    size_t size;
-    char text[16384];
-};
-
-static void keep(struct vm_sink *self, const char *text, size_t size)
-{
-    struct kept *kept = (struct kept *)(void *)self;
-    if (size > sizeof(kept->text) - 1 - kept->size)
-        size = sizeof(kept->text) - 1 - kept->size;
-    memcpy(kept->text + kept->size, text, size);
-    kept->size += size;
-}
-
-static bool finds(const char *words)
-{
-    struct kept kept = {.sink = {.write = keep}};
-    bool found = !vm_check(&kept.sink) && strstr(kept.text, words) != NULL;
-    if (!found)
-        print_message("the report does not say '%s':\n%s", words, kept.text);
-    return found;
-}
-
-#define PLANT(place, value, words)                                                                           \
-    do {                                                                                                     \
-        __typeof__(place) before_ = (place);                                                                 \
-        (place) = (value);                                                                                   \
-        assert_true(finds(words));                                                                           \
-        (place) = before_;                                                                                   \
-        assert_true(is_sound());                                                                             \
-    } while (0)
+#define PLANT(place, value, words) PLANT_FOR(vm_check(report_begin()), place, value, words)
 
 static void test_damage(void **state)
 {
@@ -666,6 +642,18 @@ static void test_damage(void **state)
     PLANT(trio.unified->root, trio.restricted->root, "has something of its own");
     PLANT(trio.restricted->share_opt, VM_ASPACE_SHARE_NONE, "unified from what cannot be");
     PLANT(trio.shared->refs, 1, "VMARs, processes and spaces hold it");
+    PLANT(trio.unified->last_fault, (struct vm_mapping *)(void *)trio.shared, "has something of its own");
+    PLANT(trio.unified->high_vmars, 1, "has something of its own");
+    PLANT(trio.unified->base, PAGE, "has something of its own");
+    PLANT(trio.unified->size, PAGE, "has something of its own");
+    PLANT(trio.restricted->size, 64 * TOP_ENTRY * 2 + PAGE, "unified from what cannot be");
+    PLANT(trio.shared->share_opt, VM_ASPACE_SHARE_NONE, "unified from what cannot be");
+    PLANT(trio.restricted->destroyed, true, "one that it shows is destroyed");
+    PLANT(trio.shared->destroyed, true, "one that it shows is destroyed");
+    PLANT(trio.unified->table.root, 0, "'unified': alive without page tables");
+    PLANT(trio.restricted->table.root, 0, "not with its parts");
+    PLANT(trio.shared->table.views.next, &trio.shared->table.views, "not with its parts");
+    assert_true(vm_check(&vm_log_sink));
     discard_trio(&trio, true);
 }
 
@@ -674,29 +662,27 @@ static void test_views(void **state)
     (void)state;
     struct trio trio = make_trio(NULL);
     zx_handle_t vmo = make_vmo(4 * PAGE, 0);
-    struct kept text = {.sink = {.write = keep}}, picture = {.sink = {.write = keep}};
-    struct kept around = {.sink = {.write = keep}};
     assert_int_equal(map_at(trio.restricted, 3 * TOP_ENTRY, vmo, 4), ZX_OK);
     assert_int_equal(map_at(trio.shared, 200 * TOP_ENTRY, vmo, 2), ZX_OK);
-    vm_aspace_dump(trio.unified, &text.sink);
-    assert_non_null(strstr(text.text, "space 'unified' unified [0x0, 0x0)"));
-    assert_non_null(strstr(text.text, "space 'restricted' restricted [0x1000000, 0x400000000000)"));
-    assert_non_null(strstr(text.text, "space 'shared' shared [0x400000000000, 0x7ffffffff000)"));
-    assert_non_null(strstr(text.text, "mapping [0x18000000000, 0x18000004000)"));
-    assert_non_null(strstr(text.text, "mapping [0x640000000000, 0x640000002000)"));
-    vm_aspace_dump_around(trio.unified, 200 * TOP_ENTRY, &around.sink);
-    assert_non_null(strstr(around.text, "mapping [0x640000000000, 0x640000002000)"));
-    vm_aspace_svg(trio.unified, &picture.sink);
-    assert_non_null(strstr(picture.text, "unified space"));
-    assert_non_null(strstr(picture.text, "mapping [0x18000000000"));
-    assert_non_null(strstr(picture.text, "mapping [0x640000000000"));
-    assert_non_null(strstr(picture.text, "</svg>"));
+    vm_aspace_dump(trio.unified, report_begin());
+    assert_non_null(strstr(report.text, "space 'unified' unified [0x0, 0x0)"));
+    assert_non_null(strstr(report.text, "space 'restricted' restricted [0x1000000, 0x400000000000)"));
+    assert_non_null(strstr(report.text, "space 'shared' shared [0x400000000000, 0x7ffffffff000)"));
+    assert_non_null(strstr(report.text, "mapping [0x18000000000, 0x18000004000)"));
+    assert_non_null(strstr(report.text, "mapping [0x640000000000, 0x640000002000)"));
+    vm_aspace_dump_around(trio.unified, 200 * TOP_ENTRY, report_begin());
+    assert_non_null(strstr(report.text, "mapping [0x640000000000, 0x640000002000)"));
+    vm_aspace_svg(trio.unified, report_begin());
+    assert_non_null(strstr(report.text, "unified space"));
+    assert_non_null(strstr(report.text, "mapping [0x18000000000"));
+    assert_non_null(strstr(report.text, "mapping [0x640000000000"));
+    assert_non_null(strstr(report.text, "</svg>"));
     vm_aspace_destroy(trio.unified);
-    text.size = 0;
-    vm_aspace_dump(trio.unified, &text.sink);
-    text.text[text.size] = '\0';
-    assert_non_null(strstr(text.text, "destroyed"));
-    assert_null(strstr(text.text, "mapping"));
+    vm_aspace_dump(trio.unified, report_begin());
+    assert_non_null(strstr(report.text, "destroyed"));
+    assert_null(strstr(report.text, "mapping"));
+    vm_aspace_svg(trio.unified, report_begin());
+    assert_non_null(strstr(report.text, "destroyed space"));
     discard_trio(&trio, true);
 }
 

@@ -353,6 +353,70 @@ static void test_cache_operations(void **state)
     assert_refused(zx_vmo_op_range(slice, ZX_VMO_OP_CACHE_SYNC, PAGE, 1, NULL, 0), ZX_ERR_OUT_OF_RANGE);
 }
 
+/* Slices end where they end, whatever lies behind; the host's own references. */
+static void test_slices_and_references(void **state)
+{
+    (void)state;
+    zx_paddr_t frame = 0;
+    zx_handle_t parent = make_vmo(4 * PAGE, 0), slice, given;
+    struct vm_vmo *vmo = NULL;
+    assert_ok(zx_vmo_create_child(parent, ZX_VMO_CHILD_SLICE, PAGE, PAGE, &slice));
+    assert_refused(vm_vmo_lookup(vmo_of(slice), PAGE, &frame), ZX_ERR_OUT_OF_RANGE);
+    assert_refused(vm_vmo_pin(vmo_of(slice), PAGE, PAGE), ZX_ERR_OUT_OF_RANGE);
+    assert_refused(vm_vmo_create_physical((zx_paddr_t)1 << 52, PAGE, &vmo), ZX_ERR_INVALID_ARGS);
+    vmo = vmo_of(parent);
+    vm_vmo_acquire(vmo);
+    assert_ok(zx_handle_close(slice));
+    assert_ok(zx_handle_close(parent));
+    assert_ok(vm_vmo_pin(vmo, 0, PAGE));
+    vm_vmo_unpin(vmo, 0, PAGE);
+    assert_survives_failed_allocations(
+        vm_vmo_give(vmo, port_current_process(), ZX_DEFAULT_VMO_RIGHTS, &given));
+    vm_vmo_release(vmo);
+}
+
+/* Of a range with a pinned page that page is zeroed where it is; the others go. */
+static void test_zero_beside_a_pin(void **state)
+{
+    char bytes[2] = {'a', 'b'};
+    (void)state;
+    zx_handle_t vmo = make_vmo(4 * PAGE, 0);
+    for (unsigned page = 0; page < 3; page++)
+        assert_ok(zx_vmo_write(vmo, bytes, page * PAGE, 2));
+    assert_ok(vm_vmo_pin(vmo_of(vmo), PAGE, PAGE));
+    zx_paddr_t frame = frame_at(vmo, PAGE);
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, 0, 4 * PAGE, NULL, 0));
+    assert_int_equal(frame_at(vmo, PAGE), frame);
+    assert_int_equal(info_of(vmo).committed_bytes, PAGE);
+    assert_ok(zx_vmo_read(vmo, bytes, PAGE, 2));
+    assert_true(bytes[0] == 0 && bytes[1] == 0);
+    vm_vmo_unpin(vmo_of(vmo), PAGE, PAGE);
+}
+
+/* MAP_RANGE enters a part of one run of frames, cut by permissions; without memory for tables it enters less. */
+static void test_map_part_of_a_run(void **state)
+{
+    struct page_table_entry entry;
+    (void)state;
+    zx_handle_t vmo = contiguous(8 * PAGE, 0);
+    zx_vaddr_t va;
+    struct page_table *table = vm_aspace_page_table(vm_process_aspace(port_current_process()));
+    assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, vmo, 0, 8 * PAGE, &va));
+    assert_ok(zx_vmar_protect(zx_vmar_root_self(), 0, va + 2 * PAGE, PAGE));
+    host_fail_allocation(1, true);
+    assert_ok(zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_MAP_RANGE, va, 5 * PAGE, NULL, 0));
+    host_fail_allocation(0, false);
+    assert_int_equal(page_table_query(table, va, &entry), ZX_ERR_NOT_FOUND);
+    assert_ok(zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_MAP_RANGE, va, 5 * PAGE, NULL, 0));
+    for (unsigned page = 0; page < 8; page++)
+        assert_int_equal(page_table_query(table, va + page * PAGE, &entry),
+                         page < 5 && page != 2 ? ZX_OK : ZX_ERR_NOT_FOUND);
+    assert_refused(zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_DECOMMIT, va, PAGE, NULL, 0),
+                   ZX_ERR_NOT_SUPPORTED);
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_CACHE_CLEAN, 100, 2 * PAGE, NULL, 0));
+    assert_int_equal(host_cache_bytes(ZX_VMO_OP_CACHE_CLEAN), 2 * PAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +428,9 @@ int main(void)
         TEST(test_pin_shared),
         TEST(test_cache_policy),
         TEST(test_cache_operations),
+        TEST(test_slices_and_references),
+        TEST(test_zero_beside_a_pin),
+        TEST(test_map_part_of_a_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
