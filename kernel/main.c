@@ -14,6 +14,7 @@
 #include <vm/machine.h>
 #include <vm/mem.h>
 
+#include "buffer.h"
 #include "console.h"
 #include "cpu.h"
 #include "fw_cfg.h"
@@ -93,6 +94,8 @@ static void start_machine(void)
         bytes += memory[i].size;
     if (config.memory_count == 0 || vm_machine_start(&config) == NULL)
         power_fail("boot: too little memory for the core: expected 64 MiB or more");
+    if (!paging_join_space() || !buffer_start())
+        power_fail("boot: too little memory for the kernel's own space");
     struct vm_process *process = vm_process_create("kernel");
     if (process == NULL)
         power_fail("boot: too little memory for the first process");

@@ -5,10 +5,15 @@
  * and around it are small, the rest of the direct map is made of 2 MiB pages. Below each kernel stack one
  * page is left out.
  *
+ * The last top-level entry spans the image and the core's kernel space alike. Once the core's machine has
+ * started, the tables of that space have the image as well, in a range set aside, and take the place of those
+ * built at boot.
+ *
  * The tables of a user space share the kernel's half: the three top-level entries are copied when its
- * top-level table is made, and never change afterwards.
+ * top-level table is made, and do not change afterwards: those of the kernel's space are fixed.
  */
 #include <vm/arch_mmu.h>
+#include <vm/aspace.h>
 #include <vm/format.h>
 #include <vm/mem.h>
 
@@ -136,6 +141,37 @@ void paging_start(void)
         false);
     write_cr3(kernel_root);
     paging_forget_global();
+}
+
+static bool join_image(struct page_table *table)
+{
+    for (zx_vaddr_t va = (uintptr_t)image_text; va < (uintptr_t)image_end; va += ZX_PAGE_SIZE) {
+        uint64_t entry = *entry_for(va, 0, 0);
+        uint32_t flags = ARCH_MMU_READ | ARCH_MMU_GLOBAL;
+        if ((entry & X86_PTE_PRESENT) == 0)
+            continue; /* below a stack */
+        flags |= entry & X86_PTE_WRITABLE ? ARCH_MMU_WRITE : 0;
+        flags |= entry & X86_PTE_NX ? 0 : ARCH_MMU_EXECUTE;
+        if (page_table_map(table, va, entry & X86_PTE_ADDRESS, ZX_PAGE_SIZE, flags,
+                           PAGE_TABLE_EXISTING_ERROR) != ZX_OK)
+            return false;
+    }
+    return true;
+}
+
+bool paging_join_space(void)
+{
+    struct vm_aspace *aspace = vm_aspace_kernel();
+    struct page_table *table = vm_aspace_page_table(aspace);
+    size_t size = (uintptr_t)image_end - (uintptr_t)image_text;
+    unsigned slot = index_at(VM_KERNEL_ASPACE_BASE, 3);
+
+    if (page_table_fix(table) != ZX_OK || vm_aspace_set_aside((uintptr_t)image_text, size) != ZX_OK ||
+        !join_image(table))
+        return false;
+    table_at(kernel_root)[slot] = table_at(vm_aspace_table_root(aspace))[slot];
+    paging_forget_global();
+    return true;
 }
 
 void paging_fill_root(zx_paddr_t root)

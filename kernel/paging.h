@@ -4,6 +4,8 @@
  *
  *   0xffff800000000000  all physical memory, readable and writable, never executable
  *   0xffffff0000000000  two pages that ring 3 may use: code that moves bytes, and a buffer for them (user.c)
+ *   0xffffff8000000000  the kernel's own address space, as the core manages it (paging_join_space); in it:
+ *   0xffffffc000000000  large buffers (buffer.c)
  *   0xffffffff80000000  the kernel image: code, constants and data, each with its own permissions
  */
 #ifndef KERNEL_PAGING_H_
@@ -36,6 +38,11 @@ static inline zx_paddr_t kernel_to_physical(const void *pointer)
 /* Builds the kernel's tables and loads them; the early ones and the low mapping are gone then. cpu_start came
  * before. */
 void paging_start(void);
+
+/* The selected machine's kernel space becomes the processor's, for good: the image is entered into its
+   tables, as the kernel's have it, and they take the place of these. Once, after vm_machine_start. False
+   without memory. */
+bool paging_join_space(void);
 
 /* Writes the kernel's half into a top-level table. */
 void paging_fill_root(zx_paddr_t root);

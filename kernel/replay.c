@@ -4,7 +4,9 @@
  * accesses come from ring 3 and go through the processor's own page tables (user.c).
  *
  * A module is an archive in ustar format, so that one boot replays many files. Each trace runs on a machine
- * of its own, in memory set aside at boot; the kernel's machine is selected again afterwards.
+ * of its own, in memory taken at boot; the kernel's machine is selected again afterwards. The archive is read
+ * from a copy of it, and model and buffers lie in another: whatever reads or writes past the end of one of
+ * them faults.
  */
 #include "../fuzz/run.h"
 #include "../fuzz/trace_host.h"
@@ -13,6 +15,7 @@
 #include <vm/machine.h>
 #include <vm/mem.h>
 
+#include "buffer.h"
 #include "memory.h"
 #include "multiboot.h"
 #include "paging.h"
@@ -28,7 +31,8 @@
 #define MODULE_PREFIX      "corpus"
 #define CHECK_EVERY        1
 
-static zx_paddr_t trace_memory, trace_device, trace_scratch; /* trace_memory 0: there was no room */
+static zx_paddr_t trace_memory, trace_device; /* trace_memory 0: there was no room */
+static void *trace_scratch;                   /* while a module is replayed */
 static unsigned check_every = CHECK_EVERY;
 
 struct totals {
@@ -37,9 +41,8 @@ struct totals {
 
 void replay_reserve(void)
 {
-    trace_memory = memory_take(TRACE_MEMORY_SIZE + TRACE_DEVICE_SIZE + TRACE_SCRATCH_MAX, TRACE_MEMORY_ALIGN);
+    trace_memory = memory_take(TRACE_MEMORY_SIZE + TRACE_DEVICE_SIZE, TRACE_MEMORY_ALIGN);
     trace_device = trace_memory + TRACE_MEMORY_SIZE;
-    trace_scratch = trace_device + TRACE_DEVICE_SIZE;
 }
 
 struct pmm_range replay_memory(size_t pages)
@@ -72,9 +75,10 @@ static bool replay_file(const struct tar_file *file, struct totals *totals)
     return result.status == ZX_OK;
 }
 
-static bool replay_module(const struct boot_module *module, const char *pattern, struct totals *totals)
+static bool replay_archive(const struct boot_module *module, const uint8_t *bytes, const char *pattern,
+                           struct totals *totals)
 {
-    struct tar tar = {.bytes = physical_to_virtual(module->base), .size = module->size};
+    struct tar tar = {.bytes = bytes, .size = module->size};
     struct tar_file file;
     const char *why;
     bool fine = true;
@@ -98,6 +102,28 @@ static bool replay_module(const struct boot_module *module, const char *pattern,
     }
 }
 
+static bool replay_module(const struct boot_module *module, const char *pattern, struct totals *totals)
+{
+    size_t size = module->size + (module->size == 0);
+    uint8_t *bytes = buffer_take(size);
+    bool fine = false;
+
+    trace_scratch = buffer_take(TRACE_SCRATCH_MAX);
+    if (bytes == NULL || trace_scratch == NULL) {
+        vm_print(&vm_log_sink,
+                 "replay: too little memory for module %s (%zu bytes) and 32 MiB beside it; give the machine "
+                 "128 MiB\n",
+                 module->name, module->size);
+    } else {
+        memcpy(bytes, physical_to_virtual(module->base), module->size);
+        fine = replay_archive(module, bytes, pattern, totals);
+    }
+    buffer_give(bytes, size);
+    buffer_give(trace_scratch, TRACE_SCRATCH_MAX);
+    trace_scratch = NULL;
+    return fine;
+}
+
 bool replay(const char *pattern)
 {
     struct totals totals = {0};
@@ -106,7 +132,7 @@ bool replay(const char *pattern)
 
     if (trace_memory == 0) {
         vm_print(&vm_log_sink,
-                 "replay: too little memory: traces need 52 MiB in one piece; give the machine 128 MiB\n");
+                 "replay: too little memory: traces need 20 MiB in one piece; give the machine 128 MiB\n");
         return false;
     }
     for (unsigned i = 0; i < boot_info.module_count; i++) {
@@ -160,7 +186,7 @@ void trace_host_select_processor(unsigned processor)
 
 void *trace_host_scratch(size_t bytes)
 {
-    return memset(physical_to_virtual(trace_scratch), 0, bytes);
+    return memset(trace_scratch, 0, bytes);
 }
 
 struct vm_process *trace_host_set_process(struct vm_process *process)

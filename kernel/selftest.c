@@ -11,11 +11,14 @@
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/mem.h>
+#include <vm/virtual_alloc.h>
 #include <vm/vmar.h>
 #include <zircon/syscalls.h>
 
+#include "buffer.h"
 #include "cpu.h"
 #include "gdt.h"
+#include "io.h"
 #include "paging.h"
 #include "port.h"
 #include "selftest.h"
@@ -458,6 +461,96 @@ static void test_spaces(void)
     expect(pmm_count(VM_PAGE_MMU) == tables, "all tables came back");
 }
 
+/* ---- Large buffers ---- */
+
+static void expect_guards(zx_vaddr_t va, size_t pages)
+{
+    char *first = (char *)(uintptr_t)va, *end = first + pages * ZX_PAGE_SIZE;
+    expect_fault(do_read, first - ZX_PAGE_SIZE, 0, "reading one page before an allocation faults");
+    expect_fault(do_write, first - 1, PF_WRITE, "and writing the byte before it");
+    expect_fault(do_read, end, 0, "reading the byte behind it");
+    expect_fault(do_write, end + ZX_PAGE_SIZE - 1, PF_WRITE, "and writing one page behind it");
+    expect_fault(do_execute, first, PF_PRESENT | PF_FETCH, "nothing in it is executed");
+}
+
+/* Each page of it keeps what is written there, also where it begins and ends. */
+static bool keeps(zx_vaddr_t va, size_t pages)
+{
+    volatile uint64_t *words = (volatile uint64_t *)(uintptr_t)va;
+    size_t step = ZX_PAGE_SIZE / sizeof(*words);
+    for (size_t i = 0; i < pages; i++)
+        words[i * step] = words[i * step + step - 1] = va + i;
+    for (size_t i = 0; i < pages; i++)
+        if (words[i * step] != va + i || words[i * step + step - 1] != va + i)
+            return false;
+    return true;
+}
+
+static void test_allocations(struct virtual_alloc *allocator)
+{
+    static const size_t sizes[] = {1, 700, 3, 1024 + 5};
+    struct page_table *table = vm_aspace_page_table(vm_aspace_kernel());
+    struct page_table_entry entry;
+    zx_vaddr_t at[4] = {0}, again = 0;
+    zx_paddr_t pa;
+    for (unsigned i = 0; i < 4; i++) {
+        expect_status(virtual_alloc_alloc_pages(allocator, sizes[i], &at[i]), ZX_OK, "an allocation");
+        expect(keeps(at[i], sizes[i]), "keeps what is written to it");
+        expect_guards(at[i], sizes[i]);
+    }
+    expect(page_table_query(table, at[3], &entry) == ZX_OK && entry.size == 2ul << 20, "a large page is one");
+    expect(paging_walk(read_cr3() & X86_PTE_ADDRESS, at[3], &pa) && pa == entry.paddr,
+           "the processor's own tables have it");
+    virtual_alloc_free_pages(allocator, at[3] + ZX_PAGE_SIZE, 1);
+    expect_guards(at[3], 1);
+    expect_guards(at[3] + 2 * ZX_PAGE_SIZE, sizes[3] - 2);
+    expect(keeps(at[3] + 2 * ZX_PAGE_SIZE, sizes[3] - 2), "freeing a part of a large page leaves the rest");
+    virtual_alloc_free_pages(allocator, at[1], sizes[1]);
+    expect_fault(do_read, (void *)(uintptr_t)at[1], 0, "what is freed faults");
+    expect_status(virtual_alloc_alloc_pages(allocator, sizes[1], &again), ZX_OK, "the same size again");
+    expect(again == at[1], "comes at the same place");
+    expect(vm_check(&vm_log_sink), "every invariant holds");
+    virtual_alloc_debug_free_all_allocations(allocator);
+    for (unsigned i = 0; i < 4; i++)
+        expect_fault(do_write, (void *)(uintptr_t)at[i], PF_WRITE, "what is freed faults");
+}
+
+/* A range that stays set aside: the next run takes it as it is. */
+static void test_virtual_alloc(void)
+{
+    static bool set_aside;
+    const size_t size = 64ul << 20;
+    const zx_vaddr_t base = BUFFER_BASE + BUFFER_SIZE;
+    uint64_t taken = pmm_count(VM_PAGE_ALLOC), tables = pmm_count(VM_PAGE_MMU);
+    struct virtual_alloc allocator;
+
+    set_aside = set_aside || vm_aspace_set_aside(base, size) == ZX_OK;
+    virtual_alloc_construct(&allocator, VM_PAGE_ALLOC);
+    zx_status_t status = set_aside ? virtual_alloc_init(&allocator, base, size, 1, 21) : ZX_ERR_BAD_STATE;
+    expect_status(status, ZX_OK, "an allocator of 64 MiB");
+    if (status != ZX_OK)
+        return;
+    test_allocations(&allocator);
+    virtual_alloc_destroy(&allocator);
+    expect(pmm_count(VM_PAGE_ALLOC) == taken && pmm_count(VM_PAGE_MMU) == tables, "all pages came back");
+}
+
+/* What the kernel itself uses. */
+static void test_buffers(void)
+{
+    const size_t size = 5 * ZX_PAGE_SIZE + 3;
+    char *buffer = buffer_take(size);
+    expect(buffer != NULL, "a buffer");
+    if (buffer == NULL)
+        return;
+    memset(buffer, 1, size);
+    expect_fault(do_read, buffer + size, 0, "its first byte too many cannot be read");
+    expect_fault(do_write, buffer + size, PF_WRITE, "nor written");
+    expect_fault(do_read, buffer - ZX_PAGE_SIZE, 0, "nor one page before it");
+    buffer_give(buffer, size);
+    expect_fault(do_read, buffer, 0, "it is gone when it is given back");
+}
+
 bool selftest(void)
 {
     passed = failed = 0;
@@ -468,6 +561,8 @@ bool selftest(void)
     test_shared();
     test_spaces();
     test_fetch();
+    test_virtual_alloc();
+    test_buffers();
     expect(pmm_check(&vm_log_sink), "every page is in one state");
     vm_print(&vm_log_sink, "%u passed, %u failed\n", passed, failed);
     return failed == 0;

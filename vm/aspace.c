@@ -195,6 +195,37 @@ struct vm_aspace *aspace_part(struct vm_aspace *aspace, unsigned index)
     return vm_aspace_table_root(aspace) != 0 ? aspace->parts[index] : NULL;
 }
 
+/* ---- Ranges set aside ---- */
+
+zx_status_t vm_aspace_set_aside(zx_vaddr_t base, size_t size)
+{
+    struct vm_aspace *aspace = vm_machine->kernel_aspace;
+    const struct vm_region *root = &aspace->root->region;
+    struct vm_vmar *vmar;
+
+    if (size == 0 || !is_page_aligned(base) || !is_page_aligned(size) || !region_holds(root, base, size))
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = vmar_allocate(aspace->root, ZX_VM_SPECIFIC, base - root->base, size, &vmar);
+    if (status != ZX_OK)
+        return status;
+    vmar->set_aside = true;
+    vm_object_release(&vmar->object); /* its place in the tree keeps it */
+    return ZX_OK;
+}
+
+bool aspace_is_set_aside(struct vm_aspace *aspace, zx_vaddr_t base, size_t size)
+{
+    struct region_entry entry;
+
+    port_mutex_lock(&aspace->lock);
+    bool found = region_tree_find(&aspace->root->children, base, &entry);
+    struct vm_region *region = found ? entry.value : NULL;
+    bool set_aside = found && region->kind == VM_REGION_VMAR && vmar_of(region)->set_aside &&
+                     region_holds(region, base, size);
+    port_mutex_unlock(&aspace->lock);
+    return set_aside;
+}
+
 /* ---- Ending ---- */
 
 void vm_aspace_destroy(struct vm_aspace *aspace)

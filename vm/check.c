@@ -36,9 +36,10 @@ struct checker {
     uint64_t tree_bytes;      /* of their trees */
     uint64_t high_vmars;      /* of the space being checked, alive and of high memory priority */
     uint64_t table_pages;
-    uint64_t vmos, processes, all_vmars; /* on the list of objects */
-    uint64_t listed_mappings;            /* on the lists of VMOs */
-    uint64_t object_pages;               /* each counted once */
+    uint64_t vmos, processes, all_vmars;       /* on the list of objects */
+    uint64_t listed_mappings;                  /* on the lists of VMOs */
+    uint64_t object_pages;                     /* each counted once */
+    uint64_t aside_pages[VM_PAGE_STATE_COUNT]; /* translated in ranges that were set aside, by state */
 };
 
 static void broken(struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -208,22 +209,34 @@ struct cursor {
     const struct vm_aspace *aspace;
     struct region_walk walk;
     const struct vm_mapping *mapping; /* null: not begun, or no more */
+    const struct vm_region *aside;    /* the latest range that was set aside */
     zx_vaddr_t base, end;             /* the protection range */
     uint32_t perms;
 };
+
+static bool cursor_is_aside(const struct cursor *cursor, zx_vaddr_t va)
+{
+    return cursor->aside != NULL && va - cursor->aside->base < cursor->aside->size;
+}
 
 /* Moves to va. False: it is in no mapping. */
 static bool cursor_move(struct cursor *cursor, zx_vaddr_t va)
 {
     const struct vm_mapping *mapping = cursor->mapping;
 
+    if (cursor_is_aside(cursor, va))
+        return false;
     while (mapping == NULL || mapping->region.base + mapping->region.size <= va) {
         struct vm_region *region = region_walk_next(&cursor->walk);
         if (region == NULL)
             return false;
         if (region->kind == VM_REGION_MAPPING)
             cursor->mapping = mapping = mapping_of(region);
+        else if (vmar_of(region)->set_aside)
+            cursor->aside = region;
         cursor->base = cursor->end = 0;
+        if (cursor_is_aside(cursor, va))
+            return false;
     }
     if (va < mapping->region.base)
         return false;
@@ -240,11 +253,31 @@ static void broken_translation(const struct cursor *cursor, zx_vaddr_t va,
            (unsigned long long)(entry->paddr + (va - entry->va)), entry->flags, how);
 }
 
+/* What the owner of a range that was set aside has entered: the kernel's only, and of pages that somebody
+   holds, or that are no memory of the machine's. */
+static void check_aside(struct cursor *cursor, zx_vaddr_t va, const struct page_table_entry *entry)
+{
+    const struct vm_page *page = pmm_page_at(entry->paddr + (va - entry->va));
+
+    if ((entry->flags & ARCH_MMU_USER) != 0)
+        broken_translation(cursor, va, entry, "set aside for the kernel, but users reach it");
+    if (page == NULL || page->state >= VM_PAGE_STATE_COUNT)
+        return; /* the second is the pmm's to report */
+    cursor->checker->aside_pages[page->state]++;
+    if (page->state == VM_PAGE_FREE)
+        broken_translation(cursor, va, entry, "set aside, but the page is free");
+    else if (list_is_linked(&page->node))
+        broken_translation(cursor, va, entry, "set aside, but the page is on a list");
+}
+
 /* One 4 KiB page of a translation leads where its mapping says. */
 static void check_page(struct cursor *cursor, zx_vaddr_t va, const struct page_table_entry *entry)
 {
     if (!cursor_move(cursor, va)) {
-        broken_translation(cursor, va, entry, "in no mapping");
+        if (cursor_is_aside(cursor, va))
+            check_aside(cursor, va, entry);
+        else
+            broken_translation(cursor, va, entry, "in no mapping");
         return;
     }
     const struct vm_mapping *mapping = cursor->mapping;
@@ -632,7 +665,8 @@ static void check_caches(struct checker *checker)
             broken(checker, "cache %s is broken", caches[i]->name);
         slabs += caches[i]->slabs;
     }
-    check_equal(checker, "pages in state HEAP", pmm_count(VM_PAGE_HEAP), slabs);
+    check_equal(checker, "pages in state HEAP", pmm_count(VM_PAGE_HEAP),
+                slabs + checker->aside_pages[VM_PAGE_HEAP]);
     check_equal(checker, "VMAR objects made", vm_machine->vmar_cache.objects, checker->all_vmars);
     check_equal(checker, "VMARs made", vm_machine->vmar_cache.objects, checker->vmars);
     check_equal(checker, "mappings made", vm_machine->mapping_cache.objects, checker->mappings);
@@ -652,8 +686,14 @@ static void check_pages(struct checker *checker)
 
     if (!pmm_check(checker->report))
         broken(checker, "the pmm is broken");
-    check_equal(checker, "pages in state OBJECT", pmm_count(VM_PAGE_OBJECT), checker->object_pages);
-    check_equal(checker, "pages in state MMU", pmm_count(VM_PAGE_MMU), checker->table_pages);
+    check_equal(checker, "pages in state OBJECT", pmm_count(VM_PAGE_OBJECT),
+                checker->object_pages + checker->aside_pages[VM_PAGE_OBJECT]);
+    check_equal(checker, "pages in state MMU", pmm_count(VM_PAGE_MMU),
+                checker->table_pages + checker->aside_pages[VM_PAGE_MMU]);
+    if (checker->aside_pages[VM_PAGE_ALLOC] > pmm_count(VM_PAGE_ALLOC))
+        broken(checker, "pages in state ALLOC: %llu, but %llu are translated where ranges were set aside",
+               (unsigned long long)pmm_count(VM_PAGE_ALLOC),
+               (unsigned long long)checker->aside_pages[VM_PAGE_ALLOC]);
     check_equal(checker, "pages in state ZERO", pmm_count(VM_PAGE_ZERO), 1);
     const uint64_t *words = pmm_page_bytes(zero);
     for (size_t i = 0; i < PAGE_SIZE / sizeof(*words); i++)

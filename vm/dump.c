@@ -143,12 +143,12 @@ static void print_vmar(const struct vm_vmar *vmar, unsigned depth, struct vm_sin
 {
     const struct vm_region *region = &vmar->region;
 
-    vm_print(sink, "%*svmar %llu [0x%llx, 0x%llx) %s %s%s%s%s%s%s\n", (int)depth * 2, "",
+    vm_print(sink, "%*svmar %llu [0x%llx, 0x%llx) %s %s%s%s%s%s%s%s\n", (int)depth * 2, "",
              (unsigned long long)vmar->object.koid, region_base(region), region_end(region),
              size_text(region->size).bytes, flags_text(region->flags).bytes,
              (region->flags & ZX_VM_CAN_MAP_SPECIFIC) != 0 ? " specific" : "",
              vmar->compact ? " compact" : "", vmar->high_priority ? " high-priority" : "",
-             vmar->is_root ? " root" : "", region->alive ? "" : " dead");
+             vmar->set_aside ? " set-aside" : "", vmar->is_root ? " root" : "", region->alive ? "" : " dead");
 }
 
 static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, unsigned depth,

@@ -95,6 +95,7 @@ struct vm_vmar {
     struct vm_region region;
     bool is_root;                /* (c) */
     bool compact;                /* (c) places with the compact entropy */
+    bool set_aside;              /* (c) of the kernel's space: maps nothing; its owner enters translations */
     bool high_priority;          /* (a) of memory: its mappings' too; counted in its space while alive */
     struct region_tree children; /* (a) values: struct vm_region * */
     struct vm_vmar *next_doomed; /* (a) while its subtree is being torn down */
@@ -371,6 +372,8 @@ static inline unsigned aspace_part_count(const struct vm_aspace *aspace)
 {
     return aspace_is_unified(aspace) ? 2 : 1;
 }
+/* Whether all of [base, base + size) lies in one range that was set aside. */
+bool aspace_is_set_aside(struct vm_aspace *aspace, zx_vaddr_t base, size_t size);
 /* What a placement in this VMAR draws from. */
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
 

@@ -265,6 +265,23 @@ static void split_leaf(struct page_table *table, uint64_t *slot, unsigned level,
     note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
 }
 
+void page_table_split(struct page_table *table, zx_vaddr_t va, struct vm_page *page)
+{
+    port_mutex_lock(&table->lock);
+    struct vm_page *at = child_of(table->root);
+    for (unsigned level = TOP_LEVEL; level > 2; level--) {
+        uint64_t entry = entry_load(&entries_of(at)[entry_index(va, level)]);
+        VM_ASSERT(is_present(entry) && !is_leaf(entry, level));
+        at = child_of(entry);
+    }
+    uint64_t *slot = &entries_of(at)[entry_index(va, 2)];
+    VM_ASSERT(is_present(entry_load(slot)) && is_leaf(entry_load(slot), 2));
+    pmm_set_state(page, VM_PAGE_MMU);
+    split_leaf(table, slot, 2, va, page);
+    page_table_settle(table);
+    port_mutex_unlock(&table->lock);
+}
+
 /* What to do with the leaves in a range. */
 struct change {
     bool remove;

@@ -124,6 +124,12 @@ void page_table_unmap(struct page_table *table, zx_vaddr_t va, size_t size);
    unmap does. */
 void page_table_protect(struct page_table *table, zx_vaddr_t va, size_t size, uint32_t flags);
 
+struct vm_page;
+/* Puts small pages with the same translations in the place of the 2 MiB page that translates va. The table is
+   `page`, which is allocated and becomes MMU; what it holds is lost. For those to whom an unmap of a part
+   must leave the rest: it then needs no memory. Cannot fail. O(1). */
+void page_table_split(struct page_table *table, zx_vaddr_t va, struct vm_page *page);
+
 struct page_table_entry {
     zx_vaddr_t va;    /* of the whole (perhaps large) page */
     zx_paddr_t paddr; /* likewise */

@@ -93,6 +93,15 @@ struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace);
    unified one is where a space that it shows is. O(1). */
 bool vm_aspace_is_high_memory_priority(struct vm_aspace *aspace);
 
+/*
+ * Sets [base, base + size) of the kernel's space aside for as long as the machine lives: nothing else gets a
+ * place there, nothing can be mapped there, and a fault there is NOT_FOUND. What is translated there is for
+ * the caller to enter into and to remove from the space's page tables, without USER; vm_check accepts it as
+ * long as no page of it is free. Errors in order: INVALID_ARGS size 0, unaligned, not within the space (whose
+ * last page is nobody's); ALREADY_EXISTS something is there; NO_MEMORY. O(log regions).
+ */
+zx_status_t vm_aspace_set_aside(zx_vaddr_t base, size_t size);
+
 /* The top-level table, for a processor to load; 0 when destroyed. */
 zx_paddr_t vm_aspace_table_root(struct vm_aspace *aspace);
 
