@@ -133,12 +133,13 @@ static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, 
     uint32_t perms = protection_range(mapping, region->base, &part_base, &part_end);
     bool uniform = part_end == end;
 
-    vm_print(sink, "%*smapping [0x%llx, 0x%llx) %s %s of %s, vmo %llu + 0x%llx, %llu of %llu pages%s\n",
+    vm_print(sink, "%*smapping [0x%llx, 0x%llx) %s %s of %s, vmo %llu + 0x%llx, %llu of %llu pages%s%s\n",
              (int)depth * 2, "", region_base(region), region_end(region), size_text(region->size).bytes,
              uniform ? perms_text(perms).bytes : "mixed", flags_text(region->flags).bytes,
              (unsigned long long)mapping->source->object.koid,
              (unsigned long long)(mapping->vmo_offset - mapping->source->window),
              (unsigned long long)committed, (unsigned long long)(region->size >> PAGE_SHIFT),
+             region->alive && region->aspace->vdso_code == mapping ? ", vdso code" : "",
              region->alive ? "" : " dead");
     for (zx_vaddr_t va = region->base; !uniform && va < end; va = part_end) {
         perms = protection_range(mapping, va, &part_base, &part_end);
