@@ -229,6 +229,12 @@ void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
     }
 }
 
+void vm_aspace_dump_locked(struct vm_aspace *aspace, struct vm_sink *sink)
+{
+    VM_ASSERT(port_mutex_is_held(&aspace->lock));
+    dump_own(aspace, sink);
+}
+
 void vm_aspace_dump_all(struct vm_sink *sink)
 {
     for (struct vm_aspace *aspace = machine_next_aspace(NULL); aspace != NULL;

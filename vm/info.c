@@ -114,6 +114,23 @@ zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *ou
     return status;
 }
 
+zx_status_t vm_aspace_get_memory_usage(struct vm_aspace *aspace, struct vm_aspace_usage *out)
+{
+    struct vm_aspace_usage usage = {0};
+    for (unsigned i = 0; i < aspace_part_count(aspace); i++) {
+        zx_info_task_stats_t stats;
+        struct vm_aspace *part = aspace_part(aspace, i);
+        if (part == NULL || aspace_task_stats(part, &stats) != ZX_OK)
+            return ZX_ERR_BAD_STATE;
+        usage.mapped_pages += stats.mem_mapped_bytes >> PAGE_SHIFT;
+        usage.private_pages += stats.mem_private_bytes >> PAGE_SHIFT;
+        usage.shared_pages += stats.mem_shared_bytes >> PAGE_SHIFT;
+        usage.scaled_shared_bytes += stats.mem_scaled_shared_bytes;
+    }
+    *out = usage;
+    return ZX_OK;
+}
+
 /* ---- The records of PROCESS_MAPS ---- */
 
 static void record_region(zx_info_maps_t *record, zx_info_maps_type_t type, zx_vaddr_t base, size_t size,
