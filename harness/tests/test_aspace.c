@@ -42,10 +42,10 @@ static void test_find_region(void **state)
     assert_ok(zx_vmar_map(child, RW | ZX_VM_SPECIFIC, PAGE, slice, PAGE, 2 * PAGE, &va));
     assert_ok(zx_vmar_protect(child, R, va + PAGE, PAGE));
     assert_true(vm_aspace_find_region(space(), va + PAGE + 5, &info, &vmar));
-    assert_true(info.is_mapping && info.base == va && info.size == 2 * PAGE && info.depth == 2);
-    assert_true(info.koid == koid_of(slice) && info.vmo_offset == PAGE && info.perms == ARCH_MMU_READ);
     zx_koid_t found = vmar->object.koid;
     vm_vmar_release(vmar);
+    assert_true(info.is_mapping && info.base == va && info.size == 2 * PAGE && info.depth == 2);
+    assert_true(info.koid == koid_of(slice) && info.vmo_offset == PAGE && info.perms == ARCH_MMU_READ);
     assert_int_equal(found, koid_of(child));
     assert_true(vm_aspace_find_region(space(), va, &info, NULL));
     assert_int_equal(info.perms, MMU_RW);
