@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aspace_alloc.c: memory for the kernel itself, allocated and freed by address: a VMO of the wanted kind, mapped in
- * the root VMAR of a kernel space.
+ * aspace_alloc.c: memory for the kernel itself, allocated and freed by address: a VMO of the wanted kind,
+ * mapped in the root VMAR of a kernel space.
  *
- * Concept. The three allocators make a VMO and hand it to one path, vm_aspace_map_object. The mapping alone keeps the
- * VMO: freeing the region by its address frees the memory. So that an address stands for what one call has made, such
- * a mapping stays `pending` for ever and never merges.
+ * Concept. The three allocators make a VMO and hand it to one path, vm_aspace_map_object. The mapping alone
+ * keeps the VMO: freeing the region by its address frees the memory. So that an address stands for what one
+ * call has made, such a mapping stays `pending` for ever and never merges.
  *
- * Method. Everything is tried first (vmar_map without a result), then memory is committed, then the mapping is made with
- * all of its translations, or not at all. What fails leaves no trace; a VMO that was made goes with its last
- * reference.
+ * Method. Everything is tried first (vmar_map without a result), then memory is committed, then the mapping
+ * is made with all of its translations, or not at all. What fails leaves no trace; a VMO that was made goes
+ * with its last reference.
  *
- * Locking. As vmar_map and the VMO's functions; none is held here but for freeing. Cost. The pages that are committed.
+ * Locking. As vmar_map and the VMO's functions; none is held here but for freeing. Cost. The pages that are
+ * committed.
  */
 #include "internal.h"
 

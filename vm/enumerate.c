@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * enumerate.c: the regions of a space as those inside the kernel see them: the one at an address, and all of them.
+ * enumerate.c: the regions of a space as those inside the kernel see them: the one at an address, and all of
+ * them.
  *
- * Concept. Regions are described by value. Nobody outside holds a mapping, which belongs to its tree alone and may be cut,
- * merged or freed by any thread; what can be held is a VMAR, by a reference.
+ * Concept. Regions are described by value. Nobody outside holds a mapping, which belongs to its tree alone
+ * and may be cut, merged or freed by any thread; what can be held is a VMAR, by a reference.
  *
- * Locking. The aspace's lock. Cost. Finding: a search per level of VMARs. Enumerating: O(log siblings) a region.
+ * Locking. The aspace's lock. Cost. Finding: a search per level of VMARs. Enumerating: O(log siblings) a
+ * region.
  */
 #include "internal.h"
 #include "region_walk.h"

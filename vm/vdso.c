@@ -2,19 +2,20 @@
 /*
  * vdso.c: the vDSO: which VMO it is, and where its code is in a space.
  *
- * Concept. A VMO that is declared to be a vDSO has a part that is code. A space remembers the one mapping that shows
- * it executable (aspace->vdso_code). Whatever could take that mapping away, change or cover it asks here first and is
- * refused; so a program finds it where it was, with the bytes that it had, as long as the space lives.
+ * Concept. A VMO that is declared to be a vDSO has a part that is code. A space remembers the one mapping
+ * that shows it executable (aspace->vdso_code). Whatever could take that mapping away, change or cover it
+ * asks here first and is refused; so a program finds it where it was, with the bytes that it had, as long as
+ * the space lives.
  *
- * Why nothing gets around it. An executable mapping that is not exactly the code is refused; mappings that are
- * not executable lose the permission to become so (vdso_may). A slice shows the pages of the VMO behind it, and is
- * looked at by what it shows there. A snapshot has pages of its own: it is not the vDSO.
+ * Why nothing gets around it. An executable mapping that is not exactly the code is refused; mappings that
+ * are not executable lose the permission to become so (vdso_may). A slice shows the pages of the VMO behind
+ * it, and is looked at by what it shows there. A snapshot has pages of its own: it is not the vDSO.
  *
- * Invariants (check.c). aspace->vdso_code is alive in the space and shows exactly the code; no other mapping of a
- * vDSO is executable or may become so.
+ * Invariants (check.c). aspace->vdso_code is alive in the space and shows exactly the code; no other mapping
+ * of a vDSO is executable or may become so.
  *
- * Locking. aspace->vdso_code is under the aspace's lock. What is declared of a VMO is under the VMO's, and does not
- * change while there are mappings.
+ * Locking. aspace->vdso_code is under the aspace's lock. What is declared of a VMO is under the VMO's, and
+ * does not change while there are mappings.
  *
  * Cost. O(1).
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_aspace.c: what those inside the kernel ask of an address space: the region at an address, all regions, memory
- * usage, text; and the allocators of kernel spaces. White-box.
+ * test_aspace.c: what those inside the kernel ask of an address space: the region at an address, all regions,
+ * memory usage, text; and the allocators of kernel spaces. White-box.
  */
 #include "calls.h"
 

@@ -43,12 +43,13 @@ struct vm_region_info {
         perms; /* of a mapping: ARCH_MMU_READ, _WRITE, _EXECUTE at the address asked for, else at its base */
 };
 
-/* Called for a region, with the lock of its space held: it may call nothing that takes a lock of the core. False: no
-   more. */
+/* Called for a region, with the lock of its space held: it may call nothing that takes a lock of the core.
+   False: no more. */
 typedef bool vm_region_visitor(void *context, const struct vm_region_info *info);
 
-/* Visits the VMAR and everything below it, in order of address, parents before children; `depth` counts from the VMAR.
-   OK, also where the visitor ended it; BAD_STATE: the VMAR is dead. Locks: aspace. Cost: O(log siblings) a region. */
+/* Visits the VMAR and everything below it, in order of address, parents before children; `depth` counts from
+   the VMAR. OK, also where the visitor ended it; BAD_STATE: the VMAR is dead. Locks: aspace. Cost: O(log
+   siblings) a region. */
 zx_status_t vm_vmar_enumerate(struct vm_vmar *vmar, vm_region_visitor *visit, void *context);
 
 #endif /* VM_VMAR_H_ */
