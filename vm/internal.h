@@ -110,8 +110,8 @@ struct vm_mapping {
     uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
     struct region_tree protections;
-    /* (a) not 0: it does not merge, since zx_vmar_map is still handing out the address, or vm_aspace_map_object has
-       made it, whose caller frees it by address. 0: as nearly always */
+    /* (a) not 0: it does not merge, since zx_vmar_map is still handing out the address, or
+       vm_aspace_map_object has made it, whose caller frees it by address. 0: as nearly always */
     uint64_t pending;
 };
 
@@ -435,7 +435,7 @@ static inline struct vm_mapping *mapping_of(struct vm_region *region)
     return container_of(region, struct vm_mapping, region);
 }
 
-/* For vmar_map, of the core alone: every page is entered, or NO_MEMORY, nothing done. Not with an overwriting one. */
+/* For vmar_map, of the core alone: every page is entered, or NO_MEMORY, nothing done. Not with overwriting. */
 #define VMAR_MAP_ALL (1u << 16)
 
 /* vdso.c; the aspace's lock is held in those named so */
