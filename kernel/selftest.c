@@ -461,7 +461,7 @@ static void test_spaces(void)
 
 /* ---- Memory for the kernel by the piece, in a space that this processor uses meanwhile ---- */
 
-static void test_allocations(struct vm_aspace *aspace)
+static void test_allocators(struct vm_aspace *aspace)
 {
     void *now = NULL, *run = NULL, *seen = NULL, *wanted = (void *)(1ul << 30);
     uint32_t flags = ARCH_MMU_READ | ARCH_MMU_WRITE, specific = VMM_FLAG_COMMIT | VMM_FLAG_VALLOC_SPECIFIC;
@@ -523,7 +523,7 @@ static void test_kernel_memory(void)
     expect(aspace != NULL, "a space of the kernel's in low memory");
     if (aspace == NULL)
         return;
-    test_allocations(aspace);
+    test_allocators(aspace);
     test_looking(aspace);
     expect(vm_check(&vm_log_sink), "every invariant holds");
     discard(aspace);
