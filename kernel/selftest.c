@@ -11,6 +11,7 @@
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/mem.h>
+#include <vm/vdso.h>
 #include <vm/virtual_alloc.h>
 #include <vm/vmar.h>
 #include <zircon/syscalls.h>
@@ -551,6 +552,77 @@ static void test_buffers(void)
     expect_fault(do_read, buffer, 0, "it is gone when it is given back");
 }
 
+/* ---- Memory for the kernel by the piece, in a space that this processor uses meanwhile ---- */
+
+static void test_allocators(struct vm_aspace *aspace)
+{
+    void *now = NULL, *run = NULL, *seen = NULL, *wanted = (void *)(1ul << 30);
+    uint32_t flags = ARCH_MMU_READ | ARCH_MMU_WRITE, specific = VMM_FLAG_COMMIT | VMM_FLAG_VALLOC_SPECIFIC;
+    struct page_table_entry entry = {0};
+    expect_status(vm_aspace_alloc(aspace, "wanted", 2 * ZX_PAGE_SIZE, &wanted, 0, specific, ARCH_MMU_READ),
+                  ZX_OK, "memory at a given address");
+    expect(wanted == (void *)(1ul << 30), "lies there");
+    expect_status(vm_aspace_alloc(aspace, "now", 0x3000, &now, 21, VMM_FLAG_COMMIT, flags), ZX_OK,
+                  "memory at any address");
+    expect_status(vm_aspace_alloc_contiguous(aspace, "run", 0x4000, &run, 0, VMM_FLAG_COMMIT, flags), ZX_OK,
+                  "memory in one run");
+    expect(page_table_query(vm_aspace_page_table(aspace), (uintptr_t)run + 0x3000, &entry) == ZX_OK,
+           "entered at once");
+    expect_status(vm_aspace_alloc_physical(aspace, "seen", ZX_PAGE_SIZE, &seen, 0, entry.paddr, 0, flags),
+                  ZX_OK, "its last page shown once more, by its physical address");
+    paging_switch(vm_aspace_table_root(aspace));
+    ((volatile char *)now)[0x2fff] = 'n';
+    ((volatile char *)run)[0x3001] = 'r';
+    char bytes[] = {((volatile char *)now)[0x2fff], ((volatile char *)seen)[1], *(volatile char *)wanted};
+    expect(bytes[0] == 'n' && bytes[1] == 'r' && bytes[2] == 0, "is read and written, without a fault");
+    expect_fault(do_write, wanted, PF_PRESENT | PF_WRITE, "but for what may only be read");
+    expect_status(vm_aspace_free_region(aspace, (uintptr_t)now + 5), ZX_OK, "what is freed");
+    expect_fault(do_read, now, 0, "is gone");
+    expect_status(vm_aspace_free_region(aspace, (uintptr_t)now), ZX_ERR_NOT_FOUND, "and is not freed twice");
+    paging_switch(paging_kernel_root());
+    expect_status(vm_aspace_alloc(aspace, "none", 0, &now, 0, 0, flags), ZX_ERR_INVALID_ARGS,
+                  "none of size 0");
+    expect_status(vm_aspace_alloc_contiguous(aspace, "none", 1, &now, 0, 0, flags), ZX_ERR_INVALID_ARGS,
+                  "no run that is not committed");
+    expect_status(vm_aspace_alloc_physical(aspace, "none", 0, &now, 0, 0, 0, flags), ZX_OK,
+                  "showing nothing does nothing");
+}
+
+static bool count_mappings(void *count, const struct vm_region_info *info)
+{
+    *(unsigned *)count += info->is_mapping;
+    return true;
+}
+
+static void test_looking(struct vm_aspace *aspace)
+{
+    struct vm_region_info info = {0};
+    struct vm_aspace_usage usage = {0};
+    unsigned count = 0;
+    expect(vm_aspace_find_region(aspace, (1ul << 30) + 5, &info, NULL) && info.is_mapping &&
+               info.perms == ARCH_MMU_READ,
+           "the region at an address is found");
+    expect(vm_aspace_enumerate(aspace, count_mappings, &count) == ZX_OK && count == 3, "and all regions are");
+    expect_status(vm_aspace_get_memory_usage(aspace, &usage), ZX_OK, "memory usage");
+    expect(usage.mapped_pages == 7 && usage.private_pages == 6 && usage.shared_pages == 0, "is exact");
+    expect(vm_aspace_vdso_code_address(aspace) == 0 && !vm_aspace_intersects_vdso_code(aspace, 0, 1ul << 40),
+           "there is no vDSO in it");
+}
+
+static void test_kernel_memory(void)
+{
+    uint64_t objects = pmm_count(VM_PAGE_OBJECT), tables = pmm_count(VM_PAGE_MMU);
+    struct vm_aspace *aspace = vm_aspace_create(VM_ASPACE_LOW_KERNEL, "low");
+    expect(aspace != NULL, "a space of the kernel's in low memory");
+    if (aspace == NULL)
+        return;
+    test_allocators(aspace);
+    test_looking(aspace);
+    expect(vm_check(&vm_log_sink), "every invariant holds");
+    discard(aspace);
+    expect(pmm_count(VM_PAGE_OBJECT) == objects && pmm_count(VM_PAGE_MMU) == tables, "all pages came back");
+}
+
 bool selftest(void)
 {
     passed = failed = 0;
@@ -560,6 +632,7 @@ bool selftest(void)
     test_ring3();
     test_shared();
     test_spaces();
+    test_kernel_memory();
     test_fetch();
     test_virtual_alloc();
     test_buffers();

@@ -34,6 +34,7 @@ struct checker {
     bool sound;
     uint64_t vmars, mappings; /* alive, reached from roots */
     uint64_t tree_bytes;      /* of their trees */
+    bool vdso_found;          /* the mapping of the vDSO's code that the space being checked names */
     uint64_t high_vmars;      /* of the space being checked, alive and of high memory priority */
     uint64_t table_pages;
     uint64_t vmos, processes, all_vmars;       /* on the list of objects */
@@ -135,6 +136,23 @@ static void check_protections(struct checker *checker, const struct vm_mapping *
     }
 }
 
+/* Only the one that the space names may be an executable mapping of a vDSO, and it shows exactly the code. */
+static void check_vdso(struct checker *checker, const struct vm_mapping *mapping)
+{
+    const struct vm_region *region = &mapping->region;
+    const struct vm_vmo *vmo = mapping->vmo;
+
+    if (mapping != region->aspace->vdso_code) {
+        if (vmo->vdso_code_size != 0 && (region->flags & ZX_VM_CAN_MAP_EXECUTE) != 0)
+            broken_region(checker, region, "of the vDSO, and may become executable");
+        return;
+    }
+    checker->vdso_found = true;
+    if (vmo->vdso_code_size != region->size || vmo->vdso_code_offset != mapping->vmo_offset ||
+        mapping->protections.count != 0 || (mapping->perms & ARCH_MMU_EXECUTE) == 0)
+        broken_region(checker, region, "not the vDSO's code, executable");
+}
+
 static void check_mapping(struct checker *checker, const struct vm_mapping *mapping)
 {
     const struct vm_region *region = &mapping->region;
@@ -151,6 +169,7 @@ static void check_mapping(struct checker *checker, const struct vm_mapping *mapp
     if (!is_page_aligned(mapping->vmo_offset) || mapping->vmo_offset + region->size < mapping->vmo_offset)
         broken_region(checker, region, "its offset in the VMO is unaligned, or wraps");
     check_protections(checker, mapping);
+    check_vdso(checker, mapping);
 }
 
 static void check_root(struct checker *checker, const struct vm_aspace *aspace)
@@ -175,6 +194,7 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
 
     checker->sound = true;
     checker->high_vmars = 0;
+    checker->vdso_found = false;
     check_root(checker, aspace);
     region_walk_start(&walk, aspace->root);
     for (const struct vm_region *region; (region = region_walk_next(&walk)) != NULL;) {
@@ -193,6 +213,8 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
     }
     if (last_fault != NULL)
         broken(checker, "space '%s': the mapping of the last fault is not in it", aspace->name);
+    if (checker->vdso_found != (aspace->vdso_code != NULL))
+        broken(checker, "space '%s': the mapping of the vDSO's code is not in it", aspace->name);
     if (checker->high_vmars != aspace->high_vmars)
         broken(checker, "space '%s': counts %llu VMARs of high priority, there are %llu", aspace->name,
                (unsigned long long)aspace->high_vmars, (unsigned long long)checker->high_vmars);

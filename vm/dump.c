@@ -169,7 +169,8 @@ static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, 
     if (large.of_1gib != 0 || large.of_2mib != 0)
         vm_print(sink, ", shown by %llu of 1 GiB, %llu of 2 MiB", (unsigned long long)large.of_1gib,
                  (unsigned long long)large.of_2mib);
-    vm_print(sink, "%s\n", region->alive ? "" : " dead");
+    vm_print(sink, "%s%s\n", region->alive && region->aspace->vdso_code == mapping ? ", vdso code" : "",
+             region->alive ? "" : " dead");
     for (zx_vaddr_t va = region->base; !uniform && va < end; va = part_end) {
         perms = protection_range(mapping, va, &part_base, &part_end);
         vm_print(sink, "%*s[0x%llx, 0x%llx) %s %s\n", (int)depth * 2 + 2, "", (unsigned long long)va,
@@ -264,6 +265,12 @@ void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink)
         if (part != NULL)
             dump_own(part, sink);
     }
+}
+
+void vm_aspace_dump_locked(struct vm_aspace *aspace, struct vm_sink *sink)
+{
+    VM_ASSERT(port_mutex_is_held(&aspace->lock));
+    dump_own(aspace, sink);
 }
 
 void vm_aspace_dump_all(struct vm_sink *sink)

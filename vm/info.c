@@ -3,8 +3,8 @@
  * info.c: what can be learned of VMOs, address spaces and the machine: the substance of zx_object_get_info.
  *
  * Sharing. How many address spaces map a page is found by looking at the mappings that show it, or at all
- * mappings of a VMO, and counting the different spaces among them. The spaces seen are kept in a small
- * table; when it is full, each mapping of a space that is not in it counts as one more.
+ * mappings of a VMO, and counting the different spaces among them. Each count has a number, its stamp, which it
+ * leaves on the spaces that it has seen: so it is exact, whatever the number of spaces, and needs no memory.
  *
  * The walk over a space, for PROCESS_MAPS, stops after every few records, so that they can be copied to a
  * caller with no lock held. It goes down and, by the parents, up: no recursion. Between two steps it holds
@@ -14,7 +14,7 @@
  *
  * A mapping whose parts differ in permission is told part by part.
  *
- * Locking. The aspace's lock, the VMO's within. Cost. Records: O(log siblings) each, and the pages of the
+ * Locking. The aspace's lock, the VMO's within, for stamps the machine's within that. Cost. Records: O(log siblings) each, and the pages of the
  * mapping. Statistics of a space: its pages, for each a search among the mappings of its VMO.
  */
 #include <vm/mem.h>
@@ -24,38 +24,25 @@
 
 /* ---- Sharing ---- */
 
-#define SPACES_MAX 64
-
-struct space_count {
-    size_t count, known;
-    const struct vm_aspace *spaces[SPACES_MAX];
-};
-
-static void count_space(struct space_count *counter, const struct vm_aspace *aspace)
-{
-    for (size_t i = 0; i < counter->known; i++)
-        if (counter->spaces[i] == aspace)
-            return;
-    counter->count++;
-    if (counter->known < SPACES_MAX)
-        counter->spaces[counter->known++] = aspace;
-}
-
 /* How many spaces, and mappings, show some of [offset, end). `source`: only mappings of this one; null: of any. */
 static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t end,
                                   const struct vm_vmo *source, size_t *mappings)
 {
-    struct space_count counter;
-    counter.count = counter.known = 0;
+    size_t spaces = 0;
     *mappings = 0;
+    port_mutex_lock(&vm_machine->lock);
+    uint64_t stamp = ++vm_machine->count_stamp;
     for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, false);
          mapping != NULL; mapping = mapping_tree_next(mapping, offset, end, false)) {
         if (source != NULL && mapping->source != source)
             continue;
-        count_space(&counter, mapping->region.aspace);
+        struct vm_aspace *aspace = mapping->region.aspace;
+        spaces += aspace->count_stamp != stamp;
+        aspace->count_stamp = stamp;
         ++*mappings;
     }
-    return counter.count;
+    port_mutex_unlock(&vm_machine->lock);
+    return spaces;
 }
 
 /* ---- VMOs ---- */
@@ -125,6 +112,23 @@ zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *ou
             add_mapping(mapping_of(region), out);
     port_mutex_unlock(&aspace->lock);
     return status;
+}
+
+zx_status_t vm_aspace_get_memory_usage(struct vm_aspace *aspace, struct vm_aspace_usage *out)
+{
+    struct vm_aspace_usage usage = {0};
+    for (unsigned i = 0; i < aspace_part_count(aspace); i++) {
+        zx_info_task_stats_t stats;
+        struct vm_aspace *part = aspace_part(aspace, i);
+        if (part == NULL || aspace_task_stats(part, &stats) != ZX_OK)
+            return ZX_ERR_BAD_STATE;
+        usage.mapped_pages += stats.mem_mapped_bytes >> PAGE_SHIFT;
+        usage.private_pages += stats.mem_private_bytes >> PAGE_SHIFT;
+        usage.shared_pages += stats.mem_shared_bytes >> PAGE_SHIFT;
+        usage.scaled_shared_bytes += stats.mem_scaled_shared_bytes;
+    }
+    *out = usage;
+    return ZX_OK;
 }
 
 /* ---- The records of PROCESS_MAPS ---- */

@@ -111,7 +111,9 @@ struct vm_mapping {
     uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
     struct region_tree protections;
-    uint64_t pending; /* (a) which zx_vmar_map is still handing out the address; 0: none, as nearly always */
+    /* (a) not 0: it does not merge, since zx_vmar_map is still handing out the address, or
+       vm_aspace_map_object has made it, whose caller frees it by address. 0: as nearly always */
+    uint64_t pending;
 };
 
 struct vm_aspace {
@@ -134,6 +136,8 @@ struct vm_aspace {
     uint64_t high_vmars;                        /* (a) VMARs alive of high memory priority */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
+    struct vm_mapping *vdso_code;  /* (a) the one that shows the vDSO's code, executable; null: none */
+    uint64_t count_stamp;          /* (m) of the latest count of spaces that it was part of (info.c) */
     struct page_table table;       /* locks for itself */
     struct list_node node;         /* (m) on machine->aspaces */
     uint32_t check_refs;           /* check.c's own: references that it found so far */
@@ -157,6 +161,8 @@ struct vm_vmo {
     zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
     uint8_t cache_policy;  /* (v) enum vm_cache_policy; not changed while there are mappings */
     uint64_t pinned_pages; /* (v) pages with pin_count > 0; physical: how often pages were pinned */
+    /* (v) of a vDSO: where its code is; not changed while there are mappings. Size 0: it is none */
+    uint64_t vdso_code_offset, vdso_code_size;
     char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT; slices: none */
     struct mapping_tree mappings; /* (v) by the part that they show, those of slices too; slices: none */
@@ -246,6 +252,7 @@ struct vm_machine {
     struct list_node aspaces;        /* (m) */
     struct list_node objects;        /* (m) */
     zx_koid_t next_koid;             /* (m) */
+    uint64_t count_stamp;            /* (m) of the latest count of spaces (info.c) */
     uint64_t next_stream;            /* (m) of the next address space's or process's random numbers */
     struct prng prng;                /* (m) what zx_cprng_draw gives out */
     struct vm_job job;
@@ -431,6 +438,19 @@ static inline struct vm_mapping *mapping_of(struct vm_region *region)
     return container_of(region, struct vm_mapping, region);
 }
 
+/* For vmar_map, of the core alone: every page is entered, or NO_MEMORY, nothing done. Not with overwriting. */
+#define VMAR_MAP_ALL (1u << 16)
+
+/* vdso.c; the aspace's lock is held in those named so */
+/* ACCESS_DENIED where this would be an executable mapping of a vDSO that may not be. */
+zx_status_t vdso_check_map_locked(const struct vm_aspace *aspace, const struct vm_vmo *source,
+                                  uint64_t vmo_offset, size_t size, uint32_t perms);
+/* `may` without what a mapping with these permissions may never get, where it is one of a vDSO. */
+uint32_t vdso_may(const struct vm_vmo *source, uint32_t perms, uint32_t may);
+/* Notes that a mapping has been made, where it is the code of a vDSO. */
+void vdso_mapped_locked(struct vm_mapping *mapping);
+bool vdso_intersects_locked(const struct vm_aspace *aspace, zx_vaddr_t base, size_t size);
+
 /* vmar_op.c */
 /* An operation of zx_vmar_op_range, which is known, on page-aligned [base, base + size). Errors as there from
    OUT_OF_RANGE on. */
@@ -445,10 +465,13 @@ zx_status_t mapping_create(struct vm_vmo *source, struct vm_mapping **out);
 void mapping_abandon(struct vm_mapping *mapping); /* of one never inserted */
 void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve,
                     zx_vaddr_t base, size_t size, uint64_t vmo_offset, uint32_t perms, uint32_t may);
+/* The same, with every page that the VMO has entered first. NO_MEMORY: nothing done. */
+zx_status_t mapping_insert_entered(struct vm_mapping *mapping, struct vm_vmar *parent,
+                                   struct region_reserve *reserve, zx_vaddr_t base, size_t size,
+                                   uint64_t vmo_offset, uint32_t perms, uint32_t may);
 void mapping_destroy(struct vm_mapping *mapping); /* out of its parent's tree, translations gone, freed */
 /* what is left to do when tree and translations are dealt with */
 void mapping_detach(struct vm_mapping *mapping);
-/* MAP_RANGE: enters the pages that the VMO has; best effort */
 /* MAP_RANGE: enters the pages that the VMO has in [base, end), a part of the mapping; skips entries that are
    there; best effort. */
 void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t end);

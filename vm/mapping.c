@@ -48,19 +48,25 @@ void mapping_abandon(struct vm_mapping *mapping)
     slab_free(&vm_machine->mapping_cache, mapping);
 }
 
-/* Fills in the fields of a new mapping, but for its protection ranges, and puts it into both trees. */
-static void link_vmo_locked(struct vm_mapping *mapping, struct vm_vmar *parent,
-                            struct region_reserve *reserve, zx_vaddr_t base, size_t size, uint64_t vmo_offset)
+/* Says where a new mapping is to stand. */
+static void place(struct vm_mapping *mapping, struct vm_vmar *parent, zx_vaddr_t base, size_t size,
+                  uint64_t vmo_offset)
 {
     struct vm_region *region = &mapping->region;
-    region->alive = true;
     region->base = base;
     region->size = size;
     region->parent = parent;
     region->aspace = parent->region.aspace;
     mapping->vmo_offset = vmo_offset;
+}
+
+/* Puts a new mapping that has its place into both trees. */
+static void link_vmo_locked(struct vm_mapping *mapping, struct region_reserve *reserve)
+{
+    struct vm_region *region = &mapping->region;
+    region->alive = true;
     mapping_tree_insert(&mapping->vmo->mappings, mapping);
-    region_tree_insert(&parent->children, reserve, base, base + size, region);
+    region_tree_insert(&region->parent->children, reserve, region->base, region->base + region->size, region);
 }
 
 void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct region_reserve *reserve,
@@ -71,7 +77,8 @@ void mapping_insert(struct vm_mapping *mapping, struct vm_vmar *parent, struct r
     mapping->perms = perms;
     region_tree_init(&mapping->protections, base, base + size);
     port_mutex_lock(&mapping->vmo->lock);
-    link_vmo_locked(mapping, parent, reserve, base, size, vmo_offset);
+    place(mapping, parent, base, size, vmo_offset);
+    link_vmo_locked(mapping, reserve);
     port_mutex_unlock(&mapping->vmo->lock);
 }
 
@@ -86,6 +93,8 @@ static void discard(struct vm_mapping *mapping)
     struct vm_aspace *aspace = mapping->region.aspace;
     if (aspace->last_fault == mapping)
         aspace->last_fault = NULL;
+    if (aspace->vdso_code == mapping)
+        aspace->vdso_code = NULL;
     mapping->region.alive = false;
     mapping->region.parent = NULL;
     region_tree_clear(&mapping->protections);
@@ -156,7 +165,8 @@ static void split_vmo_locked(struct mapping_cut *cut, struct vm_mapping *mapping
     protection_split(mapping, tail, at, &cut->tail_protections);
     region->size = at - region->base;
     region_tree_resize(&region->parent->children, region->base, region->base, at);
-    link_vmo_locked(tail, region->parent, reserve, at, end - at, mapping->vmo_offset + region->size);
+    place(tail, region->parent, at, end - at, mapping->vmo_offset + region->size);
+    link_vmo_locked(tail, reserve);
     cut->tail = NULL;
 }
 
@@ -277,7 +287,7 @@ size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va
 }
 
 /* Enters [va, limit) of a VMO whose frames lie one behind the other, with large pages where that is possible. */
-static void map_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+static zx_status_t map_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
 {
     struct vm_region *region = &mapping->region;
     zx_vaddr_t base, end;
@@ -289,13 +299,14 @@ static void map_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_
         if ((perms & ARCH_MMU_READ) != 0 &&
             page_table_map(&region->aspace->table, va, frame, end - va, mapping_mmu_flags(mapping, perms),
                            PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
-            break;
+            return ZX_ERR_NO_MEMORY;
     }
+    return ZX_OK;
 }
 
 /* Enters the pages that there are below vmo_end, from va on. */
-static void map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit,
-                                 uint64_t vmo_end)
+static zx_status_t map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit,
+                                        uint64_t vmo_end)
 {
     enum { BATCH = 32 };
     zx_paddr_t paddrs[BATCH];
@@ -307,7 +318,7 @@ static void map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_v
         uint64_t offset = mapping->vmo_offset + (va - region->base);
         if (page_list_next(&vmo->pages, offset >> PAGE_SHIFT, &index) == NULL ||
             index >= vmo_end >> PAGE_SHIFT)
-            break;
+            return ZX_OK;
         va = region->base + ((index << PAGE_SHIFT) - mapping->vmo_offset);
         zx_vaddr_t base, end;
         uint32_t perms = protection_range(mapping, va, &base, &end);
@@ -322,22 +333,48 @@ static void map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_v
             perms &= ~ARCH_MMU_WRITE;
         if (page_table_map_pages(&region->aspace->table, va, paddrs, count, mapping_mmu_flags(mapping, perms),
                                  PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
-            break;
+            return ZX_ERR_NO_MEMORY;
         va += count * PAGE_SIZE;
     }
 }
 
-void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+/* Enters what the VMO has in [va, limit). NO_MEMORY: some of it is entered. */
+static zx_status_t map_present_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
 {
-    struct vm_vmo *vmo = mapping->vmo;
+    const struct vm_vmo *vmo = mapping->vmo;
     zx_vaddr_t base = mapping->region.base;
-    port_mutex_lock(&vmo->lock);
     uint64_t vmo_end = mapping_vmo_end_locked(mapping), first = mapping->vmo_offset + (va - base);
     if (first < vmo_end && vmo_end - first < limit - va)
         limit = va + (vmo_end - first);
-    if (first < vmo_end && vmo->kind != VMO_PAGED)
-        map_frames_vmo_locked(mapping, va, limit);
-    else if (first < vmo_end)
-        map_pages_vmo_locked(mapping, va, limit, mapping->vmo_offset + (limit - base));
-    port_mutex_unlock(&vmo->lock);
+    if (first >= vmo_end)
+        return ZX_OK;
+    if (vmo->kind != VMO_PAGED)
+        return map_frames_vmo_locked(mapping, va, limit);
+    return map_pages_vmo_locked(mapping, va, limit, mapping->vmo_offset + (limit - base));
+}
+
+void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
+{
+    port_mutex_lock(&mapping->vmo->lock);
+    (void)map_present_vmo_locked(mapping, va, limit);
+    port_mutex_unlock(&mapping->vmo->lock);
+}
+
+zx_status_t mapping_insert_entered(struct vm_mapping *mapping, struct vm_vmar *parent,
+                                   struct region_reserve *reserve, zx_vaddr_t base, size_t size,
+                                   uint64_t vmo_offset, uint32_t perms, uint32_t may)
+{
+    VM_ASSERT(port_mutex_is_held(&parent->region.aspace->lock));
+    mapping->region.flags = may;
+    mapping->perms = perms;
+    region_tree_init(&mapping->protections, base, base + size);
+    port_mutex_lock(&mapping->vmo->lock);
+    place(mapping, parent, base, size, vmo_offset);
+    zx_status_t status = map_present_vmo_locked(mapping, base, base + size);
+    if (status == ZX_OK)
+        link_vmo_locked(mapping, reserve);
+    else
+        unmap_vmo_locked(mapping, base, size);
+    port_mutex_unlock(&mapping->vmo->lock);
+    return status;
 }

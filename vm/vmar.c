@@ -240,16 +240,24 @@ struct removal {
     struct mapping_cut cut; /* of a mapping that reaches beyond both ends; there is one at the most */
 };
 
-/* INVALID_ARGS where a child VMAR is partly in the range, or any is and `vmars` says no; NO_MEMORY. */
-static zx_status_t removal_prepare_locked(struct removal *removal, struct vm_vmar *vmar, zx_vaddr_t base,
-                                          zx_vaddr_t end, bool vmars)
+/* INVALID_ARGS where a child VMAR is partly in the range, or any is and `vmars` says no. */
+static zx_status_t removal_check_locked(const struct vm_vmar *vmar, zx_vaddr_t base, zx_vaddr_t end,
+                                        bool vmars)
 {
-    *removal = (struct removal){.vmar = vmar, .base = base, .end = end};
     struct region_entry entry;
     for (zx_vaddr_t va = base; region_tree_find_from(&vmar->children, va, &entry) && entry.base < end;
          va = entry.end)
         if (region_of(&entry)->kind == VM_REGION_VMAR && (!vmars || entry.base < base || entry.end > end))
             return ZX_ERR_INVALID_ARGS;
+    return ZX_OK;
+}
+
+/* The check has passed. NO_MEMORY. */
+static zx_status_t removal_prepare_locked(struct removal *removal, struct vm_vmar *vmar, zx_vaddr_t base,
+                                          zx_vaddr_t end)
+{
+    struct region_entry entry;
+    *removal = (struct removal){.vmar = vmar, .base = base, .end = end};
     if (region_tree_find(&vmar->children, base, &entry) && region_of(&entry)->kind == VM_REGION_MAPPING)
         return mapping_cut_prepare(&removal->cut, mapping_of(region_of(&entry)), base, end - base);
     return ZX_OK;
@@ -284,45 +292,99 @@ _Static_assert(ZX_VM_PERM_READ == ARCH_MMU_READ && ZX_VM_PERM_WRITE == ARCH_MMU_
                    ZX_VM_PERM_EXECUTE == ARCH_MMU_EXECUTE,
                "PERM_* are ARCH_MMU_*");
 
-static zx_status_t map_locked(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo,
-                              uint64_t vmo_offset, size_t size, uint32_t may, struct vm_mapped *out)
-{
+struct map_request {
+    uint32_t options;
     zx_vaddr_t base;
-    if (!vmar->region.alive)
-        return ZX_ERR_BAD_STATE;
-    if (size == 0)
-        return ZX_ERR_INVALID_ARGS;
-    zx_status_t status = check_placement(vmar, options, offset, size);
-    if (status == ZX_OK)
-        status = choose_place_locked(vmar, options, offset, size, &base);
-    if (status != ZX_OK)
-        return status;
+    size_t size;
+    struct vm_vmo *vmo;
+    uint64_t vmo_offset;
+    uint32_t may;
+};
 
+static bool is_overwriting(const struct map_request *request)
+{
+    return (request->options & ZX_VM_SPECIFIC_OVERWRITE) != 0;
+}
+
+/* The refusals that come when the place is known, but for memory. */
+static zx_status_t check_map_locked(const struct vm_vmar *vmar, const struct map_request *request)
+{
+    const struct vm_aspace *aspace = vmar->region.aspace;
+    zx_vaddr_t base = request->base;
+    zx_status_t status = ZX_OK;
+    if (is_overwriting(request))
+        status = removal_check_locked(vmar, base, base + request->size, false);
+    if (status == ZX_OK && is_overwriting(request) && vdso_intersects_locked(aspace, base, request->size))
+        status = ZX_ERR_ACCESS_DENIED;
+    return status == ZX_OK ? vdso_check_map_locked(aspace, request->vmo, request->vmo_offset, request->size,
+                                                   request->options & ARCH_MMU_PERMS)
+                           : status;
+}
+
+/* Puts the mapping in its place. NO_MEMORY, only with VMAR_MAP_ALL: nothing done. */
+static zx_status_t place_mapping_locked(struct vm_mapping *mapping, struct vm_vmar *vmar,
+                                        const struct map_request *request, struct region_reserve *reserve)
+{
+    zx_vaddr_t base = request->base;
+    uint32_t perms = request->options & ARCH_MMU_PERMS;
+    uint32_t may = vdso_may(request->vmo, perms, request->may & vmar->region.flags);
+    if ((request->options & VMAR_MAP_ALL) != 0) {
+        zx_status_t status = mapping_insert_entered(mapping, vmar, reserve, base, request->size,
+                                                    request->vmo_offset, perms, may);
+        if (status != ZX_OK)
+            return status;
+    } else {
+        mapping_insert(mapping, vmar, reserve, base, request->size, request->vmo_offset, perms, may);
+    }
+    if ((request->options & ZX_VM_MAP_RANGE) != 0)
+        mapping_map_present(mapping, base, base + request->size);
+    vdso_mapped_locked(mapping);
+    mapping->pending = ++vmar->region.aspace->next_pending;
+    return ZX_OK;
+}
+
+/* Everything is checked but for memory. */
+static zx_status_t finish_map_locked(struct vm_vmar *vmar, const struct map_request *request,
+                                     struct vm_mapped *out)
+{
     struct removal removal = {0};
     struct region_reserve reserve = {0};
     struct vm_mapping *mapping = NULL;
-    bool overwrite = (options & ZX_VM_SPECIFIC_OVERWRITE) != 0;
-    if (overwrite)
-        status = removal_prepare_locked(&removal, vmar, base, base + size, false);
+    zx_vaddr_t base = request->base;
+    zx_status_t status = ZX_OK;
+    if (is_overwriting(request))
+        status = removal_prepare_locked(&removal, vmar, base, base + request->size);
     if (status == ZX_OK)
         status = region_reserve(&reserve, &vmar->children, base, removal.cut.tail != NULL ? 2 : 1);
     if (status == ZX_OK)
-        status = mapping_create(vmo, &mapping);
-    if (status == ZX_OK && out == NULL)
-        mapping_abandon(mapping);
+        status = mapping_create(request->vmo, &mapping);
     if (status == ZX_OK && out != NULL) {
-        if (overwrite)
+        if (is_overwriting(request))
             removal_commit_locked(&removal, &reserve);
-        mapping_insert(mapping, vmar, &reserve, base, size, vmo_offset, options & ARCH_MMU_PERMS,
-                       may & vmar->region.flags);
-        if ((options & ZX_VM_MAP_RANGE) != 0)
-            mapping_map_present(mapping, base, base + size);
-        mapping->pending = ++vmar->region.aspace->next_pending;
-        *out = (struct vm_mapped){base, size, mapping->pending};
+        status = place_mapping_locked(mapping, vmar, request, &reserve);
     }
+    if (mapping != NULL && (out == NULL || status != ZX_OK))
+        mapping_abandon(mapping);
+    else if (status == ZX_OK)
+        *out = (struct vm_mapped){base, request->size, mapping->pending};
     mapping_cut_release(&removal.cut);
     region_reserve_release(&reserve);
     return status;
+}
+
+static zx_status_t map_locked(struct vm_vmar *vmar, size_t offset, struct map_request *request,
+                              struct vm_mapped *out)
+{
+    if (!vmar->region.alive)
+        return ZX_ERR_BAD_STATE;
+    if (request->size == 0)
+        return ZX_ERR_INVALID_ARGS;
+    zx_status_t status = check_placement(vmar, request->options, offset, request->size);
+    if (status == ZX_OK)
+        status = choose_place_locked(vmar, request->options, offset, request->size, &request->base);
+    if (status == ZX_OK)
+        status = check_map_locked(vmar, request);
+    return status == ZX_OK ? finish_map_locked(vmar, request, out) : status;
 }
 
 zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, struct vm_vmo *vmo,
@@ -339,8 +401,10 @@ zx_status_t vmar_map(struct vm_vmar *vmar, uint32_t options, size_t offset, stru
     if ((size == 0 && len != 0) || offset_in_target < vmo_offset ||
         offset_in_target + size < offset_in_target)
         return ZX_ERR_OUT_OF_RANGE;
+    struct map_request request = {
+        .options = options, .size = size, .vmo = vmo, .vmo_offset = offset_in_target, .may = may};
     port_mutex_lock(&aspace->lock);
-    zx_status_t status = map_locked(vmar, options, offset, vmo, offset_in_target, size, may, out);
+    zx_status_t status = map_locked(vmar, offset, &request, out);
     port_mutex_unlock(&aspace->lock);
     return status;
 }
@@ -375,9 +439,13 @@ static zx_status_t unmap_locked(struct vm_vmar *vmar, zx_vaddr_t base, size_t si
         return ZX_ERR_BAD_STATE;
     if (!region_holds(&vmar->region, base, size))
         return ZX_ERR_INVALID_ARGS;
-    struct removal removal;
+    if (vdso_intersects_locked(vmar->region.aspace, base, size))
+        return ZX_ERR_ACCESS_DENIED;
+    struct removal removal = {0};
     struct region_reserve reserve = {0};
-    zx_status_t status = removal_prepare_locked(&removal, vmar, base, base + size, op_children);
+    zx_status_t status = removal_check_locked(vmar, base, base + size, op_children);
+    if (status == ZX_OK)
+        status = removal_prepare_locked(&removal, vmar, base, base + size);
     if (status == ZX_OK && removal.cut.tail != NULL)
         status = region_reserve(&reserve, &vmar->children, base + size, 1);
     if (status == ZX_OK)
@@ -435,7 +503,8 @@ static bool would_gain(const struct vm_mapping *mapping, zx_vaddr_t base, zx_vad
 static zx_status_t check_protect(const struct vm_vmar *vmar, const struct vm_mapping *mapping,
                                  zx_vaddr_t base, zx_vaddr_t end, uint32_t perms, bool op_children)
 {
-    if (((perms << PERM_TO_CAN_MAP_SHIFT) & ~mapping->region.flags) != 0)
+    if (((perms << PERM_TO_CAN_MAP_SHIFT) & ~mapping->region.flags) != 0 ||
+        mapping == mapping->region.aspace->vdso_code)
         return ZX_ERR_ACCESS_DENIED;
     if (mapping->region.parent == vmar)
         return ZX_OK;
@@ -586,7 +655,9 @@ zx_status_t vmar_destroy(struct vm_vmar *vmar)
     struct vm_aspace *aspace = vmar->region.aspace;
     port_mutex_lock(&aspace->lock);
     zx_status_t status = ZX_ERR_BAD_STATE;
-    if (vmar->region.alive) {
+    if (vmar->region.alive && vdso_intersects_locked(aspace, vmar->region.base, vmar->region.size)) {
+        status = ZX_ERR_ACCESS_DENIED;
+    } else if (vmar->region.alive) {
         vmar_destroy_tree_locked(vmar);
         status = ZX_OK;
     }

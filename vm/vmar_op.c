@@ -44,12 +44,18 @@ static zx_status_t check_part(const struct vm_vmar *vmar, uint32_t op, const str
                               zx_vaddr_t base, zx_vaddr_t end, bool op_children)
 {
     bool is_child = mapping->region.parent == vmar;
-    if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT)
-        return is_child || op_children ? ZX_OK : ZX_ERR_INVALID_ARGS;
+    bool is_vdso_code = mapping == mapping->region.aspace->vdso_code;
+    if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT) {
+        if (!is_child && !op_children)
+            return ZX_ERR_INVALID_ARGS;
+        return is_vdso_code ? ZX_ERR_ACCESS_DENIED : ZX_OK;
+    }
     if ((mapping->region.flags & ZX_VM_CAN_MAP_WRITE) == 0)
         return ZX_ERR_ACCESS_DENIED;
     if (!is_child)
         return ZX_ERR_INVALID_ARGS;
+    if (is_vdso_code)
+        return ZX_ERR_ACCESS_DENIED;
     uint64_t from = offset_of(mapping, base), to = offset_of(mapping, end), limit = mapping_vmo_end(mapping);
     /* First what is true of all mappings of the VMO, and what lies below its end before what lies past it: the
        answer may not tell which mappings have merged. */

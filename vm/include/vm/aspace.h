@@ -9,11 +9,12 @@
 
 #include <stdbool.h>
 #include <vm/arch_mmu.h>
+#include <vm/vmar.h>
 #include <zircon/types.h>
 
 struct vm_aspace;
 struct vm_vmar;
-struct vm_region;
+struct vm_vmo;
 struct vm_sink;
 
 #define VM_USER_ASPACE_BASE 0x0000000001000000ull
@@ -89,6 +90,69 @@ void vm_aspace_rename(struct vm_aspace *aspace, const char *name);
 /* The VMAR that spans the space, referenced (vm/vmar.h); null after destruction, and of a unified space. */
 struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace);
 
+/*
+ * The deepest region that holds va. A mapping may go as soon as the lock is given up, so what is found is
+ * described, not handed out; what stays is the VMAR: `vmar` (may be null) gets the region itself or, of a
+ * mapping, the VMAR that it is in, referenced. False, nothing told: va is outside of the space, or the space
+ * is destroyed. Locks: aspace. Cost: a search per level of VMARs.
+ */
+bool vm_aspace_find_region(struct vm_aspace *aspace, zx_vaddr_t va, struct vm_region_info *info,
+                           struct vm_vmar **vmar);
+
+/* Visits all regions of the space (vm_vmar_enumerate), of a unified one those of the lower part first.
+   BAD_STATE: it is destroyed. */
+zx_status_t vm_aspace_enumerate(struct vm_aspace *aspace, vm_region_visitor *visit, void *context);
+
+struct vm_aspace_usage {
+    uint64_t mapped_pages;  /* in mappings, with memory or without */
+    uint64_t private_pages; /* with memory, mapped in this space alone */
+    uint64_t shared_pages;  /* with memory, mapped in others too */
+    /* each shared page counts as its size through the number of spaces that map it, rounded down */
+    uint64_t scaled_shared_bytes;
+};
+
+/* A page that is mapped twice counts twice; one that VMOs share after a snapshot is looked at in each by
+   itself. A unified space adds up its parts. BAD_STATE: it is destroyed. Locks: aspace, VMO, machine. Cost:
+   the pages, for each the mappings that show it. */
+zx_status_t vm_aspace_get_memory_usage(struct vm_aspace *aspace, struct vm_aspace_usage *out);
+
+/*
+ * Memory for the kernel itself, in spaces that are not user ones (asserted). mmu_flags: ARCH_MMU_READ, _WRITE
+ * and _EXECUTE (WRITE and EXECUTE with READ), what is in force at first; protect may give all three. *at:
+ * where it is; with SPECIFIC also where it is to be. align_log2: of the address (and the memory, if
+ * contiguous), at most 32; below a page it is a page. Sizes are rounded up. Each call makes one mapping,
+ * which never merges. Refused: nothing changed, and *at stays. Errors in order, for all: those of the call;
+ * INVALID_ARGS align_log2 above 32, or SPECIFIC with `at` null or *at unaligned, 0 or below the base of the
+ * space; OUT_OF_RANGE size too large; BAD_STATE the space is destroyed; INVALID_ARGS not within the space, or
+ * not aligned as asked; ALREADY_EXISTS occupied; NO_RESOURCES no place; NO_MEMORY, which may come before
+ * those from BAD_STATE on. Locks: aspace, VMO, page table.
+ */
+#define VMM_FLAG_VALLOC_SPECIFIC (1u << 0) /* at *at */
+#define VMM_FLAG_COMMIT          (1u << 1) /* all memory is taken and entered now */
+
+/* INVALID_ARGS: size 0. Zeroed memory; without COMMIT it is taken when it is touched. */
+zx_status_t vm_aspace_alloc(struct vm_aspace *aspace, const char *name, size_t size, void **at,
+                            uint8_t align_log2, uint32_t flags, uint32_t mmu_flags);
+/* INVALID_ARGS: size 0, or without COMMIT. Zeroed memory in one physical run. */
+zx_status_t vm_aspace_alloc_contiguous(struct vm_aspace *aspace, const char *name, size_t size, void **at,
+                                       uint8_t align_log2, uint32_t flags, uint32_t mmu_flags);
+/* Shows the physical addresses from paddr on, at once. Size 0 is OK and does nothing. INVALID_ARGS: paddr not
+   page-aligned, or the range wraps or is beyond 52 bits. mmu_flags may have a cache policy (enum
+   vm_cache_policy << ARCH_MMU_CACHE_SHIFT). */
+zx_status_t vm_aspace_alloc_physical(struct vm_aspace *aspace, const char *name, size_t size, void **at,
+                                     uint8_t align_log2, zx_paddr_t paddr, uint32_t flags,
+                                     uint32_t mmu_flags);
+/* What those three do: maps a part of a VMO. INVALID_ARGS: size 0, vmo_offset not page-aligned. With COMMIT,
+   OUT_OF_RANGE: not within the VMO; where NO_MEMORY comes for the tables, what was committed stays committed.
+ */
+zx_status_t vm_aspace_map_object(struct vm_aspace *aspace, struct vm_vmo *vmo, uint64_t vmo_offset,
+                                 size_t size, void **at, uint8_t align_log2, uint32_t flags,
+                                 uint32_t mmu_flags);
+/* Unmaps the one mapping that holds va; its memory goes with it. Errors in order: BAD_STATE the space is
+   destroyed; NOT_FOUND a gap, or outside; BAD_STATE a child VMAR is there; ACCESS_DENIED it is the vDSO's
+   code. Locks: aspace. */
+zx_status_t vm_aspace_free_region(struct vm_aspace *aspace, zx_vaddr_t va);
+
 /* Whether a region of it is of high priority, or ZX_VMAR_OP_ALWAYS_NEED was used; a destroyed one is not, a
    unified one is where a space that it shows is. O(1). */
 bool vm_aspace_is_high_memory_priority(struct vm_aspace *aspace);
@@ -121,6 +185,8 @@ zx_status_t vm_aspace_soft_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32
 
 /* One line a node, indented; the lines name kinds, addresses, permissions, VMOs. */
 void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink);
+/* The same of one that is not unified, whose lock is held. */
+void vm_aspace_dump_locked(struct vm_aspace *aspace, struct vm_sink *sink);
 void vm_aspace_dump_all(struct vm_sink *sink);
 /* Only the chain of regions that holds va and the neighbours of the deepest one. */
 void vm_aspace_dump_around(struct vm_aspace *aspace, zx_vaddr_t va, struct vm_sink *sink);
