@@ -16,9 +16,9 @@
  * Spurious faults are fine: the processor may have cached less than the tables give; the translation is
  * entered again, unchanged.
  *
- * Ranges. A soft fault of a range goes by runs: neighbouring pages that are there, that are absent and read, or
- * that are made for a write where nobody can see the zero page in their place. A run is entered in one walk of
- * the tables. What cannot be part of a run is entered as a fault does it.
+ * Ranges. A soft fault of a range goes by runs: neighbouring pages that are there, that are absent and
+ * read, or that are made for a write where nobody can see the zero page in their place. A run is entered in
+ * one walk of the tables. What cannot be part of a run is entered as a fault does it.
  *
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
@@ -250,7 +250,7 @@ static zx_status_t resolve_run_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t
     return enter_run(mapping, va, paddrs, count, shared ? perms & ~ARCH_MMU_WRITE : perms);
 }
 
-/* Enters [va, end), a part of a mapping with one permission, which suffices; it extends to [base, part_end). */
+/* Enters [va, end), of a part [base, part_end) of a mapping with one permission, which suffices. */
 static zx_status_t resolve_part_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
                                            zx_vaddr_t base, zx_vaddr_t part_end, uint32_t perms, bool write)
 {

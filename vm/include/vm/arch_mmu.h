@@ -128,8 +128,8 @@ void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
  * What processors have noted in the tables: the pages behind accessed translations become young
  * (vm/page_queue.h). `clear`: these notes are taken back, and made again at the next use. `free_unaccessed`:
  * tables by which no processor came since the last such pass are freed with what is below them, but for those
- * right below a fixed entry; the notes of the others are taken back. What a processor remembers without a note
- * is invalidated. No unified table; no fault of the space is under way. O(tables).
+ * right below a fixed entry; the notes of the others are taken back. What a processor remembers without a
+ * note is invalidated. No unified table; no fault of the space is under way. O(tables).
  */
 void page_table_harvest(struct page_table *table, bool free_unaccessed, bool clear);
 

@@ -111,8 +111,8 @@ zx_status_t vm_aspace_soft_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32
 /*
  * Soft faults at every page that [va, va + len) touches, ascending; nothing need be aligned. Errors in order:
  * INVALID_ARGS len is 0; OUT_OF_RANGE va + len wraps; then that of the first page that is refused, as for a
- * page fault: those before it stay entered. Locks: as a page fault, the space's once for all. Cost: one search
- * for each mapping and each part with one permission; runs of up to 64 pages are entered in one walk.
+ * page fault: those before it stay entered. Locks: as a page fault, the space's once for all. Cost: one
+ * search for each mapping and each part with one permission; runs of up to 64 pages are entered in one walk.
  */
 zx_status_t vm_aspace_soft_fault_in_range(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags,
                                           size_t len);
@@ -132,7 +132,7 @@ bool vm_aspace_is_active(struct vm_aspace *aspace);
 /* What becomes of tables, and of their accessed flags. */
 enum vm_non_terminal_action {
     VM_NON_TERMINAL_RETAIN,          /* both stay */
-    VM_NON_TERMINAL_FREE_UNACCESSED, /* a table not used since the last such pass is freed; else its flag goes */
+    VM_NON_TERMINAL_FREE_UNACCESSED, /* tables not used since the last such pass go; else the flag goes */
 };
 
 /* What becomes of the accessed flags of pages. */
@@ -152,8 +152,8 @@ void vm_aspace_harvest_all_user_accessed_bits(enum vm_non_terminal_action non_te
                                               enum vm_terminal_action terminal);
 
 /* Removes every translation of a user space, or of what a unified one shows, and frees the tables but for the
-   top and what is right below fixed entries; each page faults back with the same bytes. Kernel spaces: nothing.
-   Locks: aspace, page table, one after the other. Cost: the tables. */
+   top and what is right below fixed entries; each page faults back with the same bytes. Kernel spaces:
+   nothing. Locks: aspace, page table, one after the other. Cost: the tables. */
 void vm_aspace_drop_user_page_tables(struct vm_aspace *aspace);
 void vm_aspace_drop_all_user_page_tables(void); /* of all user spaces */
 
