@@ -196,7 +196,7 @@ static const char *lock_name(uint32_t lock_class)
     static const char *const names[] = {
         [PORT_LOCK_HANDLES] = "handles", [PORT_LOCK_ASPACE] = "aspace",         [PORT_LOCK_VMO] = "vmo",
         [PORT_LOCK_MACHINE] = "machine", [PORT_LOCK_PAGE_TABLE] = "page table", [PORT_LOCK_SLAB] = "slab",
-        [PORT_LOCK_PMM] = "pmm",
+        [PORT_LOCK_PMM] = "pmm",         [PORT_LOCK_PAGE_QUEUE] = "page queue",
     };
     if (lock_class >= sizeof(names) / sizeof(names[0]) || names[lock_class] == NULL)
         return "unknown";

@@ -733,6 +733,7 @@ static enum outcome access_page(struct processor *processor, struct access *acce
             copy_bytes(bytes, buffer, size);
         else if ((access->kind & PROCESSOR_READ) != 0)
             copy_bytes(buffer, bytes, size);
+        vm_aspace_note_active(access->aspace);
     }
     unlock(processor);
     return outcome;

@@ -261,6 +261,33 @@ static void test_changes(const struct space *space, zx_vaddr_t at)
     expect_status(touch(space, at + ZX_PAGE_SIZE, USER_READ), ZX_OK, "and only that one");
 }
 
+/* The processor's own notes in the tables: two passes after the last use the tables are gone, and come back. */
+static void test_harvest(const struct space *space, zx_vaddr_t at)
+{
+    uint64_t tables = pmm_count(VM_PAGE_MMU);
+    struct page_table *table = vm_aspace_page_table(space->aspace);
+    struct page_table_entry entry;
+
+    expect_status(touch(space, at, USER_READ), ZX_OK, "ring 3 uses a page");
+    vm_aspace_harvest_all_user_accessed_bits(VM_NON_TERMINAL_RETAIN, VM_TERMINAL_UPDATE_AGE_AND_HARVEST);
+    expect(page_table_query(table, at, &entry) == ZX_OK && !entry.accessed, "a harvest takes the note back");
+    expect_status(touch(space, at, USER_READ), ZX_OK, "the next use");
+    expect(page_table_query(table, at, &entry) == ZX_OK && entry.accessed, "is noted again");
+    vm_aspace_harvest_all_user_accessed_bits(VM_NON_TERMINAL_FREE_UNACCESSED,
+                                             VM_TERMINAL_UPDATE_AGE_AND_HARVEST);
+    expect(page_table_query(table, at, &entry) == ZX_OK, "tables in use stay for a pass");
+    vm_aspace_harvest_all_user_accessed_bits(VM_NON_TERMINAL_FREE_UNACCESSED,
+                                             VM_TERMINAL_UPDATE_AGE_AND_HARVEST);
+    expect(pmm_count(VM_PAGE_MMU) < tables && page_table_query(table, at, &entry) == ZX_ERR_NOT_FOUND,
+           "and go in the next");
+    expect_status(vm_aspace_soft_fault_in_range(space->aspace, at, 0, 2 * ZX_PAGE_SIZE), ZX_OK,
+                  "a soft fault of a range enters pages");
+    expect_status(vm_aspace_accessed_fault(space->aspace, at), ZX_OK, "one can be noted as used");
+    vm_aspace_drop_all_user_page_tables();
+    expect(page_table_query(table, at, &entry) == ZX_ERR_NOT_FOUND, "dropping takes all tables");
+    expect_status(touch(space, at, USER_READ), ZX_OK, "and ring 3 does not notice");
+}
+
 /* A table made by hand shows that fetching works where it is allowed, and only there. */
 static void test_fetch(void)
 {
@@ -312,6 +339,7 @@ static void test_ring3(void)
         zx_vmar_map(space.root, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, executable, 0, 4 * ZX_PAGE_SIZE, &at),
         ZX_OK, "a mapping");
     test_write_read(&space, at);
+    test_harvest(&space, at);
     test_refusals(&space, at);
     test_changes(&space, at);
     expect(vm_check(&vm_log_sink), "every invariant holds");

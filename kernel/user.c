@@ -80,6 +80,7 @@ static zx_status_t move(struct vm_aspace *aspace, zx_vaddr_t va, size_t size, en
     for (;;) {
         paging_switch(vm_aspace_table_root(aspace));
         trap_run_user(&registers, &frame, &cr2);
+        vm_aspace_note_active(aspace);
         retries = frame.rcx == registers.rcx ? retries + 1 : 0;
         registers.rcx = *left = frame.rcx;
         registers.rsi = frame.rsi;
@@ -117,7 +118,9 @@ static zx_status_t fetch(struct vm_aspace *aspace, zx_vaddr_t va)
     for (unsigned retries = 0; retries <= RETRIES_MAX; retries++) {
         struct trap_frame frame;
         uint64_t cr2;
-        if (user_fetch(vm_aspace_table_root(aspace), va, &frame, &cr2))
+        bool fetched = user_fetch(vm_aspace_table_root(aspace), va, &frame, &cr2);
+        vm_aspace_note_active(aspace);
+        if (fetched)
             return ZX_OK;
         zx_status_t status = resolve(aspace, &frame, cr2);
         if (status != ZX_OK)

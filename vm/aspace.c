@@ -324,10 +324,15 @@ struct vm_vmar *vm_aspace_root_vmar(struct vm_aspace *aspace)
     return root;
 }
 
+bool aspace_is_high_locked(const struct vm_aspace *aspace)
+{
+    return !aspace->destroyed && (aspace->high_vmars != 0 || aspace->always_need);
+}
+
 static bool is_high(struct vm_aspace *aspace)
 {
     port_mutex_lock(&aspace->lock);
-    bool high = !aspace->destroyed && (aspace->high_vmars != 0 || aspace->always_need);
+    bool high = aspace_is_high_locked(aspace);
     port_mutex_unlock(&aspace->lock);
     return high;
 }

@@ -445,7 +445,8 @@ static void broken_object(struct checker *checker, const struct vm_object *objec
 /* Of a page in the list of a VMO: it may be there, and says who holds it. */
 static bool is_page_sound(const struct vm_page *page, const struct vm_vmo *vmo, uint64_t index)
 {
-    if (page->state != VM_PAGE_OBJECT || pmm_page_at(page->paddr) != page)
+    if (page->state != VM_PAGE_OBJECT || (page->marks & PAGE_MARK_QUEUED) == 0 ||
+        pmm_page_at(page->paddr) != page)
         return false;
     const struct vm_vmo *counted = atomic_load(&page->vmo);
     if (counted == vmo)
@@ -708,6 +709,10 @@ static void check_pages(struct checker *checker)
 
     if (!pmm_check(checker->report))
         broken(checker, "the pmm is broken");
+    uint64_t queued = 0;
+    if (!page_queue_check(&queued, checker->report))
+        broken(checker, "the page queues are broken");
+    check_equal(checker, "pages in queues", queued, checker->object_pages);
     check_equal(checker, "pages in state OBJECT", pmm_count(VM_PAGE_OBJECT),
                 checker->object_pages + checker->aside_pages[VM_PAGE_OBJECT]);
     check_equal(checker, "pages in state MMU", pmm_count(VM_PAGE_MMU),

@@ -16,6 +16,10 @@
  * Spurious faults are fine: the processor may have cached less than the tables give; the translation is
  * entered again, unchanged.
  *
+ * Ranges. A soft fault of a range goes by runs: neighbouring pages that are there, that are absent and
+ * read, or that are made for a write where nobody can see the zero page in their place. A run is entered in
+ * one walk of the tables. What cannot be part of a run is entered as a fault does it.
+ *
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
  * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
@@ -25,6 +29,8 @@
 
 /* Pages that one fault may enter, the faulting one included. */
 #define FAULT_PAGES 16
+/* Pages that are entered in one walk where a range is faulted in. */
+#define RUN_PAGES 64
 /* Bytes that one lowest-level table translates. */
 #define TABLE_SPAN (512 * PAGE_SIZE)
 
@@ -146,17 +152,189 @@ static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va,
     return enter_pages_vmo_locked(mapping, va, end, perms);
 }
 
+/* ---- Ranges ---- */
+
+/* The address behind the run that may be entered at once from va on, below end. */
+static zx_vaddr_t run_end(zx_vaddr_t va, zx_vaddr_t end)
+{
+    zx_vaddr_t table_left = TABLE_SPAN - (va & (TABLE_SPAN - 1)), left = end - va;
+    if (left > table_left)
+        left = table_left;
+    return va + (left < RUN_PAGES * PAGE_SIZE ? left : RUN_PAGES * PAGE_SIZE);
+}
+
+static zx_status_t enter_run(struct vm_mapping *mapping, zx_vaddr_t va, const zx_paddr_t *paddrs,
+                             size_t count, uint32_t perms)
+{
+    return page_table_map_pages(&mapping->region.aspace->table, va, paddrs, count,
+                                mapping_mmu_flags(mapping, perms), PAGE_TABLE_EXISTING_REPLACE);
+}
+
+/* Enters the zero page for the absent pages from va on, at least one. */
+static zx_status_t enter_zero_run_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
+                                             uint32_t perms, zx_vaddr_t *next)
+{
+    zx_paddr_t paddrs[RUN_PAGES];
+    uint64_t index, first = (mapping->vmo_offset + (va - mapping->region.base)) >> PAGE_SHIFT;
+    size_t count = (run_end(va, end) - va) >> PAGE_SHIFT;
+    if (page_list_next(&mapping->vmo->pages, first, &index) != NULL && index - first < count)
+        count = index - first;
+    for (size_t i = 0; i < count; i++)
+        paddrs[i] = vm_machine->zero_page->paddr;
+    zx_status_t status = enter_run(mapping, va, paddrs, count, perms & ~ARCH_MMU_WRITE);
+    if (status == ZX_OK)
+        mapping_tree_set_zero(mapping);
+    *next = va + count * PAGE_SIZE;
+    return status;
+}
+
+/* Makes and enters pages from va on where the VMO has none and no mapping can show the zero page; at least
+   one. NO_MEMORY: those before *next are entered. */
+static zx_status_t make_run_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
+                                       uint32_t perms, zx_vaddr_t *next)
+{
+    zx_paddr_t paddrs[RUN_PAGES];
+    struct vm_vmo *vmo = mapping->vmo;
+    struct vm_page *before;
+    uint64_t first = mapping->vmo_offset + (va - mapping->region.base), offset = first;
+    uint64_t limit = first + (run_end(va, end) - va);
+    zx_status_t made = ZX_OK, entered = ZX_OK;
+    for (; offset < limit; offset += PAGE_SIZE) {
+        if (vmo_page_locked(vmo, offset) != NULL ||
+            mapping_tree_first(&vmo->mappings, offset, offset + PAGE_SIZE, true) != NULL)
+            break;
+        made = vmo_make_page_locked(vmo, offset, &before);
+        if (made != ZX_OK)
+            break;
+        paddrs[(offset - first) >> PAGE_SHIFT] = vmo_page_locked(vmo, offset)->paddr;
+    }
+    if (offset != first)
+        entered = enter_run(mapping, va, paddrs, (offset - first) >> PAGE_SHIFT, perms);
+    while (entered != ZX_OK && offset != first) {
+        offset -= PAGE_SIZE;
+        vmo_unmake_page_locked(vmo, offset, NULL);
+    }
+    *next = va + (offset - first);
+    return entered != ZX_OK ? entered : made;
+}
+
+/* Enters pages from va on, at least one, up to *next; [base, end) is within the VMO and has one permission,
+   which suffices. */
+static zx_status_t resolve_run_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t base,
+                                          zx_vaddr_t end, uint32_t perms, bool write, zx_vaddr_t *next)
+{
+    struct vm_vmo *vmo = mapping->vmo;
+    uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
+    zx_paddr_t paddrs[RUN_PAGES];
+    bool shared;
+    if (vmo->kind != VMO_PAGED) {
+        struct page_table_entry entry;
+        zx_status_t status = enter_frames_vmo_locked(mapping, va, base, end, perms);
+        *next = run_end(va, va + FAULT_PAGES * PAGE_SIZE);
+        if (status == ZX_OK && page_table_query(&mapping->region.aspace->table, va, &entry) == ZX_OK &&
+            entry.size > PAGE_SIZE)
+            *next = entry.va + entry.size;
+        return status;
+    }
+    const struct vm_page *page = vmo_page_locked(vmo, offset);
+    if (page == NULL && !write)
+        return enter_zero_run_vmo_locked(mapping, va, end, perms, next);
+    if (page == NULL && mapping_tree_first(&vmo->mappings, offset, offset + PAGE_SIZE, true) == NULL)
+        return make_run_vmo_locked(mapping, va, end, perms, next);
+    if (write && (page == NULL || page_is_shared(page))) {
+        *next = va + PAGE_SIZE;
+        return make_page_vmo_locked(mapping, va, va + PAGE_SIZE, perms);
+    }
+    size_t count = mapping_gather_vmo_locked(mapping, va, run_end(va, end), RUN_PAGES, paddrs, &shared);
+    *next = va + count * PAGE_SIZE;
+    return enter_run(mapping, va, paddrs, count, shared ? perms & ~ARCH_MMU_WRITE : perms);
+}
+
+/* Enters [va, end), of a part [base, part_end) of a mapping with one permission, which suffices. */
+static zx_status_t resolve_part_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end,
+                                           zx_vaddr_t base, zx_vaddr_t part_end, uint32_t perms, bool write)
+{
+    uint64_t vmo_end = mapping_vmo_end_locked(mapping);
+    uint64_t shown = vmo_end > mapping->vmo_offset ? vmo_end - mapping->vmo_offset : 0;
+    zx_vaddr_t limit = end;
+    zx_status_t status = ZX_OK;
+    if (limit - mapping->region.base > shown)
+        limit = mapping->region.base + shown;
+    bool frames = mapping->vmo->kind != VMO_PAGED;
+    while (va < limit && status == ZX_OK)
+        status = resolve_run_vmo_locked(mapping, va, base, frames ? part_end : limit, perms, write, &va);
+    return status == ZX_OK && limit < end ? ZX_ERR_OUT_OF_RANGE : status;
+}
+
+/* Which permissions a fault finds at va, and the part [*base, *end) of the mapping that has them. */
+static zx_status_t find_part_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags,
+                                    struct vm_mapping **mapping, uint32_t *perms, zx_vaddr_t *base,
+                                    zx_vaddr_t *end)
+{
+    *mapping = find_mapping_locked(aspace, va);
+    if (*mapping == NULL)
+        return ZX_ERR_NOT_FOUND;
+    *perms = protection_range(*mapping, va, base, end);
+    return is_allowed(aspace, *perms, flags) ? ZX_OK : ZX_ERR_ACCESS_DENIED;
+}
+
+/* The pages of [*va, last]; *va moves behind what was entered. */
+static zx_status_t fault_range_locked(struct vm_aspace *aspace, zx_vaddr_t *va, zx_vaddr_t last,
+                                      uint32_t flags)
+{
+    while (*va <= last) {
+        struct vm_mapping *mapping;
+        uint32_t perms;
+        zx_vaddr_t base, part_end;
+        zx_status_t status = find_part_locked(aspace, *va, flags, &mapping, &perms, &base, &part_end);
+        if (status != ZX_OK)
+            return status;
+        zx_vaddr_t end = part_end - 1 < last ? part_end : round_down_page(last) + PAGE_SIZE;
+        port_mutex_lock(&mapping->vmo->lock);
+        status = resolve_part_vmo_locked(mapping, *va, end, base, part_end, perms,
+                                         (flags & VM_PF_FLAG_WRITE) != 0);
+        port_mutex_unlock(&mapping->vmo->lock);
+        if (status != ZX_OK)
+            return status;
+        *va = end;
+    }
+    return ZX_OK;
+}
+
+zx_status_t vm_aspace_soft_fault_in_range(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags, size_t len)
+{
+    zx_status_t status = ZX_OK;
+    if (len == 0)
+        return ZX_ERR_INVALID_ARGS;
+    if (va + len < va)
+        return ZX_ERR_OUT_OF_RANGE;
+    zx_vaddr_t last = va + (len - 1);
+    for (va = round_down_page(va); va <= last && status == ZX_OK;) {
+        zx_vaddr_t stop = last;
+        struct vm_aspace *part = aspace_at(aspace, va);
+        if (part == NULL)
+            return ZX_ERR_NOT_FOUND;
+        if (part != aspace && part == aspace->parts[0] && last >= aspace->parts[1]->base)
+            stop = aspace->parts[1]->base - 1;
+        port_mutex_lock(&part->lock);
+        status = fault_range_locked(part, &va, stop, flags | VM_PF_FLAG_SW_FAULT);
+        port_mutex_unlock(&part->lock);
+    }
+    return status;
+}
+
+/* ---- Single faults ---- */
+
 static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags)
 {
-    struct vm_mapping *mapping = find_mapping_locked(aspace, va);
-    if (mapping == NULL)
-        return ZX_ERR_NOT_FOUND;
+    struct vm_mapping *mapping;
+    uint32_t perms;
     zx_vaddr_t base, end;
-    uint32_t perms = protection_range(mapping, va, &base, &end);
-    if (!is_allowed(aspace, perms, flags))
-        return ZX_ERR_ACCESS_DENIED;
+    zx_status_t status = find_part_locked(aspace, va, flags, &mapping, &perms, &base, &end);
+    if (status != ZX_OK)
+        return status;
     port_mutex_lock(&mapping->vmo->lock);
-    zx_status_t status =
+    status =
         resolve_vmo_locked(mapping, round_down_page(va), base, end, perms, (flags & VM_PF_FLAG_WRITE) != 0);
     port_mutex_unlock(&mapping->vmo->lock);
     return status;

@@ -3,7 +3,8 @@
  * internal.h: the private structures of the core and who may touch each field.
  *
  * Locks, in the order in which they may be taken (enum port_lock_class):
- *   (h) machine->handle_lock   (a) aspace->lock   (v) vmo->lock   (t) page_table.lock   (m) machine->lock
+ *   (h) machine->handle_lock   (a) aspace->lock   (v) vmo->lock   (t) page_table.lock   (q) page_queue.lock
+ *   (m) machine->lock
  *   then the slab caches' and the pmm's own.
  * Fields marked (a+v) are written under both and may be read under either. (c) is constant after creation.
  * (x) is atomic. A function named …_locked wants the lock of its first argument held.
@@ -22,6 +23,7 @@
 #include <vm/format.h>
 #include <vm/list.h>
 #include <vm/machine.h>
+#include <vm/page_queue.h>
 #include <vm/pmm.h>
 #include <vm/port.h>
 #include <vm/vmar.h>
@@ -138,6 +140,8 @@ struct vm_aspace {
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct vm_mapping *vdso_code;  /* (a) the one that shows the vDSO's code, executable; null: none */
     uint64_t count_stamp;          /* (m) of the latest count of spaces that it was part of (info.c) */
+    atomic_bool active;            /* (x) a processor has used it since the last harvest */
+    uint8_t passes_due;            /* (a) harvests that may yet find tables to free */
     struct page_table table;       /* locks for itself */
     struct list_node node;         /* (m) on machine->aspaces */
     uint32_t check_refs;           /* check.c's own: references that it found so far */
@@ -244,8 +248,21 @@ struct pmm {
     } arenas[PMM_ARENAS_MAX];
 };
 
+/* Pages of VMOs by age; page_queue.c. */
+struct page_queue {
+    struct port_mutex lock; /* (q) */
+    uint32_t generation;    /* (q) harvests begun */
+    uint64_t counts[VM_PAGE_AGES];
+    struct list_node pages[VM_PAGE_AGES]; /* (q) the youngest first */
+};
+
+/* In vm_page.marks. */
+#define PAGE_MARK_SEEN   1u /* MMU: a check has come by */
+#define PAGE_MARK_QUEUED 2u /* OBJECT: on a page queue (q) */
+
 struct vm_machine {
     struct pmm pmm;
+    struct page_queue page_queue;
     struct vm_machine_config config; /* (c) `memory` is not kept */
     struct port_mutex lock;          /* (m) */
     struct port_mutex handle_lock;   /* (h) */
@@ -277,6 +294,17 @@ extern struct vm_machine *vm_machine;
 void *pmm_carve(const struct pmm_range *first, size_t extra);
 void pmm_start(struct pmm *pmm, const struct pmm_range *memory, size_t count, size_t extra);
 size_t pmm_wired_bytes(size_t pages, size_t extra);
+
+/* page_queue.c. A page goes onto the youngest queue as a VMO takes it up, and off its queue before it is given
+   back. `use` makes those of the pages young that are on a queue; a translation leads to each, and the lock of
+   its tables is held. `turn` begins a generation. check: how many pages there are on all queues; false, with a
+   report, when they are not sound. */
+void page_queue_start(struct page_queue *queue);
+void page_queue_add(struct vm_page *page);
+void page_queue_remove(struct vm_page *page);
+void page_queue_use(struct vm_page *const *pages, size_t count);
+void page_queue_turn(void);
+bool page_queue_check(uint64_t *pages, struct vm_sink *report);
 
 /* machine.c: the space after `before` (null: the first), referenced; the reference to `before` is given up.
    Null: no more. */
@@ -381,6 +409,8 @@ static inline unsigned aspace_part_count(const struct vm_aspace *aspace)
 }
 /* Whether all of [base, base + size) lies in one range that was set aside. */
 bool aspace_is_set_aside(struct vm_aspace *aspace, zx_vaddr_t base, size_t size);
+/* Whether it is of high memory priority; not of a unified one. */
+bool aspace_is_high_locked(const struct vm_aspace *aspace);
 /* What a placement in this VMAR draws from. */
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
 

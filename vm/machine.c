@@ -89,6 +89,7 @@ struct vm_machine *vm_machine_start(const struct vm_machine_config *config)
     struct vm_machine *before = vm_machine_select(machine);
     pmm_start(&machine->pmm, config->memory, config->memory_count, sizeof(*machine));
     configure(machine, config);
+    page_queue_start(&machine->page_queue);
     port_mutex_init(&machine->lock, PORT_LOCK_MACHINE);
     port_mutex_init(&machine->handle_lock, PORT_LOCK_HANDLES);
     list_init(&machine->aspaces);

@@ -58,15 +58,14 @@ void page_table_adopt(struct page_table *table, struct vm_page *page)
     table->table_pages++;
 }
 
-/* The page will be freed once no processor can use it. */
-static void table_drop(struct page_table *table, struct vm_page *page)
+void page_table_drop(struct page_table *table, struct vm_page *page)
 {
     table->table_pages--;
     list_add_tail(&table->freed, &page->node);
 }
 
-/* Changes an entry that leads to a table, or will. At the top level, the copies change with it. */
-static void set_link(struct page_table *table, uint64_t *slot, unsigned level, zx_vaddr_t va, uint64_t entry)
+void page_table_set_link(struct page_table *table, uint64_t *slot, unsigned level, zx_vaddr_t va,
+                         uint64_t entry)
 {
     entry_store(slot, entry);
     if (level != TOP_LEVEL)
@@ -78,15 +77,9 @@ static void set_link(struct page_table *table, uint64_t *slot, unsigned level, z
     }
 }
 
-/* Whether an empty table stays, linked from this level. */
-static inline bool stays_empty(const struct page_table *table, unsigned level)
-{
-    return level == TOP_LEVEL && table->fixed;
-}
-
 /* ---- Invalidation ---- */
 
-static void note_removed(struct page_table *table, zx_vaddr_t va, size_t size)
+void page_table_note_removed(struct page_table *table, zx_vaddr_t va, size_t size)
 {
     struct port_invalidation *pending = &table->pending;
 
@@ -183,24 +176,6 @@ static zx_vaddr_t range_last(const struct page_table *table, zx_vaddr_t va, size
     return va + (size - 1);
 }
 
-/* va's entry is zero: the last address before the next that is not, at most `last`. Most of most tables is
-   empty, so this looks at eight at a time. */
-static zx_vaddr_t skip_empty(const uint64_t *entries, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
-{
-    unsigned first = entry_index(va, level), limit = entry_index(last, level), index = first + 1;
-
-    while (index + 7 <= limit && (entry_load(&entries[index]) | entry_load(&entries[index + 1]) |
-                                  entry_load(&entries[index + 2]) | entry_load(&entries[index + 3]) |
-                                  entry_load(&entries[index + 4]) | entry_load(&entries[index + 5]) |
-                                  entry_load(&entries[index + 6]) | entry_load(&entries[index + 7])) == 0)
-        index += 8;
-    while (index <= limit && entry_load(&entries[index]) == 0)
-        index++;
-    if (index > limit)
-        return last;
-    return (va | level_mask(level)) + ((zx_vaddr_t)(index - first - 1) << level_shift(level));
-}
-
 static void drop_tables_below(struct page_table *table, struct vm_page *page, unsigned level, zx_vaddr_t va,
                               zx_vaddr_t last)
 {
@@ -219,7 +194,7 @@ static void drop_tables_below(struct page_table *table, struct vm_page *page, un
             struct vm_page *child = child_of(entry);
             if (level > 2)
                 drop_tables_below(table, child, level - 1, va, stop);
-            table_drop(table, child);
+            page_table_drop(table, child);
         }
         entry_store(slot, 0);
     } while (advance(&va, stop, last));
@@ -236,7 +211,7 @@ void page_table_destroy(struct page_table *table)
     if (table->root != 0) {
         struct vm_page *root = child_of(table->root);
         drop_tables_below(table, root, TOP_LEVEL, table->base, table->base + (table->size - 1));
-        table_drop(table, root);
+        page_table_drop(table, root);
         table->pending.everything = true;
         table->pending.count = 0;
         /* A processor that finds this root from now on finds none; one that found it earlier is waited for.
@@ -262,7 +237,7 @@ static void split_leaf(struct page_table *table, uint64_t *slot, unsigned level,
         entries[i] = make_split_leaf(leaf, level, i);
     child->table_entries = ENTRIES;
     entry_store(slot, make_table_entry(table, child->paddr));
-    note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
+    page_table_note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
 }
 
 void page_table_split(struct page_table *table, zx_vaddr_t va, struct vm_page *page)
@@ -296,7 +271,7 @@ static void change_leaf(struct page_table *table, struct vm_page *page, uint64_t
     if (change->remove) {
         entry_store(slot, 0);
         page->table_entries--;
-        note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
+        page_table_note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
         return;
     }
     uint64_t after = make_leaf(table, leaf_address(before, level), level, change->flags);
@@ -304,7 +279,7 @@ static void change_leaf(struct page_table *table, struct vm_page *page, uint64_t
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
     }
     if (takes_away(format_of(table), before, after))
-        note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
+        page_table_note_removed(table, va & ~level_mask(level), level_mask(level) + 1);
 }
 
 /* Makes a large leaf ready for a change of [va, stop], a part of it: the table that took its place. Null
@@ -352,10 +327,10 @@ static void change_range(struct page_table *table, struct vm_page *page, unsigne
                 continue;
         }
         change_range(table, child, level - 1, va, stop, change);
-        if (child->table_entries == 0 && !stays_empty(table, level)) {
-            set_link(table, slot, level, va, 0);
+        if (child->table_entries == 0 && !link_stays(table, level)) {
+            page_table_set_link(table, slot, level, va, 0);
             page->table_entries--;
-            table_drop(table, child);
+            page_table_drop(table, child);
         }
     } while (advance(&va, stop, last));
 }
@@ -485,7 +460,7 @@ static void set_leaf(struct page_table *table, const struct map_request *request
         struct vm_page *child = child_of(before);
         change_range(table, child, level - 1, va, va | level_mask(level), &remove);
         entry_store(slot, after);
-        table_drop(table, child);
+        page_table_drop(table, child);
         return;
     }
     bool same_page = leaf_address(before, level) == leaf_address(after, level);
@@ -494,7 +469,7 @@ static void set_leaf(struct page_table *table, const struct map_request *request
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
     }
     if (takes_away(format_of(table), before, after))
-        note_removed(table, va, level_mask(level) + 1);
+        page_table_note_removed(table, va, level_mask(level) + 1);
 }
 
 static struct vm_page *take_reserved(struct list_node *reserve)
@@ -524,7 +499,7 @@ static void map_range(struct page_table *table, const struct map_request *reques
         if (!is_present(entry)) {
             child = take_reserved(reserve);
             page_table_adopt(table, child);
-            set_link(table, slot, level, va, make_table_entry(table, child->paddr));
+            page_table_set_link(table, slot, level, va, make_table_entry(table, child->paddr));
             page->table_entries++;
         } else if (!is_leaf(entry, level)) {
             child = child_of(entry);
@@ -690,8 +665,6 @@ void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
 
 /* ---- Check ---- */
 
-#define SEEN 1u /* in vm_page.reserved, of tables that a check has come by */
-
 struct table_check {
     const struct page_table *table;
     uint64_t tables;
@@ -729,7 +702,7 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
     zx_vaddr_t first = va, stop;
     uint32_t in_use = 0;
 
-    page->reserved |= SEEN;
+    page->marks |= PAGE_MARK_SEEN;
     check->tables++;
     do {
         stop = entry_last(va, level, last);
@@ -737,7 +710,7 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
         if (!is_present(entry)) {
             if (entry != 0)
                 return complain(check, "an absent entry that is not zero", level, va, entry);
-            if (stays_empty(check->table, level))
+            if (link_stays(check->table, level))
                 return complain(check, "a fixed entry is gone", level, va, entry);
             stop = skip_empty(entries, level, va, last);
             continue;
@@ -751,9 +724,9 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
         struct vm_page *child = pmm_page_at(table_address(entry));
         if (child == NULL || child->state != VM_PAGE_MMU)
             return complain(check, "leads to a page that is no table", level, va, entry);
-        if ((child->reserved & SEEN) != 0)
+        if ((child->marks & PAGE_MARK_SEEN) != 0)
             return complain(check, "leads to a table that is linked elsewhere", level, va, entry);
-        if (child->table_entries == 0 && !stays_empty(check->table, level))
+        if (child->table_entries == 0 && !link_stays(check->table, level))
             return complain(check, "leads to an empty table", level, va, entry);
         if (!check_tables(check, child, level - 1, va, stop))
             return false;
@@ -774,7 +747,7 @@ static void forget_tables(struct vm_page *page, unsigned level, zx_vaddr_t va, z
     const uint64_t *entries = entries_of(page);
     zx_vaddr_t stop;
 
-    page->reserved &= (uint8_t)~SEEN;
+    page->marks &= (uint8_t)~PAGE_MARK_SEEN;
     do {
         stop = entry_last(va, level, last);
         uint64_t entry = entry_load(&entries[entry_index(va, level)]);
@@ -785,7 +758,7 @@ static void forget_tables(struct vm_page *page, unsigned level, zx_vaddr_t va, z
         if (is_leaf(entry, level))
             continue;
         struct vm_page *child = pmm_page_at(table_address(entry));
-        if (child != NULL && (child->reserved & SEEN) != 0)
+        if (child != NULL && (child->marks & PAGE_MARK_SEEN) != 0)
             forget_tables(child, level - 1, va, stop);
     } while (advance(&va, stop, last));
 }

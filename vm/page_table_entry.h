@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page_table_entry.h: what page_table.c and page_table_unified.c share: the geometry of tables, the format of
- * entries, and the steps that both take.
+ * page_table_entry.h: what the files page_table*.c share: the geometry of tables, the format of entries, and
+ * the steps that several take.
  */
 #ifndef VM_PAGE_TABLE_ENTRY_H_
 #define VM_PAGE_TABLE_ENTRY_H_
@@ -218,6 +218,30 @@ static inline bool is_upper(const struct page_table *table)
     return table->base >> 63 != 0;
 }
 
+/* va's entry is zero: the last address before the next that is not, at most `last`. Most of most tables is
+   empty, so this looks at eight at a time. */
+static inline zx_vaddr_t skip_empty(const uint64_t *entries, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
+{
+    unsigned first = entry_index(va, level), limit = entry_index(last, level), index = first + 1;
+
+    while (index + 7 <= limit && (entry_load(&entries[index]) | entry_load(&entries[index + 1]) |
+                                  entry_load(&entries[index + 2]) | entry_load(&entries[index + 3]) |
+                                  entry_load(&entries[index + 4]) | entry_load(&entries[index + 5]) |
+                                  entry_load(&entries[index + 6]) | entry_load(&entries[index + 7])) == 0)
+        index += 8;
+    while (index <= limit && entry_load(&entries[index]) == 0)
+        index++;
+    if (index > limit)
+        return last;
+    return (va | level_mask(level)) + ((zx_vaddr_t)(index - first - 1) << level_shift(level));
+}
+
+/* Whether what is linked from this level stays, however empty. */
+static inline bool link_stays(const struct page_table *table, unsigned level)
+{
+    return level == TOP_LEVEL && table->fixed;
+}
+
 /* ---- Steps; table->lock is held where processors may know the table ---- */
 
 /* No table at all, of a span. */
@@ -226,6 +250,13 @@ void page_table_start(struct page_table *table, zx_vaddr_t base, size_t size, bo
 struct vm_page *page_table_make_root(struct page_table *table);
 /* Makes an allocated page a table, empty. */
 void page_table_adopt(struct page_table *table, struct vm_page *page);
+/* Changes an entry that leads to a table, or will. At the top level, the copies change with it. */
+void page_table_set_link(struct page_table *table, uint64_t *slot, unsigned level, zx_vaddr_t va,
+                         uint64_t entry);
+/* The translations of the range are to be forgotten when the operation ends. */
+void page_table_note_removed(struct page_table *table, zx_vaddr_t va, size_t size);
+/* A table that is linked no more: it is freed once no processor can use it. */
+void page_table_drop(struct page_table *table, struct vm_page *page);
 /* Ends an operation: processors forget, then tables are freed. */
 void page_table_settle(struct page_table *table);
 

@@ -155,7 +155,7 @@ static void prepare_free(struct vm_page *page)
     VM_ASSERT(page->pin_count == 0 && atomic_load(&page->sharers) == 0);
     page->vmo = NULL;
     page->vmo_offset = 0;
-    page->reserved = 0;
+    page->marks = 0;
     page->table_entries = 0;
 #ifdef VM_POISON_FREED_PAGES
     memset(pmm_page_bytes(page), POISON_BYTE, PAGE_SIZE);

@@ -88,6 +88,7 @@ static void let_go(struct vm_vmo *vmo, struct vm_page *page)
     while (sharers != 0)
         if (atomic_compare_exchange_weak(&page->sharers, &sharers, sharers - 1))
             return;
+    page_queue_remove(page);
     pmm_free_page(page);
 }
 
@@ -188,6 +189,7 @@ static struct vm_page *place_page_locked(struct vm_vmo *vmo, struct vm_page *pag
         memcpy(pmm_page_bytes(page), pmm_page_bytes(before), PAGE_SIZE);
     else
         memset(pmm_page_bytes(page), 0, PAGE_SIZE);
+    page_queue_add(page);
     return page_list_set(&vmo->pages, page->vmo_offset >> PAGE_SHIFT, page);
 }
 
@@ -212,8 +214,10 @@ void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *b
 void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before)
 {
     uint64_t index = offset >> PAGE_SHIFT;
-    pmm_free_page(before != NULL ? page_list_set(&vmo->pages, index, before)
-                                 : page_list_remove(&vmo->pages, index));
+    struct vm_page *page =
+        before != NULL ? page_list_set(&vmo->pages, index, before) : page_list_remove(&vmo->pages, index);
+    page_queue_remove(page);
+    pmm_free_page(page);
 }
 
 static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t size)

@@ -69,6 +69,7 @@ static zx_status_t fill_contiguous(struct vm_vmo *vmo, uint8_t align_log2)
         page->vmo = vmo;
         page->vmo_offset = index << PAGE_SHIFT;
         page_list_set(&vmo->pages, index, page);
+        page_queue_add(page);
         if (index == 0)
             vmo->frames = page->paddr;
     }

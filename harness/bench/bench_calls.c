@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <valgrind/callgrind.h>
+#include <vm/aspace.h>
+#include <vm/machine.h>
 #include <zircon/syscalls.h>
 #include <zvm/host.h>
 
@@ -138,6 +140,38 @@ static void bench_map(void)
     end("unmap, touched");
 }
 
+/* Soft faults on pages that are there, one by one and in ranges; a harvest, for each page that is entered. */
+static void bench_tables(void)
+{
+    static const unsigned long lengths[] = {16, 256};
+    static const char *const names[] = {"soft fault, 16 pages, each", "soft fault, 256 pages, each"};
+    struct vm_process *process;
+    zx_vaddr_t va;
+    unsigned long pages = repetitions < 256 ? 256 : repetitions / 256 * 256;
+    must(vm_process_from_handle(zx_process_self(), &process), "finding the process");
+    struct vm_aspace *aspace = vm_process_aspace(process);
+    must(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, pages * PAGE, NULL, 0), "committing");
+    must(zx_vmar_map(filled, ZX_VM_PERM_READ, 0, vmo, 0, pages * PAGE, &va), "map");
+    begin();
+    for (unsigned long i = 0; i < repetitions; i++)
+        must(vm_aspace_soft_fault(aspace, va + i % pages * PAGE, 0), "soft fault");
+    end("soft fault, page there");
+    for (unsigned kind = 0; kind < 2; kind++) {
+        vm_aspace_drop_user_page_tables(aspace);
+        begin(); /* as many pages as repetitions, so that the figure is for a page */
+        for (unsigned long i = 0; i < repetitions; i += lengths[kind])
+            must(vm_aspace_soft_fault_in_range(aspace, va + i % pages * PAGE, 0, lengths[kind] * PAGE),
+                 "soft fault of a range");
+        end(names[kind]);
+    }
+    vm_aspace_note_active(aspace);
+    begin();
+    vm_aspace_harvest_all_user_accessed_bits(VM_NON_TERMINAL_RETAIN, VM_TERMINAL_UPDATE_AGE_AND_HARVEST);
+    end("harvest, each page");
+    must(zx_vmar_unmap(filled, va, pages * PAGE), "unmap");
+    vm_process_release(process);
+}
+
 static void bench_map_specific(void)
 {
     begin();
@@ -174,5 +208,6 @@ int main(int argc, char **argv)
     bench_allocate_aligned();
     bench_map();
     bench_map_specific();
+    bench_tables();
     return 0; /* without zvm_stop: tearing a million regions down is not what is measured */
 }

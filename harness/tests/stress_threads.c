@@ -5,7 +5,7 @@
  *   stress_threads [--threads N] [--ops M] [--seed S] [--perturb K]
  *
  * N threads (8) make M operations each (20000): all zx_ calls but zx_debug_write and zx_process_exit,
- * zvm_access, views, statistics, failing allocations and copies. They share handles and addresses in pools
+ * zvm_access, soft faults of ranges, harvests, views, statistics, failing allocations and copies. They share handles and addresses in pools
  * from which each takes at random, so most of what one works with is being closed, unmapped or destroyed by
  * others. Now and then a thread runs for a guest, a process that others may end meanwhile. One in K steps
  * (16) of the schedule is perturbed (host_perturb_schedule); 0: none.
@@ -489,6 +489,26 @@ static void op_access(struct worker *worker)
          kinds[below(worker, 4)]);
 }
 
+/* Tables come and go beneath everyone. */
+static void op_tables(struct worker *worker)
+{
+    struct vm_process *process;
+    zx_vaddr_t va = some_address(worker);
+    uint32_t flags = one_in(worker, 2) ? VM_PF_FLAG_WRITE : 0;
+
+    if (one_in(worker, 8))
+        vm_aspace_harvest_all_user_accessed_bits((enum vm_non_terminal_action)below(worker, 2),
+                                                 (enum vm_terminal_action)below(worker, 2));
+    if (one_in(worker, 64))
+        vm_aspace_drop_all_user_page_tables();
+    if (vm_process_from_handle(some_process(worker), &process) != ZX_OK)
+        return;
+    (void)vm_aspace_soft_fault_in_range(vm_process_aspace(process), va, flags,
+                                        some_pages(worker, VMO_PAGES) * PAGE);
+    (void)vm_aspace_accessed_fault(vm_process_aspace(process), va);
+    vm_process_release(process);
+}
+
 /* Rare, since these take long or hit everyone. */
 static void op_rare(struct worker *worker)
 {
@@ -676,7 +696,7 @@ static const struct {
     {op_access, 24, true},        {op_rare, 1, true},     {op_coherence, 12, false},
     {op_vmo_child, 6, true},      {op_pin, 2, true},      {op_tick, 6, false},
     {op_moment, 4, false},        {op_private, 2, false}, {op_keep_alive, 3, false},
-    {op_guest, 3, false},
+    {op_guest, 3, false},         {op_tables, 6, true},
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))

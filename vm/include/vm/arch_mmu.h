@@ -146,6 +146,18 @@ zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct pag
 void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
                          bool (*visit)(void *context, const struct page_table_entry *entry), void *context);
 
+/*
+ * What processors have noted in the tables: the pages behind accessed translations become young
+ * (vm/page_queue.h). `clear`: these notes are taken back, and made again at the next use. `free_unaccessed`:
+ * tables by which no processor came since the last such pass are freed with what is below them, but for those
+ * right below a fixed entry; the notes of the others are taken back. What a processor remembers without a
+ * note is invalidated. No unified table; no fault of the space is under way. O(tables).
+ */
+void page_table_harvest(struct page_table *table, bool free_unaccessed, bool clear);
+
+/* Notes that the page at va was used, in its own entry alone. NOT_FOUND where va is not translated. */
+zx_status_t page_table_set_accessed(struct page_table *table, zx_vaddr_t va);
+
 /* Whether a unified table shows it. */
 bool page_table_is_shown(struct page_table *table);
 

@@ -183,6 +183,55 @@ zx_status_t vm_aspace_page_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32
 /* As a page fault, for a space that need not be active; fine where nothing is to be done. */
 zx_status_t vm_aspace_soft_fault(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags);
 
+/*
+ * Soft faults at every page that [va, va + len) touches, ascending; nothing need be aligned. Errors in order:
+ * INVALID_ARGS len is 0; OUT_OF_RANGE va + len wraps; then that of the first page that is refused, as for a
+ * page fault: those before it stay entered. Locks: as a page fault, the space's once for all. Cost: one
+ * search for each mapping and each part with one permission; runs of up to 64 pages are entered in one walk.
+ */
+zx_status_t vm_aspace_soft_fault_in_range(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t flags,
+                                          size_t len);
+
+/* The fault of a processor that cannot note a use by itself: sets the accessed flag of the translation of va
+   (any address), and nothing else. NOT_FOUND where there is none. Locks: page table. O(levels). */
+zx_status_t vm_aspace_accessed_fault(struct vm_aspace *aspace, zx_vaddr_t va);
+
+/* ---- Which memory is in use (harvest.c) ---- */
+
+/* A processor has used memory of the space, or of what a unified one shows: called after the use, by whoever
+   runs processors. Any context. O(1). */
+void vm_aspace_note_active(struct vm_aspace *aspace);
+/* Whether one has since the last harvest that looked at it. */
+bool vm_aspace_is_active(struct vm_aspace *aspace);
+
+/* What becomes of tables, and of their accessed flags. */
+enum vm_non_terminal_action {
+    VM_NON_TERMINAL_RETAIN,          /* both stay */
+    VM_NON_TERMINAL_FREE_UNACCESSED, /* tables not used since the last such pass go; else the flag goes */
+};
+
+/* What becomes of the accessed flags of pages. */
+enum vm_terminal_action {
+    VM_TERMINAL_UPDATE_AGE,             /* pages that were used become young, their flags stay */
+    VM_TERMINAL_UPDATE_AGE_AND_HARVEST, /* the same, and the flags go, to be set by the next use */
+};
+
+/*
+ * Reads the accessed flags of all user spaces, each harvest making all other pages older by one
+ * (vm/page_queue.h). Left out: spaces of high memory priority, and those that no processor has used since the
+ * last harvest; but two passes that free tables look at a space after its last use, and then none of its
+ * tables is left but the top. Whatever is freed is faulted back at the next use, with the same bytes. Locks:
+ * one space at a time, its page table, the page queues. Cost: the tables of the spaces that are looked at.
+ */
+void vm_aspace_harvest_all_user_accessed_bits(enum vm_non_terminal_action non_terminal,
+                                              enum vm_terminal_action terminal);
+
+/* Removes every translation of a user space, or of what a unified one shows, and frees the tables but for the
+   top and what is right below fixed entries; each page faults back with the same bytes. Kernel spaces:
+   nothing. Locks: aspace, page table, one after the other. Cost: the tables. */
+void vm_aspace_drop_user_page_tables(struct vm_aspace *aspace);
+void vm_aspace_drop_all_user_page_tables(void); /* of all user spaces */
+
 /* One line a node, indented; the lines name kinds, addresses, permissions, VMOs. */
 void vm_aspace_dump(struct vm_aspace *aspace, struct vm_sink *sink);
 /* The same of one that is not unified, whose lock is held. */

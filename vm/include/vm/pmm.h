@@ -35,9 +35,12 @@ struct vm_page {
     struct vm_vmo *_Atomic vmo;
     uint64_t vmo_offset;
     uint8_t state; /* enum vm_page_state; pmm's lock while FREE, else the holder's */
-    uint8_t reserved;
+    uint8_t marks; /* the core's own */
     uint16_t pin_count;
-    uint32_t table_entries; /* MMU: entries in use (page table's lock) */
+    union {
+        uint32_t table_entries; /* MMU: entries in use (page table's lock) */
+        uint32_t seen;          /* OBJECT: the pass at which it was last found in use (page queues' lock) */
+    };
     atomic_uint sharers;    /* OBJECT: VMOs that hold it, beside the first */
     uint32_t check_holders; /* check.c's own: VMOs found to hold it so far */
 };

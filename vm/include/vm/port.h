@@ -88,6 +88,7 @@ enum port_lock_class {
     PORT_LOCK_ASPACE,      /* region trees of one address space */
     PORT_LOCK_VMO,         /* pages and mappings of one VMO */
     PORT_LOCK_PAGE_TABLE,  /* page tables of one address space */
+    PORT_LOCK_PAGE_QUEUE,  /* pages by age */
     PORT_LOCK_MACHINE,     /* lists of all spaces and objects */
     PORT_LOCK_SLAB,        /* object caches */
     PORT_LOCK_PMM,         /* physical pages */
