@@ -275,14 +275,12 @@ static void broken_translation(const struct cursor *cursor, zx_vaddr_t va,
            (unsigned long long)(entry->paddr + (va - entry->va)), entry->flags, how);
 }
 
-/* What the owner of a range that was set aside has entered: the kernel's only, and of pages that somebody
-   holds, or that are no memory of the machine's. */
+/* What the owner of a range that was set aside has entered: pages that somebody holds, or that are no memory of
+   the machine's. */
 static void check_aside(struct cursor *cursor, zx_vaddr_t va, const struct page_table_entry *entry)
 {
     const struct vm_page *page = pmm_page_at(entry->paddr + (va - entry->va));
 
-    if ((entry->flags & ARCH_MMU_USER) != 0)
-        broken_translation(cursor, va, entry, "set aside for the kernel, but users reach it");
     if (page == NULL || page->state >= VM_PAGE_STATE_COUNT)
         return; /* the second is the pmm's to report */
     cursor->checker->aside_pages[page->state]++;

@@ -320,13 +320,47 @@ static void test_free_region(void **state)
     assert_refused(vm_aspace_free_region(space(), va), ZX_ERR_ACCESS_DENIED);
 }
 
+static bool visit_one(void *context, const struct vm_region_info *info)
+{
+    (void)info;
+    ++*(unsigned *)context;
+    return false;
+}
+
+/* A unified space while it lives, and when it is dead. */
+static void test_unified(void **state)
+{
+    struct vm_region_info info;
+    unsigned visits = 0;
+    (void)state;
+    struct vm_aspace *shared = vm_aspace_create_range(VM_SHARED_ASPACE_BASE, VM_SHARED_ASPACE_SIZE,
+                                                      VM_ASPACE_USER, "shared", VM_ASPACE_SHARE_SHARED);
+    struct vm_aspace *restricted = vm_aspace_create_range(VM_USER_ASPACE_BASE, VM_RESTRICTED_ASPACE_SIZE,
+                                                          VM_ASPACE_USER, "own", VM_ASPACE_SHARE_RESTRICTED);
+    struct vm_aspace *unified = vm_aspace_create_unified(shared, restricted, "unified");
+    zx_vaddr_t va = VM_SHARED_ASPACE_BASE - PAGE;
+    assert_ok(vm_aspace_enumerate(unified, visit_one, &visits));
+    assert_int_equal(visits, 1);
+    assert_true(vm_aspace_find_region(unified, va, &info, NULL));
+    assert_int_equal(vm_aspace_soft_fault_in_range(unified, va, 0, 2 * PAGE), ZX_ERR_NOT_FOUND);
+    vm_aspace_destroy(unified);
+    assert_false(vm_aspace_find_region(unified, va, &info, NULL));
+    assert_int_equal(vm_aspace_soft_fault_in_range(unified, va, 0, 2 * PAGE), ZX_ERR_NOT_FOUND);
+    assert_int_equal(vm_aspace_enumerate(unified, visit_one, &visits), ZX_ERR_BAD_STATE);
+    vm_aspace_destroy(restricted);
+    vm_aspace_destroy(shared);
+    vm_aspace_release(unified);
+    vm_aspace_release(restricted);
+    vm_aspace_release(shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_find_region), TEST(test_enumerate),        TEST(test_memory_usage),
-        TEST(test_dump),        TEST(test_destroyed),        TEST(test_alloc_refusals),
-        TEST(test_alloc),       TEST(test_alloc_contiguous), TEST(test_alloc_physical),
-        TEST(test_map_object),  TEST(test_free_region),
+        TEST(test_unified),        TEST(test_find_region), TEST(test_enumerate),
+        TEST(test_memory_usage),   TEST(test_dump),        TEST(test_destroyed),
+        TEST(test_alloc_refusals), TEST(test_alloc),       TEST(test_alloc_contiguous),
+        TEST(test_alloc_physical), TEST(test_map_object),  TEST(test_free_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "calls.h"
 
 #include "../../vm/internal.h"
+#include "../host_port.h"
 #include "../processor.h"
 
 #define RW    (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
@@ -337,6 +338,41 @@ static void test_checker(void **state)
     assert_int_equal(zvm_check(), ZX_OK);
 }
 
+/* What is there already ends a run of pages that are made for writing. */
+static void test_range_with_pages(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(PAGES * PAGE, 0);
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 10 * PAGE, PAGE, NULL, 0));
+    zx_vaddr_t va = map_vmo(vmo, RW, PAGES);
+    assert_ok(vm_aspace_soft_fault_in_range(self(), va, VM_PF_FLAG_WRITE, 20 * PAGE));
+    assert_int_equal(count_entered(va, PAGES), 20);
+}
+
+/* Memory of a device has no age; a page whose table nobody used may have been used itself. */
+static void test_odd_leaves(void **state)
+{
+    struct pmm_range device = host_memory_map(PAGE);
+    struct vm_vmo *vmo;
+    zx_handle_t handle;
+    (void)state;
+    assert_ok(vm_vmo_create_physical(device.base, PAGE, &vmo));
+    assert_ok(vm_vmo_give(vmo, port_current_process(), ZX_DEFAULT_VMO_RIGHTS, &handle));
+    vm_vmo_release(vmo);
+    zx_vaddr_t va = map_vmo(handle, RW, 1), other = map_vmo(make_vmo(PAGE, 0), RW, 1);
+    put_byte(va, 'd');
+    put_byte(other, 'o');
+    harvest(false, true);
+    put_byte(other, 'o');
+    harvest(true, true);
+    assert_ok(vm_aspace_accessed_fault(self(), other));
+    harvest(true, true);
+    assert_int_equal(get_byte(other), 'o');
+    assert_int_equal(get_byte(va), 'd');
+    assert_ok(zx_vmar_unmap(zx_vmar_root_self(), va, PAGE));
+    host_memory_unmap(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +387,8 @@ int main(void)
         TEST(test_two_passes),
         TEST(test_left_alone),
         TEST(test_drop),
+        TEST(test_range_with_pages),
+        TEST(test_odd_leaves),
         TEST(test_unified),
         TEST(test_checker),
     };

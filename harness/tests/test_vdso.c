@@ -5,6 +5,7 @@
 #include <vm/vdso.h>
 
 #include "../../vm/internal.h"
+#include "plant.h"
 
 #define R         ZX_VM_PERM_READ
 #define RX        (ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE)
@@ -267,12 +268,26 @@ static void test_spaces(void **state)
     vm_process_release(object);
 }
 
+/* The checker knows which mapping may be executable, and what it must show. */
+static void test_check(void **state)
+{
+    static struct vm_mapping nowhere;
+    (void)state;
+    zx_handle_t vdso = make_vdso();
+    struct vm_vmo *vmo = behind(vdso);
+    assert_ok(map(zx_vmar_root_self(), RX, 0, vdso, CODE_OFFSET, CODE_SIZE));
+    PLANT_FOR(vm_check(report_begin()), space()->vdso_code, NULL, "of the vDSO, and may become executable");
+    PLANT_FOR(vm_check(report_begin()), space()->vdso_code, &nowhere,
+              "the mapping of the vDSO's code is not in it");
+    PLANT_FOR(vm_check(report_begin()), vmo->vdso_code_size, PAGE, "not the vDSO's code, executable");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_declaring),         TEST(test_mapping),   TEST(test_mapping_a_slice), TEST(test_data),
-        TEST(test_unmap_and_destroy), TEST(test_overwrite), TEST(test_protect),         TEST(test_op_range),
-        TEST(test_intersects),        TEST(test_spaces),
+        TEST(test_check),    TEST(test_declaring),         TEST(test_mapping),   TEST(test_mapping_a_slice),
+        TEST(test_data),     TEST(test_unmap_and_destroy), TEST(test_overwrite), TEST(test_protect),
+        TEST(test_op_range), TEST(test_intersects),        TEST(test_spaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,8 @@
 
 #include <vm/virtual_alloc.h>
 
+#include "plant.h"
+
 #define BASE        (VM_KERNEL_ASPACE_BASE + 64 * GIB)
 #define LARGE_SHIFT 21
 
@@ -603,13 +605,83 @@ static void test_assertions(void **state)
     virtual_alloc_free_pages(&allocator, allocated, 4);
 }
 
+/* What an owner may have entered by itself, and what not. */
+static void test_check_aside(void **state)
+{
+    struct page_table *table = vm_aspace_page_table(vm_aspace_kernel());
+    const zx_vaddr_t va = BASE + GIB / 2;
+    struct list_node pages;
+    (void)state;
+    assert_int_equal(
+        page_table_map(table, va, (zx_paddr_t)1 << 45, PAGE_SIZE, ARCH_MMU_READ, PAGE_TABLE_EXISTING_ERROR),
+        ZX_OK); /* no memory of the machine's */
+    assert_true(vm_check(&vm_log_sink));
+    page_table_unmap(table, va, PAGE_SIZE);
+    list_init(&pages);
+    assert_int_equal(pmm_alloc_pages(1, VM_PAGE_ALLOC, &pages), ZX_OK);
+    zx_paddr_t pa = container_of(pages.next, struct vm_page, node)->paddr;
+    assert_int_equal(page_table_map(table, va, pa, PAGE_SIZE, ARCH_MMU_READ, PAGE_TABLE_EXISTING_ERROR),
+                     ZX_OK);
+    assert_false(vm_check(report_begin()));
+    assert_true(report_says("set aside, but the page is on a list"));
+    page_table_unmap(table, va, PAGE_SIZE);
+    pmm_free_list(&pages);
+}
+
+/* A run that is there, but no table to enter it: single pages do not help then either. */
+static void test_no_table_for_a_run(void **state)
+{
+    const zx_vaddr_t base = BASE + 4 * GIB - 2 * MIB;
+    zx_vaddr_t va;
+    (void)state;
+    assert_int_equal(vm_aspace_set_aside(base, GIB), ZX_OK);
+    assert_int_equal(virtual_alloc_init(&allocator, base, GIB, 1, LARGE_SHIFT), ZX_OK);
+    for (unsigned nth = 1; nth < 4; nth++) {
+        uint64_t free_pages = pmm_count(VM_PAGE_FREE);
+        host_fail_allocation(nth, true);
+        zx_status_t status = virtual_alloc_alloc_pages(&allocator, 512, &va);
+        host_fail_allocation(0, false);
+        if (status == ZX_OK)
+            virtual_alloc_free_pages(&allocator, va, 512);
+        assert_true(status == ZX_OK || status == ZX_ERR_NO_MEMORY);
+        assert_int_equal(pmm_count(VM_PAGE_FREE), free_pages);
+    }
+}
+
+/* All but the guard at the end is taken. */
+static void test_full(void **state)
+{
+    zx_vaddr_t va;
+    (void)state;
+    init(8, 1, PAGE_SHIFT);
+    zx_vaddr_t first = alloc(5);
+    assert_int_equal(virtual_alloc_alloc_pages(&allocator, 1, &va), ZX_ERR_NO_MEMORY);
+    virtual_alloc_free_pages(&allocator, first, 5);
+    assert_int_equal(alloc(5), first);
+    virtual_alloc_free_pages(&allocator, first, 5);
+    assert_int_equal(alloc(3), first);
+    assert_int_equal(virtual_alloc_alloc_pages(&allocator, 3, &va), ZX_ERR_NO_MEMORY);
+    virtual_alloc_debug_free_all_allocations(&allocator);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ALLOC_TEST(test_set_aside),         ALLOC_TEST(test_check),           ALLOC_TEST(test_init_refuses),
-        ALLOC_TEST(test_bitmap_pages),      ALLOC_TEST(test_page_state),      ALLOC_TEST(test_faults_around),
-        ALLOC_TEST(test_places_come_again), ALLOC_TEST(test_takes_just_that), ALLOC_TEST(test_large_pages),
-        ALLOC_TEST(test_fragmented),        ALLOC_TEST(test_model),           ALLOC_TEST(test_failures_undo),
+        ALLOC_TEST(test_check_aside),
+        ALLOC_TEST(test_no_table_for_a_run),
+        ALLOC_TEST(test_full),
+        ALLOC_TEST(test_set_aside),
+        ALLOC_TEST(test_check),
+        ALLOC_TEST(test_init_refuses),
+        ALLOC_TEST(test_bitmap_pages),
+        ALLOC_TEST(test_page_state),
+        ALLOC_TEST(test_faults_around),
+        ALLOC_TEST(test_places_come_again),
+        ALLOC_TEST(test_takes_just_that),
+        ALLOC_TEST(test_large_pages),
+        ALLOC_TEST(test_fragmented),
+        ALLOC_TEST(test_model),
+        ALLOC_TEST(test_failures_undo),
         ALLOC_TEST(test_assertions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
