@@ -166,10 +166,11 @@ static void check_mapping(struct checker *checker, const struct vm_mapping *mapp
     }
     if (mapping->vmo->object.type != ZX_OBJ_TYPE_VMO || atomic_load(&mapping->vmo->object.refs) == 0)
         broken_region(checker, region, "its VMO is none, or dead");
+    else
+        check_vdso(checker, mapping);
     if (!is_page_aligned(mapping->vmo_offset) || mapping->vmo_offset + region->size < mapping->vmo_offset)
         broken_region(checker, region, "its offset in the VMO is unaligned, or wraps");
     check_protections(checker, mapping);
-    check_vdso(checker, mapping);
 }
 
 static void check_root(struct checker *checker, const struct vm_aspace *aspace)
