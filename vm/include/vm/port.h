@@ -9,6 +9,7 @@
 #ifndef VM_PORT_H_
 #define VM_PORT_H_
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -136,10 +137,45 @@ struct vm_process *port_current_process(void);
    of the core is held. */
 _Noreturn void port_process_exited(int64_t retcode);
 
+/* ---- Threads ---- */
+
+struct vm_thread;
+
+/* Where a thread begins in its program, and what it finds there. */
+struct port_thread_entry {
+    zx_vaddr_t entry, stack;
+    uint64_t arg1, arg2;
+};
+
+/* The thread of a program that runs the caller; null: one of the host's own. */
+struct vm_thread *port_current_thread(void);
+
+/* Begins to run a thread, which has not run yet, in its space. The reference to it that the caller had is then the port's, until
+   it calls vm_thread_ended. NOT_SUPPORTED: this host runs no programs. NO_MEMORY. No lock of the core is held. */
+zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread_entry *entry);
+
+/* The current thread has ended itself: it runs no more. Does not return. No lock of the core is held. */
+_Noreturn void port_thread_exited(void);
+
+/* The process is dead: its threads run no more of the program, and vm_thread_ended comes for each, sooner or later. The caller may be
+   one of them, and returns. No lock of the core is held. */
+void port_process_killed(struct vm_process *process);
+
+/*
+ * Waits while *word is `value`, until port_wake of the same word, or the deadline, in nanoseconds of port_clock (INT64_MAX: none). OK may
+ * come for no reason; TIMED_OUT; CANCELED: the caller's process is dead. No lock of the core is held.
+ */
+zx_status_t port_wait(atomic_uint *word, unsigned value, int64_t deadline);
+/* Wakes up to `count` of those that wait there, the longest first; how many. Any lock may be held. */
+unsigned port_wake(atomic_uint *word, unsigned count);
+
 /* ---- Time ---- */
 
-/* A clock that never goes back, in units of the host's. */
+/* A clock that never goes back, in units of the host's, of which so many are a second. */
 int64_t port_ticks(void);
+int64_t port_ticks_per_second(void);
+/* Nanoseconds since the host started; never goes back. */
+int64_t port_clock(void);
 
 /* ---- Words to people ---- */
 
