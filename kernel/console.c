@@ -15,6 +15,7 @@
 #include "multiboot.h"
 #include "paging.h"
 #include "serial.h"
+#include "spinlock.h"
 
 #define GREY_ON_BLACK 0x0700u
 #define COLUMNS_MAX   160
@@ -24,6 +25,9 @@
 #define INK           0xc0 /* of every colour */
 #define PAPER         0
 
+#define PATIENCE 100000000u
+
+static struct spinlock lock;
 static enum { SCREEN_NONE, SCREEN_TEXT, SCREEN_PIXELS } screen;
 static char text[ROWS_MAX][COLUMNS_MAX];
 static unsigned columns, rows, column, row;
@@ -124,9 +128,20 @@ void console_start_screen(void)
         put_cell(i / columns, i % columns, ' ');
 }
 
+/* Not for ever: who holds it may be what a report is about. */
+static void take_lock(void)
+{
+    for (unsigned i = 0; i < PATIENCE && !spinlock_try(&lock); i++)
+        spin_pause();
+}
+
 void console_write(const char *words, size_t size)
 {
+    uint64_t flags = interrupts_off();
+    take_lock();
     serial_write(words, size);
     for (size_t i = 0; screen != SCREEN_NONE && i < size; i++)
         put(words[i]);
+    spinlock_give(&lock);
+    interrupts_restore(flags);
 }

@@ -14,7 +14,7 @@ struct cpuid {
     uint32_t a, b, c, d;
 };
 
-static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "UMIP", "SMEP", "SMAP"};
+static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "UMIP", "SMEP", "SMAP", "XSAVE"};
 static bool features[CPU_FEATURE_COUNT];
 static size_t line_size;
 
@@ -34,6 +34,7 @@ static struct cpuid cpuid(uint32_t leaf)
 void cpu_start(void)
 {
     features[CPU_PGE] = cpuid(1).d >> 13 & 1;
+    features[CPU_XSAVE] = cpuid(1).c >> 26 & 1;
     features[CPU_NX] = cpuid(0x80000001).d >> 20 & 1;
     if (cpuid(0).a >= 7) {
         struct cpuid extended = cpuid(7);

@@ -17,7 +17,7 @@
 #define MSR_EFER 0xc0000080u
 #define EFER_NXE (1ull << 11)
 
-enum cpu_feature { CPU_NX, CPU_PGE, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_FEATURE_COUNT };
+enum cpu_feature { CPU_NX, CPU_PGE, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_XSAVE, CPU_FEATURE_COUNT };
 
 /* Finds the features out and switches on those that need no tables of ours: NX, WP, the cache policies. */
 void cpu_start(void);

@@ -4,6 +4,7 @@
  * stack of their own, so that they can be reported whatever has become of the running one.
  */
 #include "gdt.h"
+#include "percpu.h"
 
 #include <vm/pmm.h>
 
@@ -50,6 +51,11 @@ static void describe_tss(void)
     table[SELECTOR_TSS / 8 + 1] = base >> 32;
 }
 
+void gdt_set_kernel_stack(uint64_t top)
+{
+    percpu()->tss->rsp[0] = top;
+}
+
 void gdt_start(void)
 {
     struct {
@@ -61,6 +67,7 @@ void gdt_start(void)
         kernel_tss.ist[i] = (uintptr_t)(stacks[i].bytes + STACK_SIZE);
     kernel_tss.io_map = sizeof(kernel_tss); /* none */
     describe_tss();
+    percpu()->tss = &kernel_tss;
     __asm__ volatile("lgdt %0\n\t"
                      "pushq %1\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"

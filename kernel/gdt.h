@@ -33,6 +33,9 @@ void gdt_page_fault_nest(void);
 void gdt_page_fault_unnest(void);
 void gdt_page_fault_reset(void);
 
+/* Where the running processor comes in from ring 3. */
+void gdt_set_kernel_stack(uint64_t top);
+
 /* The pages that lie below the stacks and are not to be mapped. */
 unsigned gdt_guard_count(void);
 const void *gdt_guard(unsigned index);

@@ -14,19 +14,25 @@
 #include <vm/machine.h>
 #include <vm/mem.h>
 
+#include "apic.h"
 #include "buffer.h"
+#include "clock.h"
 #include "console.h"
 #include "cpu.h"
+#include "fpu.h"
 #include "fw_cfg.h"
 #include "gdt.h"
 #include "memory.h"
 #include "multiboot.h"
 #include "paging.h"
+#include "percpu.h"
 #include "port.h"
 #include "power.h"
 #include "replay.h"
 #include "shell.h"
+#include "syscall.h"
 #include "text.h"
+#include "thread.h"
 #include "trap.h"
 
 #define RUNS_MAX 32
@@ -94,7 +100,7 @@ static void start_machine(void)
         bytes += memory[i].size;
     if (config.memory_count == 0 || vm_machine_start(&config) == NULL)
         power_fail("boot: too little memory for the core: expected 64 MiB or more");
-    if (!paging_join_space() || !buffer_start())
+    if (!paging_join_space() || !buffer_start() || !thread_start_scheduler())
         power_fail("boot: too little memory for the kernel's own space");
     struct vm_process *process = vm_process_create("kernel");
     if (process == NULL)
@@ -116,7 +122,9 @@ static int run_plan(void)
 void kernel_main(zx_paddr_t information)
 {
     console_start();
+    percpu_start();
     gdt_start();
+    thread_start();
     trap_start();
     vm_print(&vm_log_sink, "zvm: an address-space core\n");
     multiboot_read(information);
@@ -124,6 +132,10 @@ void kernel_main(zx_paddr_t information)
     cpu_start();
     paging_start();
     cpu_protect();
+    fpu_start_processor();
+    syscall_start_processor();
+    clock_start();
+    apic_start();
     console_start_screen();
     cpu_describe(&vm_log_sink);
     start_machine();

@@ -23,7 +23,9 @@
 #include "memory.h"
 #include "multiboot.h"
 #include "paging.h"
+#include "percpu.h"
 #include "power.h"
+#include "spinlock.h"
 #include "user.h"
 
 #define ENTRIES     512
@@ -72,7 +74,7 @@ static uint64_t *entry_for(zx_vaddr_t va, unsigned level, uint64_t flags)
 /* Maps [va, va + size); by large pages where `large` and everything is aligned. */
 static void map(zx_vaddr_t va, zx_paddr_t pa, size_t size, uint64_t flags, bool large)
 {
-    if (cpu_has(CPU_PGE))
+    if (cpu_has(CPU_PGE) && (flags & X86_PTE_USER) == 0)
         flags |= X86_PTE_GLOBAL;
     while (size > 0) {
         bool one_large = large && ((va | pa) & (LARGE_PAGE - 1)) == 0 && size >= LARGE_PAGE;
@@ -139,7 +141,8 @@ void paging_start(void)
         false);
     map(USER_WINDOW_BUFFER, kernel_to_physical(user_window_buffer), ZX_PAGE_SIZE, KERNEL_DATA | X86_PTE_USER,
         false);
-    write_cr3(kernel_root);
+    paging_open_window(kernel_root, false);
+    paging_switch(kernel_root);
     paging_forget_global();
 }
 
@@ -185,10 +188,25 @@ zx_paddr_t paging_kernel_root(void)
     return kernel_root;
 }
 
+/* Others look at what this processor has loaded before they decide whether to tell it of what has changed: it is
+   noted first, and what was changed before that is then seen in the tables. */
 void paging_switch(zx_paddr_t root)
 {
-    if ((read_cr3() & X86_PTE_ADDRESS) != root)
-        write_cr3(root);
+    if (atomic_load_explicit(&percpu()->root, memory_order_relaxed) == root)
+        return;
+    uint64_t flags = interrupts_off();
+    atomic_store(&percpu()->root, root);
+    write_cr3(root);
+    interrupts_restore(flags);
+}
+
+/* By the bit in the top-level entry, which is the root's own. */
+void paging_open_window(zx_paddr_t root, bool open)
+{
+    uint64_t *entry = &table_at(root)[index_at(USER_WINDOW, 3)];
+    *entry = open ? *entry | X86_PTE_USER : *entry & ~X86_PTE_USER;
+    paging_forget_page(USER_WINDOW_CODE);
+    paging_forget_page(USER_WINDOW_BUFFER);
 }
 
 void paging_forget_page(zx_vaddr_t va)

@@ -52,6 +52,9 @@ zx_paddr_t paging_kernel_root(void);
 /* Makes this table the processor's, unless it is already. */
 void paging_switch(zx_paddr_t root);
 
+/* Whether ring 3 may use the window with the tables of that root: not, but for a visit. */
+void paging_open_window(zx_paddr_t root, bool open);
+
 /* Forgets one page of the current space; everything of it; everything, global translations too. */
 void paging_forget_page(zx_vaddr_t va);
 void paging_forget_all(void);

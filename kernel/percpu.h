@@ -13,10 +13,12 @@
 #define PERCPU_THREAD   8
 #define PERCPU_STACK    16
 #define PERCPU_USER_RSP 24
+#define PERCPU_TSS      32
 
 #ifndef __ASSEMBLER__
 #    include <stdatomic.h>
 #    include <stdbool.h>
+#    include <stddef.h>
 #    include <stdint.h>
 #    include <zircon/types.h>
 
@@ -28,9 +30,9 @@ struct percpu {
     struct thread *thread; /* that it runs */
     uint64_t stack;        /* top of that thread's kernel stack: where ring 3 comes in */
     uint64_t user_rsp;     /* for a moment, while a system call comes in */
-    unsigned number;       /* from 0, which is the one that booted */
-    uint32_t apic_id;
     struct tss *tss;
+    unsigned number; /* from 0, which is the one that booted */
+    uint32_t apic_id;
     struct thread *idle;           /* what it runs when there is nothing to do */
     _Atomic(zx_paddr_t) root;      /* the top-level table that it has loaded; written before that */
     atomic_bool online;            /* takes interrupts from other processors */
@@ -52,12 +54,22 @@ void percpu_start(void);
 unsigned percpu_count(void);
 struct percpu *percpu_at(unsigned number);
 
+/* ---- For those who start processors (smp.c), one at a time ---- */
+
+/* The next one, with a number, for the caller to fill in; null: there is room for no more. */
+struct percpu *percpu_prepare(void);
+/* The one that was prepared runs: from now on it counts. */
+void percpu_add(void);
+/* Makes it the running processor's. */
+void percpu_load(struct percpu *processor);
+
 #    define STATIC_ASSERT_OFFSET(field, offset)                                                              \
         _Static_assert(__builtin_offsetof(struct percpu, field) == (offset), "assembly knows it")
 STATIC_ASSERT_OFFSET(self, PERCPU_SELF);
 STATIC_ASSERT_OFFSET(thread, PERCPU_THREAD);
 STATIC_ASSERT_OFFSET(stack, PERCPU_STACK);
 STATIC_ASSERT_OFFSET(user_rsp, PERCPU_USER_RSP);
+STATIC_ASSERT_OFFSET(tss, PERCPU_TSS);
 #    undef STATIC_ASSERT_OFFSET
 #endif
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * port.c: the core's port to real hardware: physical memory through the direct map, translations in the
- * processor itself.
+ * processor itself, locks on which threads wait.
  *
- * There is one processor and nothing preempts, so a mutex never waits: it is a check that nobody takes it
- * twice or against the order.
+ * A lock is a word: free, held, or held with others who may wait. Who finds it held looks again for a while, since
+ * its holder most likely runs on another processor, and then waits until it is given up. Each thread knows the classes
+ * of the locks that it holds: taking one twice, or against the order, is a failure of the kernel at once.
  *
  * The processor keeps translations of the one space whose root it has loaded; loading another forgets those
  * that are not global. Ring 3 visits leave their root loaded, so that a translation which the core fails to
@@ -18,12 +19,15 @@
 #include <vm/mem.h>
 #include <vm/port.h>
 
+#include "clock.h"
 #include "console.h"
 #include "cpu.h"
 #include "io.h"
 #include "paging.h"
 #include "port.h"
 #include "power.h"
+#include "spinlock.h"
+#include "thread.h"
 #include "trap.h"
 
 /* ---- Physical memory ---- */
@@ -84,47 +88,87 @@ unsigned port_current_processor(void)
 
 /* ---- Locks ---- */
 
-static uint32_t classes_held; /* bit n: a lock of class n */
+enum { FREE, HELD, CONTENDED };
+#define LOOKS 1000 /* before waiting */
+
 static bool locking_stopped;
+
+static atomic_uint *word_of(struct port_mutex *mutex)
+{
+    return (atomic_uint *)&mutex->storage[0];
+}
+
+/* Who holds a lock: threads are at addresses of the kernel's space, whose lower halves differ. */
+static uint32_t number_of(const struct thread *thread)
+{
+    return (uint32_t)((uintptr_t)thread >> 3);
+}
+
+static uint32_t holder_of(const struct port_mutex *mutex)
+{
+    return __atomic_load_n(&mutex->holder, __ATOMIC_RELAXED);
+}
 
 static _Noreturn void lock_fault(const struct port_mutex *mutex, const char *what)
 {
     vm_print(&vm_log_sink, "zvm: lock of class %u %s (held: classes 0x%x)\n", mutex->lock_class, what,
-             classes_held);
+             thread_current()->classes_held);
     port_panic();
 }
 
 void port_mutex_init(struct port_mutex *mutex, enum port_lock_class lock_class)
 {
+    atomic_init(word_of(mutex), FREE);
     mutex->lock_class = lock_class;
     mutex->holder = 0;
 }
 
+static void wait_for(atomic_uint *word)
+{
+    for (unsigned looks = 0; looks < LOOKS; looks++) {
+        unsigned found = FREE;
+        if (atomic_compare_exchange_weak_explicit(word, &found, HELD, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return;
+        spin_pause();
+    }
+    while (atomic_exchange_explicit(word, CONTENDED, memory_order_acquire) != FREE)
+        thread_wait_lock(word, CONTENDED);
+}
+
 void port_mutex_lock(struct port_mutex *mutex)
 {
+    struct thread *thread = thread_current();
+    unsigned found = FREE;
     if (locking_stopped)
         return;
-    if (mutex->holder != 0)
+    if (holder_of(mutex) == number_of(thread))
         lock_fault(mutex, "taken twice");
-    if (classes_held >> mutex->lock_class != 0)
+    if (thread->classes_held >> mutex->lock_class != 0)
         lock_fault(mutex, "taken out of order");
-    classes_held |= 1u << mutex->lock_class;
-    mutex->holder = 1;
+    if (!atomic_compare_exchange_strong_explicit(word_of(mutex), &found, HELD, memory_order_acquire,
+                                                 memory_order_relaxed))
+        wait_for(word_of(mutex));
+    thread->classes_held |= 1u << mutex->lock_class;
+    __atomic_store_n(&mutex->holder, number_of(thread), __ATOMIC_RELAXED);
 }
 
 void port_mutex_unlock(struct port_mutex *mutex)
 {
+    struct thread *thread = thread_current();
     if (locking_stopped)
         return;
-    if (mutex->holder == 0)
+    if (holder_of(mutex) != number_of(thread))
         lock_fault(mutex, "given back by someone who has it not");
-    classes_held &= ~(1u << mutex->lock_class);
-    mutex->holder = 0;
+    thread->classes_held &= ~(1u << mutex->lock_class);
+    __atomic_store_n(&mutex->holder, 0, __ATOMIC_RELAXED);
+    if (atomic_exchange_explicit(word_of(mutex), FREE, memory_order_release) == CONTENDED)
+        thread_wake(word_of(mutex), 1);
 }
 
 bool port_mutex_is_held(const struct port_mutex *mutex)
 {
-    return locking_stopped || mutex->holder != 0;
+    return locking_stopped || holder_of(mutex) == number_of(thread_current());
 }
 
 void port_stop_locking(void)
@@ -146,12 +190,12 @@ void *port_object_leave(void *object, size_t size)
     return object;
 }
 
-static uint64_t allocations, first_failure; /* 0: none fails */
-static bool failure_persists;
+static _Atomic uint64_t allocations, first_failure; /* 0: none fails */
+static atomic_bool failure_persists;
 
 bool port_allocation_allowed(void)
 {
-    uint64_t number = ++allocations;
+    uint64_t number = atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed) + 1;
     if (first_failure == 0 || number < first_failure)
         return true;
     return number > first_failure && !failure_persists;
@@ -176,33 +220,45 @@ void port_reset_allocations(void)
 
 /* ---- User memory ---- */
 
-/* Callers are the kernel's own code so far: their pointers are the kernel's. */
-static bool is_bad_range(const void *pointer, size_t size)
+bool user_copy(void *to, const void *from, size_t size, bool smap); /* entry.S */
+
+/* A thread of a program has pointers into its half; the kernel's own threads, which make calls as well, have the
+   kernel's. */
+static bool is_bad_range(const struct thread *thread, const void *pointer, size_t size)
 {
-    if (classes_held != 0 && !locking_stopped) {
+    uintptr_t from = (uintptr_t)pointer, top = VM_USER_ASPACE_BASE + VM_USER_ASPACE_SIZE;
+    if (thread->classes_held != 0 && !locking_stopped) {
         vm_print(&vm_log_sink, "zvm: copy from or to a caller with locks held (classes 0x%x)\n",
-                 classes_held);
+                 thread->classes_held);
         port_panic();
     }
-    return size != 0 && (uintptr_t)pointer < DIRECT_MAP_BASE;
+    if (thread->object == NULL)
+        return from < DIRECT_MAP_BASE;
+    return from < ZX_PAGE_SIZE || from >= top || size > top - from;
+}
+
+static zx_status_t copy(void *to, const void *from, const void *user, size_t size)
+{
+    const struct thread *thread = thread_current();
+    if (size == 0)
+        return ZX_OK;
+    if (is_bad_range(thread, user, size))
+        return ZX_ERR_INVALID_ARGS;
+    if (thread->object == NULL) {
+        memcpy(to, from, size);
+        return ZX_OK;
+    }
+    return user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
 }
 
 zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size)
 {
-    if (is_bad_range(user_to, size))
-        return ZX_ERR_INVALID_ARGS;
-    if (size != 0)
-        memcpy(user_to, from, size);
-    return ZX_OK;
+    return copy(user_to, from, user_to, size);
 }
 
 zx_status_t port_copy_from_user(void *to, const void *user_from, size_t size)
 {
-    if (is_bad_range(user_from, size))
-        return ZX_ERR_INVALID_ARGS;
-    if (size != 0)
-        memcpy(to, user_from, size);
-    return ZX_OK;
+    return copy(to, user_from, user_from, size);
 }
 
 /* ---- Time ---- */
@@ -212,40 +268,84 @@ int64_t port_ticks(void)
     return (int64_t)read_tsc();
 }
 
-/* ---- The running program ---- */
+int64_t port_ticks_per_second(void)
+{
+    return (int64_t)clock_ticks_per_second();
+}
 
-static struct vm_process *current_process;
-static struct vm_aspace *user_aspace;
+int64_t port_clock(void)
+{
+    return clock_now();
+}
+
+/* ---- Threads ---- */
+
+struct vm_thread *port_current_thread(void)
+{
+    return thread_current()->object;
+}
+
+zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread_entry *entry)
+{
+    return thread_start_user(thread, entry->entry, entry->stack, entry->arg1, entry->arg2);
+}
+
+void port_thread_exited(void)
+{
+    thread_exit();
+}
+
+void port_process_killed(struct vm_process *process)
+{
+    thread_kill(process);
+}
+
+zx_status_t port_wait(atomic_uint *word, unsigned value, int64_t deadline)
+{
+    return thread_wait(word, value, deadline);
+}
+
+unsigned port_wake(atomic_uint *word, unsigned count)
+{
+    return thread_wake(word, count);
+}
+
+/* ---- The running program ---- */
 
 struct vm_process *port_current_process(void)
 {
-    return current_process;
+    return thread_current()->process;
 }
 
 struct vm_process *port_set_process(struct vm_process *process)
 {
-    struct vm_process *before = current_process;
-    current_process = process;
+    struct thread *thread = thread_current();
+    struct vm_process *before = thread->process;
+    thread->process = process;
     return before;
 }
 
-/* Only the kernel itself calls zx_ functions so far: the process that ends is the kernel's own. */
 void port_process_exited(int64_t retcode)
 {
+    if (thread_current()->object != NULL)
+        thread_exit();
     vm_print(&vm_log_sink, "zvm: the kernel's process exits with %lld\n", (long long)retcode);
     power_off(retcode == 0 ? 0 : 1);
 }
 
 void port_set_user_aspace(struct vm_aspace *aspace)
 {
-    user_aspace = aspace;
+    struct thread *thread = thread_current();
+    if (thread->object == NULL)
+        thread->aspace = aspace;
 }
 
 struct vm_aspace *port_running_aspace(void)
 {
-    if (user_aspace != NULL)
-        return user_aspace;
-    return current_process != NULL ? vm_process_aspace(current_process) : NULL;
+    const struct thread *thread = thread_current();
+    if (thread->aspace != NULL)
+        return thread->aspace;
+    return thread->process != NULL ? vm_process_aspace(thread->process) : NULL;
 }
 
 /* ---- Words to people ---- */

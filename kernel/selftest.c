@@ -173,11 +173,13 @@ static void test_permissions(void)
     expect_fault(do_execute, code_direct, PF_PRESENT | PF_FETCH, "nor anything through the direct map");
     for (unsigned i = 0; i < gdt_guard_count(); i++)
         expect_fault(do_write, (void *)(uintptr_t)gdt_guard(i), PF_WRITE, "below a stack lies a guard page");
+    paging_open_window(paging_kernel_root(), true);
     if (cpu_has(CPU_SMEP))
         expect_fault(do_execute, (void *)USER_WINDOW_CODE, PF_PRESENT | PF_FETCH,
                      "SMEP: no user code in ring 0");
     if (cpu_has(CPU_SMAP))
         expect_fault(do_read, (void *)USER_WINDOW_BUFFER, PF_PRESENT, "SMAP: no user data in ring 0");
+    paging_open_window(paging_kernel_root(), false);
 }
 
 static void test_symbols(void)

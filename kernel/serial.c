@@ -9,6 +9,7 @@
 
 #include "io.h"
 #include "serial.h"
+#include "spinlock.h"
 
 #define PORT 0x3f8
 
@@ -68,11 +69,14 @@ char serial_read(void)
 {
     while (!present)
         __asm__ volatile("cli; hlt");
+    uint64_t flags = interrupts_off();
     outb(CONTROLLER_MASK, CONTROLLER_LINE4);
     outb(PORT + INTERRUPTS, STATUS_RECEIVED);
     while ((inb(PORT + STATUS) & STATUS_RECEIVED) == 0)
         __asm__ volatile("sti; hlt; cli");
     outb(PORT + INTERRUPTS, 0);
     outb(CONTROLLER_MASK, CONTROLLER_NONE);
-    return (char)inb(PORT + DATA);
+    char c = (char)inb(PORT + DATA);
+    interrupts_restore(flags);
+    return c;
 }

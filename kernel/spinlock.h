@@ -55,6 +55,11 @@ static inline void spinlock_take(struct spinlock *lock)
             spin_pause();
 }
 
+static inline bool spinlock_try(struct spinlock *lock)
+{
+    return !atomic_exchange_explicit(&lock->held, true, memory_order_acquire);
+}
+
 static inline void spinlock_give(struct spinlock *lock)
 {
     atomic_store_explicit(&lock->held, false, memory_order_release);

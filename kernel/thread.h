@@ -2,8 +2,8 @@
 /*
  * thread.h: threads of the kernel and of programs, and the processors that run them.
  *
- * A program's thread is preempted by the timer, in ring 3 alone; the kernel runs until it waits or returns there. Kernel code
- * runs with interrupts on, except below the scheduler's own lock and where a comment says so. What an interrupt does
+ * A program's thread is preempted by the timer, in ring 3 alone; the kernel runs until it waits or returns there.
+ * Kernel code runs with interrupts on, except below a spinlock and where a comment says so. What an interrupt does
  * is short, takes none of the core's locks and never waits.
  */
 #ifndef KERNEL_THREAD_H_
@@ -12,30 +12,75 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <vm/list.h>
 #include <zircon/types.h>
 
 #include "percpu.h"
+#include "trap_frame.h"
 
 struct vm_aspace;
 struct vm_process;
 struct vm_thread;
-struct thread;
 
-/* Makes what runs now, at boot, the first thread. Single processor, interrupts off. */
+enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_WAITING, THREAD_ENDED };
+
+/* Fields marked (s) are under the scheduler's lock, the others are the thread's own. */
+struct thread {
+    uint64_t rsp;            /* (s) while it does not run */
+    uint64_t stack_top;      /* constant */
+    void *stack;             /* constant; null: it is part of the image */
+    enum thread_state state; /* (s) */
+    int pinned;              /* (s) the one processor that may run it; -1: any */
+    unsigned processor;      /* (s) that runs it, or did last */
+    struct list_node queue;  /* (s) of those ready, or of those that wait at the same word */
+    struct list_node sleep;  /* (s) by deadline */
+    struct list_node all;    /* (s) */
+    atomic_uint *word;       /* (s) at which it waits */
+    int64_t deadline;        /* (s) */
+    bool may_be_canceled;    /* (s) that wait */
+    zx_status_t answer;      /* (s) of the wait */
+    atomic_uint ended;       /* 1: somebody may join it */
+    atomic_bool killed;      /* its program runs no more */
+
+    void (*function)(void *context); /* of the kernel's own */
+    void *context;
+
+    struct vm_thread *object;   /* of a program's; null: the kernel's own */
+    struct vm_process *process; /* on whose behalf it makes calls; may be null in the kernel's own */
+    struct vm_aspace *aspace;   /* that ring 3 runs in; null: none */
+    zx_vaddr_t vdso_code;       /* 0: not looked up yet */
+    zx_vaddr_t fault_handler;   /* where to go on after a refused access; 0: nowhere */
+    struct trap_frame first;    /* what it begins ring 3 with */
+    void *extended;             /* registers that the kernel does not use itself (fpu.c) */
+
+    uint32_t classes_held;               /* bit n: a lock of the core of class n (port.c) */
+    uint64_t visit_anchor, catch_anchor; /* stack pointers; 0: nobody waits for a trap (trap.c) */
+    struct trap_frame caught;            /* that trap */
+    uint64_t caught_cr2;
+};
+
+/* Makes what runs now, at boot, the first thread. */
 void thread_start(void);
+/* From here on threads can be made, and wait. Once there are buffers. */
+bool thread_start_scheduler(void);
 
 static inline struct thread *thread_current(void)
 {
-    return percpu()->thread;
+    struct thread *thread;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(thread) : "i"(PERCPU_THREAD));
+    return thread;
 }
 
 /* A thread of the kernel's own, which runs function(context) and ends when that returns. Null: no memory. */
-struct thread *thread_create(const char *name, void (*function)(void *context), void *context);
+struct thread *thread_create(void (*function)(void *context), void *context);
 /* Waits until it has ended, and forgets it. */
 void thread_join(struct thread *thread);
 
-/* A thread of a program: enters ring 3 at `entry` with that stack pointer, arg1 in rdi, arg2 in rsi, all other registers
-   zero. It has a reference to `object` (vm_thread_ended gives the end to the core). NO_MEMORY. */
+/*
+ * A thread of a program: enters ring 3 at `entry` with that stack pointer, arg1 in rdi, arg2 in rsi, all other
+ * registers zero. The caller's reference to `object` goes over to it, and with vm_thread_ended back to the core.
+ * INVALID_ARGS: an entry or stack that no program can have. NO_MEMORY. The reference then stays the caller's.
+ */
 zx_status_t thread_start_user(struct vm_thread *object, zx_vaddr_t entry, zx_vaddr_t stack, uint64_t arg1,
                               uint64_t arg2);
 
@@ -54,23 +99,36 @@ void thread_pin(int processor);
  * (never for threads of the kernel's own).
  */
 zx_status_t thread_wait(atomic_uint *word, unsigned value, int64_t deadline);
+/* The same without an end but thread_wake: for locks. */
+void thread_wait_lock(atomic_uint *word, unsigned value);
 /* Wakes up to `count` of those that wait there, the longest first; how many. */
 unsigned thread_wake(atomic_uint *word, unsigned count);
 
-/* The threads of that process run no more instructions in ring 3, on any processor, once they have been seen there by the
-   next interrupt; those that wait are woken. Returns at once. */
+/* The threads of that process run no more instructions in ring 3, on any processor, once they have been seen there by
+   the next interrupt; those that wait are woken. Returns at once. */
 void thread_kill(struct vm_process *process);
+
+/* Where a refused access of the running program's thread leads: there, with the status in rdi, the address in rsi and all
+   other registers as they were. 0: to the end of the process. INVALID_ARGS: no program can have that address. */
+zx_status_t thread_set_fault_handler(zx_vaddr_t handler);
+
+/* Threads of programs that have not ended yet. */
+unsigned thread_count_user(void);
 
 /* ---- For the processors (smp.c, trap.c) ---- */
 
-/* What a processor does that has come up: runs threads. Its percpu is set up, interrupts are off. */
-_Noreturn void thread_run_processor(void);
+/* What a processor does that has come up: runs threads. Its percpu is set up, interrupts are off; what runs now becomes
+   its idle thread. */
+_Noreturn void thread_run_processor(struct thread *idle);
 
-/* The timer or another processor wants this one to look for what to run next. In an interrupt. */
+/* The timer, or another processor, wants this one to look for what to run next. In an interrupt. */
 void thread_tick(void);
 
-/* On the way out to ring 3, interrupts off: gives way where somebody else is to run, dies where the process is dead, makes the
-   space of the thread the processor's. */
+/* Makes the space of the running program's thread the processor's again, which may have had to leave it. False: the space is gone. */
+bool thread_load_space(void);
+
+/* On the way out to ring 3, interrupts off: gives way where somebody else is to run, ends where the process is dead,
+   makes the space of the thread the processor's. */
 void thread_before_user(void);
 
 #endif /* KERNEL_THREAD_H_ */

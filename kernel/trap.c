@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trap.c: exceptions. Those of ring 3 end the visit there (trap_run_user); those of the kernel are caught
- * where someone is prepared (trap_catch), and otherwise reported in full and the machine stops.
+ * trap.c: exceptions and interrupts.
+ *
+ * An exception in ring 3 ends a visit there (trap_visit_user); in a program, a page fault goes to the core, and
+ * whatever is not resolved ends the program with a report: nothing that it does ends the kernel. Those of the kernel
+ * are resolved where it copies from or to a program's memory, caught where someone is prepared (trap_catch), and
+ * otherwise reported in full and the machine stops.
  *
  * Reporting may itself fault: each further exception reports less, and the fourth only stops.
  */
@@ -12,12 +16,16 @@
 
 #include "gdt.h"
 #include "io.h"
+#include "kill.h"
 #include "paging.h"
 #include "port.h"
 #include "power.h"
+#include "spinlock.h"
 #include "symbols.h"
+#include "thread.h"
 #include "trap.h"
 
+#define RFLAGS_AC   (1ull << 18)
 #define STUB_SIZE   16
 #define GATE        0x8eu /* present, an interrupt gate */
 #define GATE_USER   0xeeu /* may be raised by ring 3 */
@@ -37,6 +45,7 @@ extern const char trap_stubs[];
 bool trap_call(uint64_t *anchor, void (*function)(void *), void *context);
 _Noreturn void trap_unwind(uint64_t anchor);
 void trap_enter_user(uint64_t *anchor, const struct user_registers *registers);
+extern const char user_copy_begin[], user_copy_end[], user_copy_failed[];
 void trap(struct trap_frame *frame, uint64_t cr2);
 
 static const char *const names[TRAP_EXCEPTIONS] = {
@@ -75,10 +84,21 @@ static const char *const names[TRAP_EXCEPTIONS] = {
 };
 
 static struct gate gates[VECTORS];
-static uint64_t user_anchor, catch_anchor; /* stack pointers; 0: nobody waits */
-static struct trap_frame caught;
-static uint64_t caught_cr2;
+static void (*interrupts[VECTORS])(void);
 static unsigned reports;
+
+/* ---- Interrupts ---- */
+
+void trap_set_handler(unsigned vector, void (*function)(void))
+{
+    interrupts[vector] = function;
+}
+
+/* It only ends a halt. */
+static void serial_interrupt(void)
+{
+    outb(0x20, 0x20);
+}
 
 /* ---- Set-up ---- */
 
@@ -132,6 +152,7 @@ void trap_start(void)
     for (unsigned vector = 0; vector < VECTORS; vector++)
         set_gate(vector);
     quiet_controllers();
+    trap_set_handler(TRAP_SERIAL, serial_interrupt);
     __asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
@@ -188,7 +209,7 @@ static void print_error_code(const struct trap_frame *frame)
                  error & 1 ? ", external event" : "");
 }
 
-static void print_registers(const struct trap_frame *frame, uint64_t cr2)
+void trap_print_registers(const struct trap_frame *frame, uint64_t cr2)
 {
     const struct {
         const char *name;
@@ -219,43 +240,124 @@ static void print_regions(uint64_t cr2)
     vm_aspace_dump_around(aspace, cr2, &vm_log_sink);
 }
 
+const char *trap_name(uint64_t vector)
+{
+    return vector < TRAP_EXCEPTIONS ? names[vector] : "unexpected interrupt";
+}
+
 void trap_report(const struct trap_frame *frame, uint64_t cr2)
 {
-    const char *name = frame->vector < TRAP_EXCEPTIONS ? names[frame->vector] : "unexpected interrupt";
-    vm_print(&vm_log_sink, "\nexception %llu: %s%s\n", (unsigned long long)frame->vector, name,
-             frame->cs & 3 ? " in ring 3" : "");
+    vm_print(&vm_log_sink, "\nexception %llu: %s%s\n", (unsigned long long)frame->vector,
+             trap_name(frame->vector), frame->cs & 3 ? " in ring 3" : "");
     print_error_code(frame);
     if (reports > 2)
         return;
-    print_registers(frame, cr2);
+    trap_print_registers(frame, cr2);
     if (!(frame->cs & 3))
         trap_print_stack(frame->rip, frame->rbp);
     if (reports <= 1 && frame->vector == TRAP_PAGE_FAULT)
         print_regions(cr2);
 }
 
+/* ---- Page faults of programs ---- */
+
+uint32_t trap_fault_flags(uint64_t error)
+{
+    uint32_t flags = VM_PF_FLAG_HW_FAULT | VM_PF_FLAG_USER;
+    if (error & PF_WRITE)
+        flags |= VM_PF_FLAG_WRITE;
+    if (error & PF_FETCH)
+        flags |= VM_PF_FLAG_INSTRUCTION;
+    if (!(error & PF_PRESENT))
+        flags |= VM_PF_FLAG_NOT_PRESENT;
+    return flags;
+}
+
+static zx_status_t resolve(const struct trap_frame *frame, uint64_t cr2)
+{
+    if (frame->error & PF_RESERVED)
+        return ZX_ERR_INTERNAL;
+    interrupts_on();
+    zx_status_t status = vm_aspace_page_fault(thread_current()->aspace, cr2, trap_fault_flags(frame->error));
+    interrupts_off();
+    return status;
+}
+
+/* The program that a thread runs has done what it may not, or could not go on. */
+static void end_program(struct trap_frame *frame, uint64_t cr2, zx_status_t status)
+{
+    struct thread *thread = thread_current();
+    if (frame->vector == TRAP_PAGE_FAULT && thread->fault_handler != 0) {
+        frame->rip = thread->fault_handler;
+        frame->rdi = (uint64_t)(int64_t)status;
+        frame->rsi = cr2;
+        return;
+    }
+    interrupts_on();
+    kill_program(frame, cr2, status);
+}
+
+static void user_trap(struct trap_frame *frame, uint64_t cr2)
+{
+    zx_status_t status = ZX_ERR_BAD_STATE;
+    if (frame->vector == TRAP_PAGE_FAULT)
+        status = resolve(frame, cr2);
+    if (status != ZX_OK && !atomic_load(&thread_current()->killed))
+        end_program(frame, cr2, status);
+}
+
+static bool is_user_copy(const struct trap_frame *frame)
+{
+    return frame->vector == TRAP_PAGE_FAULT && frame->rip >= (uintptr_t)user_copy_begin &&
+           frame->rip < (uintptr_t)user_copy_end;
+}
+
+/* The kernel has none of a program's pointers but within the program's half: nothing else faults there. */
+static void user_copy_trap(struct trap_frame *frame, uint64_t cr2)
+{
+    if (cr2 < VM_USER_ASPACE_BASE + VM_USER_ASPACE_SIZE && resolve(frame, cr2) == ZX_OK &&
+        thread_load_space())
+        return;
+    frame->rip = (uintptr_t)user_copy_failed;
+    frame->rflags &= ~RFLAGS_AC;
+}
+
 /* ---- Traps ---- */
 
 static _Noreturn void unwind(uint64_t *anchor, const struct trap_frame *frame, uint64_t cr2)
 {
+    struct thread *thread = thread_current();
     uint64_t to = *anchor;
     *anchor = 0;
-    caught = *frame;
-    caught_cr2 = cr2;
+    thread->caught = *frame;
+    thread->caught_cr2 = cr2;
     gdt_page_fault_reset();
     trap_unwind(to);
 }
 
 void trap(struct trap_frame *frame, uint64_t cr2)
 {
-    if (frame->vector == TRAP_SERIAL) {
-        outb(0x20, 0x20); /* it only ends a halt */
+    struct thread *thread = thread_current();
+    bool user = (frame->cs & 3) != 0, visit = user && thread->visit_anchor != 0;
+    if (frame->vector < VECTORS && interrupts[frame->vector] != NULL) {
+        interrupts[frame->vector]();
+        if (user && !visit)
+            thread_before_user();
         return;
     }
-    if ((frame->cs & 3) != 0 && user_anchor != 0)
-        unwind(&user_anchor, frame, cr2);
-    if (catch_anchor != 0)
-        unwind(&catch_anchor, frame, cr2);
+    if (visit)
+        unwind(&thread->visit_anchor, frame, cr2);
+    if (user) {
+        user_trap(frame, cr2);
+        thread_before_user();
+        return;
+    }
+    if (is_user_copy(frame)) {
+        user_copy_trap(frame, cr2);
+        return;
+    }
+    if (thread->catch_anchor != 0)
+        unwind(&thread->catch_anchor, frame, cr2);
     if (frame->vector == TRAP_PAGE_FAULT)
         gdt_page_fault_nest();
     if (reports++ < REPORTS_MAX)
@@ -265,18 +367,30 @@ void trap(struct trap_frame *frame, uint64_t cr2)
 
 bool trap_catch(void (*function)(void *context), void *context, struct trap_frame *frame, uint64_t *cr2)
 {
-    bool was_caught = trap_call(&catch_anchor, function, context);
-    catch_anchor = 0;
+    struct thread *thread = thread_current();
+    uint64_t flags = interrupts_off(); /* an exception leaves them off: as they were is put back */
+    bool was_caught = trap_call(&thread->catch_anchor, function, context);
+    thread->catch_anchor = 0;
+    interrupts_restore(flags);
     if (was_caught) {
-        *frame = caught;
-        *cr2 = caught_cr2;
+        *frame = thread->caught;
+        *cr2 = thread->caught_cr2;
     }
     return was_caught;
 }
 
-void trap_run_user(const struct user_registers *registers, struct trap_frame *frame, uint64_t *cr2)
+void trap_visit_user(zx_paddr_t root, const struct user_registers *registers, struct trap_frame *frame,
+                     uint64_t *cr2)
 {
-    trap_enter_user(&user_anchor, registers);
-    *frame = caught;
-    *cr2 = caught_cr2;
+    struct thread *thread = thread_current();
+    uint64_t flags = interrupts_off();
+    paging_switch(root);
+    paging_open_window(root, true);
+    trap_enter_user(&thread->visit_anchor, registers);
+    paging_open_window(root, false);
+    percpu()->stack = thread->stack_top;
+    gdt_set_kernel_stack(thread->stack_top);
+    *frame = thread->caught;
+    *cr2 = thread->caught_cr2;
+    interrupts_restore(flags);
 }

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <zircon/types.h>
+
+#include "trap_frame.h"
 
 enum trap_vector {
     TRAP_BREAKPOINT = 3,
@@ -13,7 +16,11 @@ enum trap_vector {
     TRAP_PAGE_FAULT = 14,
     TRAP_EXCEPTIONS = 32,
     TRAP_SERIAL = 0x24, /* the serial line's interrupt */
-    TRAP_DONE = 0x80,   /* ring 3 has finished */
+    TRAP_TIMER = 0x40,
+    TRAP_RESCHEDULE = 0x41, /* another processor has made a thread ready */
+    TRAP_SHOOTDOWN = 0x42,  /* another processor wants translations forgotten */
+    TRAP_DONE = 0x80,       /* ring 3 has finished */
+    TRAP_SPURIOUS = 0xff,
 };
 
 /* Bits of a page fault's error code. */
@@ -22,13 +29,6 @@ enum trap_vector {
 #define PF_USER     (1u << 2)
 #define PF_RESERVED (1u << 3)
 #define PF_FETCH    (1u << 4)
-
-/* As entry.S pushes it. */
-struct trap_frame {
-    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
-    uint64_t vector, error;
-    uint64_t rip, cs, rflags, rsp, ss;
-};
 
 /* Fills the interrupt table and loads it. */
 void trap_start(void);
@@ -40,6 +40,10 @@ bool trap_catch(void (*function)(void *context), void *context, struct trap_fram
 /* Everything about an exception, to the log. */
 void trap_report(const struct trap_frame *frame, uint64_t cr2);
 
+/* Parts of it: what an exception is called; the registers. */
+const char *trap_name(uint64_t vector);
+void trap_print_registers(const struct trap_frame *frame, uint64_t cr2);
+
 /* The calls that led here, with names; from the frame pointer of the caller, or of a frame. */
 void trap_print_stack(uint64_t rip, uint64_t rbp);
 
@@ -49,8 +53,17 @@ struct user_registers {
     uint64_t rip, rsp, rcx, rsi, rdi;
 };
 
-/* Runs ring 3 from these registers until it traps; what the processor saved is then in *frame, the fault's
- * address in *cr2. */
-void trap_run_user(const struct user_registers *registers, struct trap_frame *frame, uint64_t *cr2);
+/* Runs ring 3 with the tables of `root` from these registers until it traps; what the processor saved is then in
+ *frame, the fault's address in *cr2. Meanwhile interrupts are off, and ring 3 may use the window (user.h). */
+void trap_visit_user(zx_paddr_t root, const struct user_registers *registers, struct trap_frame *frame,
+                     uint64_t *cr2);
+
+/* What the core is to know of a page fault with that error code. */
+uint32_t trap_fault_flags(uint64_t error);
+
+/* ---- Interrupts ---- */
+
+/* From here on `function` is what happens at that vector, with interrupts off. */
+void trap_set_handler(unsigned vector, void (*function)(void));
 
 #endif /* KERNEL_TRAP_H_ */

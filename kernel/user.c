@@ -27,18 +27,6 @@ static bool is_canonical(zx_vaddr_t va)
     return (uint64_t)((int64_t)(va << 16) >> 16) == va;
 }
 
-static uint32_t fault_flags(uint64_t error)
-{
-    uint32_t flags = VM_PF_FLAG_USER | VM_PF_FLAG_HW_FAULT;
-    if (error & PF_WRITE)
-        flags |= VM_PF_FLAG_WRITE;
-    if (error & PF_FETCH)
-        flags |= VM_PF_FLAG_INSTRUCTION;
-    if (!(error & PF_PRESENT))
-        flags |= VM_PF_FLAG_NOT_PRESENT;
-    return flags;
-}
-
 static uint64_t error_for(enum user_access kind)
 {
     return PF_USER | (kind == USER_WRITE ? PF_WRITE : kind == USER_EXECUTE ? PF_FETCH : 0);
@@ -53,7 +41,7 @@ static bool in_window(zx_vaddr_t va)
 static zx_status_t resolve(struct vm_aspace *aspace, const struct trap_frame *frame, uint64_t cr2)
 {
     if (frame->vector == TRAP_PAGE_FAULT && !(frame->error & PF_RESERVED))
-        return vm_aspace_page_fault(aspace, cr2, fault_flags(frame->error));
+        return vm_aspace_page_fault(aspace, cr2, trap_fault_flags(frame->error));
     vm_print(&vm_log_sink, "user: unexpected trap\n");
     trap_report(frame, cr2);
     return ZX_ERR_INTERNAL;
@@ -78,8 +66,7 @@ static zx_status_t move(struct vm_aspace *aspace, zx_vaddr_t va, size_t size, en
     registers.rsi = kind == USER_READ ? va : USER_WINDOW_BUFFER;
     registers.rdi = kind == USER_READ ? USER_WINDOW_BUFFER : va;
     for (;;) {
-        paging_switch(vm_aspace_table_root(aspace));
-        trap_run_user(&registers, &frame, &cr2);
+        trap_visit_user(vm_aspace_table_root(aspace), &registers, &frame, &cr2);
         vm_aspace_note_active(aspace);
         retries = frame.rcx == registers.rcx ? retries + 1 : 0;
         registers.rcx = *left = frame.rcx;
@@ -106,8 +93,7 @@ bool user_fetch(zx_paddr_t root, zx_vaddr_t va, struct trap_frame *frame, uint64
         before = *byte;
         *byte = BREAKPOINT;
     }
-    paging_switch(root);
-    trap_run_user(&registers, frame, cr2);
+    trap_visit_user(root, &registers, frame, cr2);
     if (present)
         *byte = before;
     return present && frame->vector == TRAP_BREAKPOINT && frame->rip == va + 1;
@@ -138,7 +124,7 @@ static zx_status_t access_part(struct vm_aspace *aspace, zx_vaddr_t va, void *bu
     if (!is_canonical(va))
         return ZX_ERR_NOT_FOUND;
     if (in_window(va) || vm_aspace_table_root(aspace) == 0) {
-        status = vm_aspace_page_fault(aspace, va, fault_flags(error_for(kind)));
+        status = vm_aspace_page_fault(aspace, va, trap_fault_flags(error_for(kind)));
         return status == ZX_OK ? stuck(va) : status;
     }
     if (kind == USER_EXECUTE) {
