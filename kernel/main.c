@@ -14,7 +14,9 @@
 #include <vm/machine.h>
 #include <vm/mem.h>
 
+#include "apic.h"
 #include "buffer.h"
+#include "clock.h"
 #include "console.h"
 #include "cpu.h"
 #include "fw_cfg.h"
@@ -22,6 +24,7 @@
 #include "memory.h"
 #include "multiboot.h"
 #include "paging.h"
+#include "percpu.h"
 #include "port.h"
 #include "power.h"
 #include "replay.h"
@@ -116,6 +119,7 @@ static int run_plan(void)
 void kernel_main(zx_paddr_t information)
 {
     console_start();
+    percpu_start();
     gdt_start();
     trap_start();
     vm_print(&vm_log_sink, "zvm: an address-space core\n");
@@ -127,6 +131,9 @@ void kernel_main(zx_paddr_t information)
     console_start_screen();
     cpu_describe(&vm_log_sink);
     start_machine();
+    clock_start();
+    clock_describe(&vm_log_sink);
+    apic_start(0);
     make_plan();
     int status = run_plan();
     if (plan.shell)

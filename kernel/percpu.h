@@ -17,6 +17,7 @@
 #ifndef __ASSEMBLER__
 #    include <stdatomic.h>
 #    include <stdbool.h>
+#    include <stddef.h>
 #    include <stdint.h>
 #    include <zircon/types.h>
 
@@ -33,6 +34,7 @@ struct percpu {
     struct tss *tss;
     struct thread *idle;           /* what it runs when there is nothing to do */
     _Atomic(zx_paddr_t) root;      /* the top-level table that it has loaded; written before that */
+    _Atomic(zx_paddr_t) leaving;   /* the one that it had until then; written after that, the same again */
     atomic_bool online;            /* takes interrupts from other processors */
     atomic_bool reschedule;        /* somebody else is to run: looked at on the way out to ring 3 */
     uint64_t switches, shootdowns; /* for people */
@@ -51,6 +53,15 @@ void percpu_start(void);
 /* Those that are used, counted from 1; they stay, once they are there. */
 unsigned percpu_count(void);
 struct percpu *percpu_at(unsigned number);
+
+/* ---- For those who start processors (smp.c), one at a time ---- */
+
+/* The next one, with a number, for the caller to fill in; null: there is room for no more. */
+struct percpu *percpu_prepare(void);
+/* The one that was prepared runs: from now on it counts. */
+void percpu_add(void);
+/* Makes it the running processor's. */
+void percpu_load(struct percpu *processor);
 
 #    define STATIC_ASSERT_OFFSET(field, offset)                                                              \
         _Static_assert(__builtin_offsetof(struct percpu, field) == (offset), "assembly knows it")

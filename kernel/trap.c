@@ -5,6 +5,7 @@
  *
  * Reporting may itself fault: each further exception reports less, and the fourth only stops.
  */
+#include <stdatomic.h>
 #include <stddef.h>
 #include <vm/aspace.h>
 #include <vm/format.h>
@@ -75,6 +76,7 @@ static const char *const names[TRAP_EXCEPTIONS] = {
 };
 
 static struct gate gates[VECTORS];
+static void (*_Atomic handlers[VECTORS])(void);
 static uint64_t user_anchor, catch_anchor; /* stack pointers; 0: nobody waits */
 static struct trap_frame caught;
 static uint64_t caught_cr2;
@@ -85,7 +87,7 @@ static unsigned reports;
 static uint8_t ist_of(unsigned vector)
 {
     switch (vector) {
-    case 2:
+    case TRAP_NMI:
         return IST_NMI;
     case TRAP_DOUBLE_FAULT:
         return IST_DOUBLE_FAULT;
@@ -122,17 +124,27 @@ static void quiet_controllers(void)
     }
 }
 
-void trap_start(void)
+void trap_load(void)
 {
     struct {
         uint16_t limit;
         const struct gate *base;
     } __attribute__((packed)) pointer = {sizeof(gates) - 1, gates};
 
+    __asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void trap_start(void)
+{
     for (unsigned vector = 0; vector < VECTORS; vector++)
         set_gate(vector);
     quiet_controllers();
-    __asm__ volatile("lidt %0" : : "m"(pointer));
+    trap_load();
+}
+
+void trap_set_handler(unsigned vector, void (*handler)(void))
+{
+    atomic_store(&handlers[vector], handler);
 }
 
 /* ---- Reports ---- */
@@ -250,6 +262,11 @@ void trap(struct trap_frame *frame, uint64_t cr2)
 {
     if (frame->vector == TRAP_SERIAL) {
         outb(0x20, 0x20); /* it only ends a halt */
+        return;
+    }
+    void (*handler)(void) = atomic_load(&handlers[frame->vector]);
+    if (handler != NULL) {
+        handler();
         return;
     }
     if ((frame->cs & 3) != 0 && user_anchor != 0)
