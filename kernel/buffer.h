@@ -13,10 +13,10 @@
 bool buffer_start(void);
 
 /* A buffer of `size` bytes, not 0, whose end is the end of a page: one byte past it faults. Contents
-   undefined. Null without memory. The kernel's machine is selected. */
+   undefined. Null without memory. The kernel's machine is selected, no lock of the core is held. */
 void *buffer_take(size_t size);
 
-/* Null is nothing. The kernel's machine is selected. */
+/* Null is nothing. The kernel's machine is selected, no lock of the core is held. */
 void buffer_give(void *buffer, size_t size);
 
 #endif /* KERNEL_BUFFER_H_ */

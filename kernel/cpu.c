@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cpu.c: what the processor can do, and switching it on: WP and NX, which must be there, then global
- * pages, SMEP, SMAP, UMIP, each where there is one; and the ways in which pages can be cached.
+ * pages, SMEP, SMAP, UMIP, each where there is one; and the ways in which pages can be cached. What the first processor
+ * has all of them have; each is switched on by itself.
  */
 #include <vm/format.h>
 #include <vm/mem.h>
@@ -9,10 +10,6 @@
 #include "cpu.h"
 #include "io.h"
 #include "power.h"
-
-struct cpuid {
-    uint32_t a, b, c, d;
-};
 
 static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "UMIP", "SMEP", "SMAP", "XSAVE"};
 static bool features[CPU_FEATURE_COUNT];
@@ -23,13 +20,6 @@ enum { UNCACHED = 0, WRITE_COMBINING = 1, WRITE_BACK = 6, UNCACHED_UNLESS = 7 };
 #define PAT_HALF                                                                                             \
     ((uint64_t)UNCACHED << 24 | (uint64_t)UNCACHED_UNLESS << 16 | WRITE_COMBINING << 8 | WRITE_BACK)
 #define PAT (PAT_HALF << 32 | PAT_HALF)
-
-static struct cpuid cpuid(uint32_t leaf)
-{
-    struct cpuid out;
-    __asm__ volatile("cpuid" : "=a"(out.a), "=b"(out.b), "=c"(out.c), "=d"(out.d) : "a"(leaf), "c"(0));
-    return out;
-}
 
 void cpu_start(void)
 {
@@ -42,12 +32,17 @@ void cpu_start(void)
         features[CPU_SMAP] = extended.b >> 20 & 1;
         features[CPU_UMIP] = extended.c >> 2 & 1;
     }
-    write_cr0(read_cr0() | CR0_WP);
     if (!features[CPU_NX])
         power_fail("boot: this processor has no NX; the core's page tables rely on it");
+    line_size = (cpuid(1).b >> 8 & 0xff) * 8;
+    cpu_start_processor();
+}
+
+void cpu_start_processor(void)
+{
+    write_cr0(read_cr0() | CR0_WP);
     write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NXE);
     write_msr(MSR_PAT, PAT);
-    line_size = (cpuid(1).b >> 8 & 0xff) * 8;
 }
 
 size_t cpu_cache_line_size(void)

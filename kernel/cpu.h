@@ -19,9 +19,22 @@
 
 enum cpu_feature { CPU_NX, CPU_PGE, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_XSAVE, CPU_FEATURE_COUNT };
 
-/* Finds the features out and switches on those that need no tables of ours: NX, WP, the cache policies. */
+struct cpuid {
+    uint32_t a, b, c, d;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf)
+{
+    struct cpuid out;
+    __asm__ volatile("cpuid" : "=a"(out.a), "=b"(out.b), "=c"(out.c), "=d"(out.d) : "a"(leaf), "c"(0));
+    return out;
+}
+
+/* Finds the features out, once for all processors, and starts the first. */
 void cpu_start(void);
-/* The rest: global pages, SMEP, SMAP, UMIP. Once the kernel's own tables are loaded. */
+/* Switches on, for the running processor, what needs no tables of ours: NX, WP, the cache policies. */
+void cpu_start_processor(void);
+/* The rest, for the running processor: global pages, SMEP, SMAP, UMIP. Once the kernel's own tables are loaded. */
 void cpu_protect(void);
 
 bool cpu_has(enum cpu_feature feature);

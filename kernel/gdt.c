@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gdt.c: segments and the task-state segment. Double fault, NMI, machine check and page fault each have a
- * stack of their own, so that they can be reported whatever has become of the running one.
+ * gdt.c: segments and the task-state segment, of each processor. Double fault, NMI, machine check and page fault each
+ * have a stack of their own, so that they can be reported whatever has become of the running one. Those of the first
+ * processor lie in the image, because they are needed before there is memory; the others' are buffers.
  */
 #include "gdt.h"
-#include "percpu.h"
 
+#include <vm/mem.h>
 #include <vm/pmm.h>
+
+#include "buffer.h"
+#include "percpu.h"
 
 #define STACK_SIZE  (4 * ZX_PAGE_SIZE)
 #define NEST_STEP   ZX_PAGE_SIZE
@@ -31,22 +35,22 @@ _Static_assert(__builtin_offsetof(struct tss, rsp) == TSS_RSP0, "assembly writes
 /* boot.S */
 extern uint8_t boot_stack_guard[];
 
-static struct guarded_stack stacks[IST_COUNT] __attribute__((aligned(4096), section(".bss.page")));
+static struct guarded_stack first_stacks[IST_COUNT] __attribute__((aligned(4096), section(".bss.page")));
 
-/* Assembly sets rsp[0] when it enters ring 3. */
+/* The first processor's. Assembly sets rsp[0] when it enters ring 3. */
 struct tss kernel_tss;
 
-static uint64_t table[8] = {
-    [SELECTOR_KERNEL_CODE / 8] = 0x00af9a000000ffff,
-    [SELECTOR_KERNEL_DATA / 8] = 0x00cf92000000ffff,
-    [SELECTOR_USER_DATA / 8] = 0x00cff2000000ffff,
-    [SELECTOR_USER_CODE / 8] = 0x00affa000000ffff,
-};
+/* By the processor's number. */
+static struct {
+    uint64_t table[8];
+    struct tss tss; /* but for the first one's */
+    uint8_t *stacks[IST_COUNT];
+} processors[PERCPU_MAX];
 
-static void describe_tss(void)
+static void describe_tss(uint64_t table[], const struct tss *tss)
 {
-    uint64_t base = (uintptr_t)&kernel_tss;
-    uint64_t limit = sizeof(kernel_tss) - 1;
+    uint64_t base = (uintptr_t)tss;
+    uint64_t limit = sizeof(*tss) - 1;
     table[SELECTOR_TSS / 8] = limit | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
     table[SELECTOR_TSS / 8 + 1] = base >> 32;
 }
@@ -56,18 +60,58 @@ void gdt_set_kernel_stack(uint64_t top)
     percpu()->tss->rsp[0] = top;
 }
 
+/* The stacks are there. */
+static void fill(struct percpu *processor, struct tss *tss)
+{
+    uint64_t *table = processors[processor->number].table;
+    table[SELECTOR_KERNEL_CODE / 8] = 0x00af9a000000ffff;
+    table[SELECTOR_KERNEL_DATA / 8] = 0x00cf92000000ffff;
+    table[SELECTOR_USER_DATA / 8] = 0x00cff2000000ffff;
+    table[SELECTOR_USER_CODE / 8] = 0x00affa000000ffff;
+    for (unsigned i = 0; i < IST_COUNT; i++)
+        tss->ist[i] = (uintptr_t)processors[processor->number].stacks[i] + STACK_SIZE;
+    tss->io_map = sizeof(*tss); /* none */
+    describe_tss(table, tss);
+    processor->tss = tss;
+}
+
 void gdt_start(void)
 {
+    for (unsigned i = 0; i < IST_COUNT; i++)
+        processors[0].stacks[i] = first_stacks[i].bytes;
+    fill(percpu(), &kernel_tss);
+    gdt_load();
+}
+
+bool gdt_make(struct percpu *processor)
+{
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        processors[processor->number].stacks[i] = buffer_take(STACK_SIZE);
+        if (processors[processor->number].stacks[i] == NULL) {
+            gdt_give_back(processor);
+            return false;
+        }
+    }
+    fill(processor, &processors[processor->number].tss);
+    return true;
+}
+
+void gdt_give_back(struct percpu *processor)
+{
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        buffer_give(processors[processor->number].stacks[i], STACK_SIZE);
+        processors[processor->number].stacks[i] = NULL;
+    }
+}
+
+void gdt_load(void)
+{
+    const uint64_t *table = processors[percpu()->number].table;
     struct {
         uint16_t limit;
         const uint64_t *base;
-    } __attribute__((packed)) pointer = {sizeof(table) - 1, table};
+    } __attribute__((packed)) pointer = {sizeof(processors[0].table) - 1, table};
 
-    for (unsigned i = 0; i < IST_COUNT; i++)
-        kernel_tss.ist[i] = (uintptr_t)(stacks[i].bytes + STACK_SIZE);
-    kernel_tss.io_map = sizeof(kernel_tss); /* none */
-    describe_tss();
-    percpu()->tss = &kernel_tss;
     __asm__ volatile("lgdt %0\n\t"
                      "pushq %1\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"
@@ -86,17 +130,18 @@ void gdt_start(void)
 
 void gdt_page_fault_nest(void)
 {
-    kernel_tss.ist[IST_PAGE_FAULT - 1] -= NEST_STEP;
+    percpu()->tss->ist[IST_PAGE_FAULT - 1] -= NEST_STEP;
 }
 
 void gdt_page_fault_unnest(void)
 {
-    kernel_tss.ist[IST_PAGE_FAULT - 1] += NEST_STEP;
+    percpu()->tss->ist[IST_PAGE_FAULT - 1] += NEST_STEP;
 }
 
 void gdt_page_fault_reset(void)
 {
-    kernel_tss.ist[IST_PAGE_FAULT - 1] = (uintptr_t)(stacks[IST_PAGE_FAULT - 1].bytes + STACK_SIZE);
+    uint8_t *stack = processors[percpu()->number].stacks[IST_PAGE_FAULT - 1];
+    percpu()->tss->ist[IST_PAGE_FAULT - 1] = (uintptr_t)stack + STACK_SIZE;
 }
 
 unsigned gdt_guard_count(void)
@@ -106,5 +151,5 @@ unsigned gdt_guard_count(void)
 
 const void *gdt_guard(unsigned index)
 {
-    return index < IST_COUNT ? stacks[index].guard : boot_stack_guard;
+    return index < IST_COUNT ? first_stacks[index].guard : boot_stack_guard;
 }

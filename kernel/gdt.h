@@ -22,12 +22,22 @@
 #    include <stdbool.h>
 #    include <stdint.h>
 
+struct percpu;
+
+/* Makes the first processor's, which are part of the image, and loads them. Its percpu is there. */
 void gdt_start(void);
+
+/* Makes those of another processor, its stacks from buffer_take; loaded by gdt_load, there. False: no memory. */
+bool gdt_make(struct percpu *processor);
+/* The running processor takes its own. */
+void gdt_load(void);
+/* Gives back what gdt_make took, of a processor that never came. */
+void gdt_give_back(struct percpu *processor);
 
 /*
  * A page fault while one is being reported must not overwrite the first one's frame: the page-fault stack is
  * handed out in steps. Each level of nesting moves its top down; below the last lies a guard page, and
- * touching that is a double fault.
+ * touching that is a double fault. All of it for the running processor.
  */
 void gdt_page_fault_nest(void);
 void gdt_page_fault_unnest(void);
@@ -36,7 +46,7 @@ void gdt_page_fault_reset(void);
 /* Where the running processor comes in from ring 3. */
 void gdt_set_kernel_stack(uint64_t top);
 
-/* The pages that lie below the stacks and are not to be mapped. */
+/* The pages of the image that lie below the first processor's stacks and are not to be mapped. */
 unsigned gdt_guard_count(void);
 const void *gdt_guard(unsigned index);
 #endif

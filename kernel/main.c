@@ -100,7 +100,7 @@ static void start_machine(void)
         bytes += memory[i].size;
     if (config.memory_count == 0 || vm_machine_start(&config) == NULL)
         power_fail("boot: too little memory for the core: expected 64 MiB or more");
-    if (!paging_join_space() || !buffer_start() || !thread_start_scheduler())
+    if (!paging_join_space() || !buffer_start())
         power_fail("boot: too little memory for the kernel's own space");
     struct vm_process *process = vm_process_create("kernel");
     if (process == NULL)
@@ -134,11 +134,14 @@ void kernel_main(zx_paddr_t information)
     cpu_protect();
     fpu_start_processor();
     syscall_start_processor();
-    clock_start();
-    apic_start();
     console_start_screen();
     cpu_describe(&vm_log_sink);
     start_machine();
+    clock_start();
+    clock_describe(&vm_log_sink);
+    apic_start(0);
+    if (!thread_start_scheduler())
+        power_fail("boot: too little memory for a second thread");
     make_plan();
     int status = run_plan();
     if (plan.shell)

@@ -9,6 +9,9 @@
 struct vm_aspace;
 struct vm_process;
 
+/* A lock class of the kernel's own: such a lock is taken before all of the core's. */
+#define PORT_LOCK_BUFFERS ((enum port_lock_class)0)
+
 /* Makes `process` the one that calls are made for; returns the one before. */
 struct vm_process *port_set_process(struct vm_process *process);
 

@@ -40,6 +40,11 @@ static void expect(bool fine, const char *what)
     vm_print(&vm_log_sink, "%s %u - %s\n", fine ? "ok" : "not ok", passed + failed, what);
 }
 
+void selftest_expect(bool fine, const char *what)
+{
+    expect(fine, what);
+}
+
 static void expect_status(zx_status_t status, zx_status_t wanted, const char *what)
 {
     expect(status == wanted, what);
@@ -666,6 +671,7 @@ bool selftest(void)
     test_fetch();
     test_virtual_alloc();
     test_buffers();
+    selftest_threads();
     expect(pmm_check(&vm_log_sink), "every page is in one state");
     vm_print(&vm_log_sink, "%u passed, %u failed\n", passed, failed);
     return failed == 0;

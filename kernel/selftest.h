@@ -8,6 +8,10 @@
 /* One line a test, then how many passed; true when all did. */
 bool selftest(void);
 
+/* For the parts of it: one line; and those parts. */
+void selftest_expect(bool fine, const char *what);
+void selftest_threads(void);
+
 /* Exceptions that nobody expects, by name; selftest_crash does not come back. */
 unsigned selftest_crash_count(void);
 const char *selftest_crash_name(unsigned index);

@@ -75,7 +75,7 @@ static void wake_idle_processor(const struct thread *thread)
         bool fits = thread->pinned < 0 ? other->thread == other->idle : (unsigned)thread->pinned == i;
         if (other == percpu() || !fits || !atomic_load(&other->online))
             continue;
-        apic_send(i, TRAP_RESCHEDULE);
+        apic_send(other->apic_id, TRAP_RESCHEDULE);
         return;
     }
 }
@@ -135,6 +135,8 @@ static void wake_sleepers(void)
 static void arm_timer(void)
 {
     int64_t until = FOR_EVER;
+    if (!apic_is_there())
+        return;
     if (!list_is_empty(&sleeping)) {
         until = container_of(sleeping.next, struct thread, sleep)->deadline - clock_now();
         until = until > 0 ? until : 0;
@@ -144,7 +146,7 @@ static void arm_timer(void)
     if (until == FOR_EVER)
         apic_timer_cancel();
     else
-        apic_timer_arm((uint64_t)until);
+        apic_timer_arm(until);
 }
 
 /* ---- From one thread to the next; under the lock ---- */
@@ -276,8 +278,10 @@ void thread_pin(int processor)
     spinlock_release(&lock, flags);
 }
 
-void thread_tick(void)
+/* The timer, or another processor, wants this one to look for what to run next. */
+static void tick(void)
 {
+    apic_end_interrupt();
     uint64_t flags = spinlock_acquire(&lock);
     wake_sleepers();
     if (others_are_ready())
@@ -487,7 +491,7 @@ void thread_kill(struct vm_process *process)
         if (thread->state == THREAD_WAITING && thread->may_be_canceled)
             end_wait(thread, ZX_ERR_CANCELED);
         else if (thread->state == THREAD_RUNNING && thread->processor != percpu()->number)
-            apic_send(thread->processor, TRAP_RESCHEDULE);
+            apic_send(percpu_at(thread->processor)->apic_id, TRAP_RESCHEDULE);
     }
     arm_timer();
     spinlock_release(&lock, flags);
@@ -530,7 +534,10 @@ static _Noreturn void idle_loop(void)
         wake_sleepers();
         schedule();
         spinlock_give(&lock);
-        __asm__ volatile("sti; hlt" : : : "memory");
+        if (apic_is_there())
+            __asm__ volatile("sti; hlt" : : : "memory");
+        else
+            __asm__ volatile("sti; pause" : : : "memory"); /* nothing would wake it for a sleeper */
     }
 }
 
@@ -548,6 +555,8 @@ bool thread_start_scheduler(void)
     idle->function = run_idle;
     idle->pinned = 0;
     percpu()->idle = idle;
+    trap_set_handler(TRAP_TIMER, tick);
+    trap_set_handler(TRAP_RESCHEDULE, tick);
     started = true;
     interrupts_on();
     return true;

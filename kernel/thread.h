@@ -121,9 +121,6 @@ unsigned thread_count_user(void);
    its idle thread. */
 _Noreturn void thread_run_processor(struct thread *idle);
 
-/* The timer, or another processor, wants this one to look for what to run next. In an interrupt. */
-void thread_tick(void);
-
 /* Makes the space of the running program's thread the processor's again, which may have had to leave it. False: the space is gone. */
 bool thread_load_space(void);
 

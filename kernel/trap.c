@@ -9,6 +9,7 @@
  *
  * Reporting may itself fault: each further exception reports less, and the fourth only stops.
  */
+#include <stdatomic.h>
 #include <stddef.h>
 #include <vm/aspace.h>
 #include <vm/format.h>
@@ -84,14 +85,14 @@ static const char *const names[TRAP_EXCEPTIONS] = {
 };
 
 static struct gate gates[VECTORS];
-static void (*interrupts[VECTORS])(void);
+static void (*_Atomic handlers[VECTORS])(void);
 static unsigned reports;
 
 /* ---- Interrupts ---- */
 
-void trap_set_handler(unsigned vector, void (*function)(void))
+void trap_set_handler(unsigned vector, void (*handler)(void))
 {
-    interrupts[vector] = function;
+    atomic_store(&handlers[vector], handler);
 }
 
 /* It only ends a halt. */
@@ -105,7 +106,7 @@ static void serial_interrupt(void)
 static uint8_t ist_of(unsigned vector)
 {
     switch (vector) {
-    case 2:
+    case TRAP_NMI:
         return IST_NMI;
     case TRAP_DOUBLE_FAULT:
         return IST_DOUBLE_FAULT;
@@ -142,18 +143,23 @@ static void quiet_controllers(void)
     }
 }
 
-void trap_start(void)
+void trap_load(void)
 {
     struct {
         uint16_t limit;
         const struct gate *base;
     } __attribute__((packed)) pointer = {sizeof(gates) - 1, gates};
 
+    __asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void trap_start(void)
+{
     for (unsigned vector = 0; vector < VECTORS; vector++)
         set_gate(vector);
     quiet_controllers();
     trap_set_handler(TRAP_SERIAL, serial_interrupt);
-    __asm__ volatile("lidt %0" : : "m"(pointer));
+    trap_load();
 }
 
 /* ---- Reports ---- */
@@ -339,8 +345,9 @@ void trap(struct trap_frame *frame, uint64_t cr2)
 {
     struct thread *thread = thread_current();
     bool user = (frame->cs & 3) != 0, visit = user && thread->visit_anchor != 0;
-    if (frame->vector < VECTORS && interrupts[frame->vector] != NULL) {
-        interrupts[frame->vector]();
+    void (*handler)(void) = atomic_load(&handlers[frame->vector]);
+    if (handler != NULL) {
+        handler();
         if (user && !visit)
             thread_before_user();
         return;

@@ -10,6 +10,7 @@
 #include "trap_frame.h"
 
 enum trap_vector {
+    TRAP_NMI = 2, /* from another processor: stop for good */
     TRAP_BREAKPOINT = 3,
     TRAP_DOUBLE_FAULT = 8,
     TRAP_PROTECTION = 13,
@@ -17,8 +18,8 @@ enum trap_vector {
     TRAP_EXCEPTIONS = 32,
     TRAP_SERIAL = 0x24, /* the serial line's interrupt */
     TRAP_TIMER = 0x40,
-    TRAP_RESCHEDULE = 0x41, /* another processor has made a thread ready */
-    TRAP_SHOOTDOWN = 0x42,  /* another processor wants translations forgotten */
+    TRAP_RESCHEDULE = 0x41, /* from another processor: look for what to run */
+    TRAP_SHOOTDOWN = 0x42,  /* from another processor: forget translations */
     TRAP_DONE = 0x80,       /* ring 3 has finished */
     TRAP_SPURIOUS = 0xff,
 };
@@ -32,6 +33,11 @@ enum trap_vector {
 
 /* Fills the interrupt table and loads it. */
 void trap_start(void);
+/* Loads it on another processor. */
+void trap_load(void);
+
+/* What is called, interrupts off, when that vector comes, and then nothing else is done about it; null: as before. */
+void trap_set_handler(unsigned vector, void (*handler)(void));
 
 /* Calls function(context). True: an exception in the kernel cut it short; *frame is what the processor saved,
  *cr2 the address of a page fault. Nests not. */
