@@ -32,7 +32,9 @@
 #define BEHAVIOUR_SUITES(SUITE)                                                                              \
     SUITE(aspace)                                                                                            \
     SUITE(regions)                                                                                           \
-    SUITE(allocators)
+    SUITE(allocators)                                                                                        \
+    SUITE(virtual_alloc)                                                                                     \
+    SUITE(assertions)
 
 #define BEHAVIOUR_DECLARE(name) extern const struct conformance_test name##_tests[];
 BEHAVIOUR_SUITES(BEHAVIOUR_DECLARE)
