@@ -33,6 +33,11 @@
     SUITE(aspace)                                                                                            \
     SUITE(regions)                                                                                           \
     SUITE(allocators)                                                                                        \
+    SUITE(faults)                                                                                            \
+    SUITE(harvest)                                                                                           \
+    SUITE(spaces)                                                                                            \
+    SUITE(guest)                                                                                             \
+    SUITE(vdso)                                                                                              \
     SUITE(virtual_alloc)                                                                                     \
     SUITE(assertions)
 
