@@ -50,6 +50,11 @@ struct pmm_range replay_memory(size_t pages)
     return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
 }
 
+struct pmm_range replay_device(void)
+{
+    return (struct pmm_range){trace_device, TRACE_DEVICE_SIZE};
+}
+
 void replay_check_every(unsigned operations)
 {
     check_every = operations;
