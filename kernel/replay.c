@@ -208,6 +208,14 @@ zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buf
     return user_access(aspace, va, buffer, size, access, done);
 }
 
+/* The processor runs in the kernel's own machine, and has no guests. */
+bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                             uint32_t kind, size_t *done, zx_status_t *status)
+{
+    (void)aspace, (void)va, (void)buffer, (void)size, (void)kind, (void)done, (void)status;
+    return false;
+}
+
 void trace_host_fail_allocation(uint64_t nth, bool persistent)
 {
     port_fail_allocation(nth, persistent);
