@@ -60,7 +60,8 @@ size_t model_layout(struct model *model, void *memory, uint32_t operations)
 {
     size_t at = 0;
 
-    model->vmar_max = (int32_t)operations + 2;
+    /* Beside the first process, the kernel's space and what is set aside there. */
+    model->vmar_max = (int32_t)operations + 4;
     model->vmo_max = (int32_t)operations + 2;
     model->piece_max = 2 * (int32_t)operations + 8;
     model->handle_max = 2 * (int32_t)operations + 64;
@@ -133,6 +134,40 @@ static uint64_t pieces_touched(const struct model *model, int32_t vmar, uint64_t
         count += piece->vmar == vmar && overlaps(piece->base, piece->end, base, end);
     }
     return count;
+}
+
+bool model_touches_vdso(const struct model *model, uint8_t space, uint64_t base, uint64_t end)
+{
+    for (int32_t i = 0; i < model->piece_count; i++) {
+        const struct model_piece *piece = &model->pieces[i];
+        if (piece->vdso_code && piece->space == space && overlaps(piece->base, piece->end, base, end))
+            return true;
+    }
+    return false;
+}
+
+bool model_vdso_refuses(const struct model *model, uint8_t space, int32_t vmo, uint64_t vmo_offset,
+                        uint64_t len, uint8_t perms)
+{
+    const uint64_t from = vmo_offset;
+    const struct model_vmo *shown = &model->vmos[model_shown_at(model, vmo, &vmo_offset)];
+
+    if ((perms & MODEL_EXECUTE) == 0 || shown->vdso_size == 0)
+        return false;
+    if (model_touches_vdso(model, space, 0, UINT64_MAX))
+        return true;
+    /* A slice shows only what is its own. */
+    return vmo_offset != shown->vdso_offset || len != shown->vdso_size || from + len > model->vmos[vmo].size;
+}
+
+void model_add_piece(struct model *model, struct model_piece piece)
+{
+    if (model_shown(model, piece.vmo)->vdso_size != 0) {
+        piece.vdso_code = (piece.perms & MODEL_EXECUTE) != 0;
+        if (!piece.vdso_code)
+            piece.may &= (uint8_t)~MODEL_EXECUTE;
+    }
+    model->pieces[model->piece_count++] = piece;
 }
 
 uint64_t model_gap(const struct model *model, int32_t vmar, zx_vaddr_t from)
@@ -276,16 +311,15 @@ const char *model_place_wrong(const struct model *model, int32_t vmar, uint32_t 
         pieces_touched(model, vmar, place, place + size) != 0)
         return "not free";
     const struct places places = find_places(model, vmar, size, alignment, limit);
-    if (!model->aslr)
+    if (!model->aslr || v->space >= MODEL_SPACE_KERNEL)
         return place == places.lowest ? NULL : "not the lowest valid position, without randomisation";
     if (places.lowest >= places.window_end)
         return place == places.lowest ? NULL : "not the lowest valid position, with none in the window";
     return place < places.window_end ? NULL : "outside the window";
 }
 
-/* Steps 6 to 9 of allocate; NO_RESOURCES where a place is to be chosen and there is none. */
-static zx_status_t check_place(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset,
-                               uint64_t size)
+zx_status_t model_check_place(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset,
+                              uint64_t size)
 {
     const struct model_vmar *v = &model->vmars[vmar];
     const bool specific = (options & (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)) != 0;
@@ -356,7 +390,7 @@ struct model_answer model_vmar_allocate(const struct model *model, int32_t paren
         return refuse(ZX_ERR_INVALID_ARGS);
     if ((options & CAN_MAP & ~model->vmars[vmar].flags) != 0)
         return refuse(ZX_ERR_ACCESS_DENIED);
-    const zx_status_t place = check_place(model, vmar, options, offset, size);
+    const zx_status_t place = model_check_place(model, vmar, options, offset, size);
     if (place == ZX_ERR_NO_RESOURCES)
         return refuse(ZX_ERR_NO_MEMORY);
     if (place != ZX_OK)
@@ -446,11 +480,16 @@ struct model_answer model_vmar_map(const struct model *model, int32_t vmar, uint
         return refuse(ZX_ERR_BAD_STATE);
     if (len == 0)
         return refuse(ZX_ERR_INVALID_ARGS);
-    const zx_status_t place = check_place(model, index, options, offset, len);
+    const zx_status_t place = model_check_place(model, index, options, offset, len);
     if (place != ZX_OK)
         return refuse(place);
     const zx_vaddr_t base = v->base + offset;
     const bool overwrite = (options & ZX_VM_SPECIFIC_OVERWRITE) != 0;
+    if (overwrite && model_touches_vdso(model, v->space, base, base + len))
+        return refuse(ZX_ERR_ACCESS_DENIED);
+    if (model_vdso_refuses(model, v->space, model_object(model, vmo), vmo_offset, len,
+                           (uint8_t)(options & PERMS)))
+        return refuse(ZX_ERR_ACCESS_DENIED);
     return with_memory(null_result ? ZX_ERR_INVALID_ARGS : ZX_OK,
                        overwrite ? pieces_touched(model, index, base, base + len) : 0);
 }
@@ -485,16 +524,17 @@ void model_do_vmar_map(struct model *model, int32_t vmar, uint32_t options, int3
     round_up(&len);
     if ((options & ZX_VM_SPECIFIC_OVERWRITE) != 0)
         cut(model, index, base, base + len);
-    model->pieces[model->piece_count++] = (struct model_piece){
-        .base = base,
-        .end = base + len,
-        .vmo_offset = vmo_offset,
-        .vmar = index,
-        .vmo = model_object(model, vmo),
-        .space = model->vmars[index].space,
-        .perms = (uint8_t)(map_options(options) & PERMS),
-        .may = (uint8_t)perms_of_rights(model_rights(model, vmar) & model_rights(model, vmo)),
-    };
+    model_add_piece(model,
+                    (struct model_piece){
+                        .base = base,
+                        .end = base + len,
+                        .vmo_offset = vmo_offset,
+                        .vmar = index,
+                        .vmo = model_object(model, vmo),
+                        .space = model->vmars[index].space,
+                        .perms = (uint8_t)(map_options(options) & PERMS),
+                        .may = (uint8_t)perms_of_rights(model_rights(model, vmar) & model_rights(model, vmo)),
+                    });
 }
 
 /* ---- unmap ---- */
@@ -512,6 +552,8 @@ struct model_answer model_vmar_unmap(const struct model *model, int32_t vmar, ui
         return refuse(ZX_ERR_BAD_STATE);
     if (!round_up(&len) || !within(&model->vmars[index], addr, len))
         return refuse(ZX_ERR_INVALID_ARGS);
+    if (model_touches_vdso(model, model->vmars[index].space, addr, addr + len))
+        return refuse(ZX_ERR_ACCESS_DENIED);
     const bool op_children = (model_rights(model, vmar) & ZX_RIGHT_OP_CHILDREN) != 0;
     for (int32_t i = index + 1; i < model->vmar_count; i++) {
         const struct model_vmar *child = &model->vmars[i];
@@ -565,7 +607,7 @@ struct model_answer model_vmar_protect(const struct model *model, int32_t vmar, 
         if (i == MODEL_NONE)
             return refuse(ZX_ERR_NOT_FOUND);
         const struct model_piece *piece = &model->pieces[i];
-        if ((perms & ~piece->may) != 0)
+        if ((perms & ~piece->may) != 0 || piece->vdso_code)
             return refuse(ZX_ERR_ACCESS_DENIED);
         if (piece->vmar != index && (rights & ZX_RIGHT_OP_CHILDREN) == 0)
             return refuse(ZX_ERR_INVALID_ARGS);
@@ -613,12 +655,16 @@ static zx_status_t check_op_range_part(const struct model *model, int32_t vmar, 
 
     if (op != ZX_VMAR_OP_COMMIT && op != ZX_VMAR_OP_DECOMMIT) {
         const bool op_children = (model_rights(model, vmar) & ZX_RIGHT_OP_CHILDREN) != 0;
-        return child && !op_children ? ZX_ERR_INVALID_ARGS : ZX_OK;
+        if (child && !op_children)
+            return ZX_ERR_INVALID_ARGS;
+        return piece->vdso_code ? ZX_ERR_ACCESS_DENIED : ZX_OK;
     }
     if ((piece->may & MODEL_WRITE) == 0)
         return ZX_ERR_ACCESS_DENIED;
     if (child)
         return ZX_ERR_INVALID_ARGS;
+    if (piece->vdso_code)
+        return ZX_ERR_ACCESS_DENIED;
     const struct model_vmo *vmo = &model->vmos[piece->vmo];
     const uint64_t from = piece->vmo_offset + (at - piece->base);
     const struct model_vmo *shown = model_shown(model, piece->vmo);
@@ -700,6 +746,8 @@ struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar)
         return refuse(ZX_ERR_NOT_SUPPORTED);
     if (!v->alive)
         return refuse(ZX_ERR_BAD_STATE);
+    if (model_touches_vdso(model, v->space, v->base, v->base + v->size))
+        return refuse(ZX_ERR_ACCESS_DENIED);
     return fine;
 }
 

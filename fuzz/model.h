@@ -47,6 +47,7 @@ struct model_piece {
     int32_t vmar, vmo;
     uint8_t space;
     uint8_t perms, may; /* MODEL_READ… */
+    bool vdso_code;     /* the executable mapping of a vDSO */
 };
 
 #define MODEL_READ    1u /* the same bits as ZX_VM_PERM_* and ZX_RIGHT_* >> 2 */
@@ -60,13 +61,14 @@ struct model_vmo {
     bool contiguous;
     bool physical;
     uint8_t cache_policy;
-    bool relatives;     /* it is, or was, parent or child of a snapshot: pages may be shared */
-    bool living;        /* model_note_living */
-    bool asked;         /* the runner's: how much memory it has */
-    int32_t parent;     /* what it was made of; MODEL_NONE */
-    int32_t target;     /* a slice: the VMO that it shows, which is no slice; else MODEL_NONE */
-    uint64_t window;    /* where in that it begins; a physical VMO: in the device's memory */
-    int32_t first_page; /* of those that were written; slices have none */
+    bool relatives;                  /* it is, or was, parent or child of a snapshot: pages may be shared */
+    bool living;                     /* model_note_living */
+    bool asked;                      /* the runner's: how much memory it has */
+    int32_t parent;                  /* what it was made of; MODEL_NONE */
+    int32_t target;                  /* a slice: the VMO that it shows, which is no slice; else MODEL_NONE */
+    uint64_t window;                 /* where in that it begins; a physical VMO: in the device's memory */
+    int32_t first_page;              /* of those that were written; slices have none */
+    uint64_t vdso_offset, vdso_size; /* the code of a vDSO; size 0: it is none */
     char name[ZX_MAX_NAME_LEN];
     zx_koid_t koid;
 };
@@ -95,8 +97,30 @@ struct model_pin {
 
 #define MODEL_PINS 32
 
-/* Address spaces: those of their own have the numbers of their processes, shared ones the numbers behind. */
-#define MODEL_SPACES (2 * TRACE_PROCESSES)
+/* Address spaces: those of their own have the numbers of their processes, shared ones the numbers behind, then the
+   kernel's, then those of guests. */
+#define MODEL_SPACE_KERNEL (2 * TRACE_PROCESSES)
+#define MODEL_SPACES       (MODEL_SPACE_KERNEL + TRACE_SPACES)
+
+/* The range of the kernel's space that is set aside for virtual_alloc. */
+#define MODEL_ASIDE_BASE (0xffffff8000000000ull + (64ull << 30))
+#define MODEL_ASIDE_SIZE (1ull << 30)
+
+/* A run of pages that virtual_alloc has given out: numbers in its range. */
+struct model_run {
+    uint32_t first, end;
+};
+
+#define MODEL_RUNS 64
+
+struct model_valloc {
+    int32_t aside; /* the VMAR that stands for the range; MODEL_NONE: not set aside yet */
+    bool started;
+    uint32_t pages, bookkeeping, guard;
+    uint8_t align_log2;
+    struct model_run runs[MODEL_RUNS]; /* ascending, none touches the next */
+    uint32_t run_count;
+};
 
 struct model_space {
     int32_t root;
@@ -144,6 +168,7 @@ struct model {
     int32_t device; /* VMO that stands for the device's memory, which physical VMOs show; MODEL_NONE */
     struct model_pin pins[MODEL_PINS];
     uint32_t pin_count;
+    struct model_valloc valloc;
 };
 
 /* What the core must answer. */
@@ -173,6 +198,8 @@ struct model_answer model_process_create(uint32_t options, bool job, bool null_n
 struct model_answer model_process_create_shared(const struct model *model, int32_t handle, uint32_t options,
                                                 bool null_name, bool null_result);
 void model_do_process_exit(struct model *model, uint8_t process);
+/* A space with a root VMAR and nothing in it. */
+void model_start_space(struct model *model, int32_t space, zx_vaddr_t base, size_t size);
 /* The space in which a process finds an address. */
 uint8_t model_space_at(const struct model *model, uint8_t process, zx_vaddr_t va);
 zx_status_t model_check_handle(const struct model *model, int32_t handle, uint8_t type, zx_rights_t needed);
@@ -223,8 +250,74 @@ void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high);
 bool model_is_high_priority(const struct model *model, uint8_t process);
 /* The piece that holds va; MODEL_NONE in a gap. */
 int32_t model_piece_at(const struct model *model, uint8_t space, zx_vaddr_t va);
+/* Whether code of a vDSO is mapped in [base, end) of the space. */
+bool model_touches_vdso(const struct model *model, uint8_t space, uint64_t base, uint64_t end);
+/* Whether a mapping of the VMO is refused because it would execute a vDSO; `len` is a multiple of a page. */
+bool model_vdso_refuses(const struct model *model, uint8_t space, int32_t vmo, uint64_t vmo_offset,
+                        uint64_t len, uint8_t perms);
+/* The piece that such a mapping becomes, where it is allowed: appended. */
+void model_add_piece(struct model *model, struct model_piece piece);
+/* Steps 6 to 9 of allocate, with options of a map; NO_RESOURCES where a place is to be chosen and there is none. */
+zx_status_t model_check_place(const struct model *model, int32_t vmar, uint32_t options, uint64_t offset,
+                              uint64_t size);
 /* The free bytes of the VMAR from `from` on up to its next child or its end. */
 uint64_t model_gap(const struct model *model, int32_t vmar, zx_vaddr_t from);
+
+/* ---- Spaces that are no process's: the kernel's and those of guests (model_space.c) ---- */
+
+struct model_alloc {
+    uint8_t space;    /* TRACE_SPACE_KERNEL, or a guest that there is */
+    uint32_t options; /* TRACE_ALLOC_* */
+    uint8_t align_log2;
+    bool null_at;
+    zx_vaddr_t at; /* with SPECIFIC */
+    uint64_t size;
+    uint64_t offset; /* in the VMO, or in the device's memory */
+    int32_t vmo;     /* handle; that of map_object */
+};
+
+/* Before the first operation: the kernel's space. */
+void model_start_spaces(struct model *model);
+bool model_has_space(const struct model *model, uint8_t space);
+/* Its root VMAR. */
+int32_t model_space_root(const struct model *model, uint8_t space);
+/* Of the whole type where `size` is 0. */
+struct model_answer model_guest_create(uint64_t base, uint64_t size);
+void model_do_guest_create(struct model *model, uint8_t space, uint64_t base, uint64_t size);
+void model_do_guest_destroy(struct model *model, uint8_t space);
+/* Of the four that `code` names. */
+struct model_answer model_space_alloc(const struct model *model, uint8_t code,
+                                      const struct model_alloc *alloc);
+/* What it makes: the memory of its own or, of map_object, a mapping of the VMO. */
+void model_do_space_alloc(struct model *model, uint8_t code, const struct model_alloc *alloc,
+                          zx_vaddr_t base);
+struct model_answer model_space_free_region(const struct model *model, uint8_t space, zx_vaddr_t va);
+void model_do_space_free_region(struct model *model, uint8_t space, zx_vaddr_t va);
+/* How an access ends; *inside: all of it lies in mappings, so that its bytes are known. */
+zx_status_t model_space_access(const struct model *model, uint8_t space, zx_vaddr_t va, uint64_t size,
+                               uint8_t perms, uint64_t *done);
+bool model_touches_aside(const struct model *model, uint8_t space, zx_vaddr_t va, uint64_t size);
+void model_space_bytes(const struct model *model, uint8_t space, zx_vaddr_t va, void *out, uint64_t size);
+void model_do_space_bytes(struct model *model, uint8_t space, zx_vaddr_t va, const void *in, uint64_t size);
+struct model_answer model_declare_vdso(const struct model *model, int32_t vmo, uint64_t offset,
+                                       uint64_t size);
+void model_do_declare_vdso(struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
+
+/* ---- virtual_alloc (model_virtual_alloc.c) ---- */
+
+/* Sets the range aside, where that has not been done. */
+struct model_answer model_set_aside(const struct model *model);
+void model_do_set_aside(struct model *model);
+struct model_answer model_valloc_init(const struct model *model, uint64_t size, uint64_t guard,
+                                      uint8_t align_log2);
+void model_do_valloc_init(struct model *model, uint64_t size, uint64_t guard, uint8_t align_log2);
+/* *place: where it must lie, in pages from the base of the range. */
+struct model_answer model_valloc_alloc(const struct model *model, uint64_t pages, uint32_t *place);
+void model_do_valloc_take(struct model *model, uint32_t first, uint32_t count);
+/* Pages of a run, all of which are taken. */
+void model_do_valloc_free(struct model *model, uint32_t first, uint32_t count);
+/* Whether the page is one of bookkeeping or given out. */
+bool model_valloc_has(const struct model *model, uint64_t page);
 
 /* ---- VMOs and accesses (model_vmo.c) ---- */
 
@@ -241,6 +334,8 @@ struct model_answer model_vmo_set_cache_policy(struct model *model, int32_t vmo)
 void model_do_vmo_set_cache_policy(struct model *model, int32_t vmo, uint8_t policy);
 /* The VMO whose pages this one shows: itself, or what a slice is a slice of. */
 const struct model_vmo *model_shown(const struct model *model, int32_t vmo);
+/* The VMO whose pages this one shows, by number; the offset becomes one in that. */
+int32_t model_shown_at(const struct model *model, int32_t vmo, uint64_t *offset);
 struct model_answer model_vmo_pin(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
 void model_do_vmo_pin(struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
 void model_do_vmo_unpin(struct model *model, uint32_t pin); /* the last pin takes its number */
@@ -265,6 +360,8 @@ struct model_answer model_vmo_op_range(const struct model *model, int32_t vmo, u
 void model_do_vmo_op_range(struct model *model, int32_t vmo, uint32_t op, uint64_t offset, uint64_t size);
 /* Whether a page of the range, which is within the VMO, is pinned. */
 bool model_is_pinned(const struct model *model, int32_t vmo, uint64_t offset, uint64_t size);
+/* The same of a space. */
+zx_status_t model_fault_in(const struct model *model, uint8_t space, zx_vaddr_t va, uint8_t perms);
 /* What a fault at va is answered with, for an access that wants these permissions. */
 zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms);
 /* How an access of `size` bytes ends, and after how many bytes. */

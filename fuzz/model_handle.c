@@ -36,7 +36,7 @@ int32_t model_add_handle(struct model *model, uint8_t process, uint8_t type, int
 
 /* ---- Processes and their spaces ---- */
 
-static void start_space(struct model *model, int32_t space, zx_vaddr_t base, size_t size)
+void model_start_space(struct model *model, int32_t space, zx_vaddr_t base, size_t size)
 {
     model->spaces[space] = (struct model_space){.root = model->vmar_count++, .sharers = 1};
     model->vmars[model->spaces[space].root] = (struct model_vmar){
@@ -77,7 +77,7 @@ int32_t model_add_process(struct model *model, bool hosted, enum model_sharing s
     if (sharing == MODEL_FOUNDS) {
         process->spaces[0] = MODEL_NONE;
         process->spaces[1] = founded;
-        start_space(model, founded, base, size);
+        model_start_space(model, founded, base, size);
         process->root = model->spaces[founded].root;
         return index;
     }
@@ -85,7 +85,7 @@ int32_t model_add_process(struct model *model, bool hosted, enum model_sharing s
         process->spaces[1] = shared;
         model->spaces[shared].sharers++;
     }
-    start_space(model, index, base, size);
+    model_start_space(model, index, base, size);
     process->root = model->spaces[index].root;
     return index;
 }

@@ -177,6 +177,11 @@ static int32_t shown_by(const struct model *model, int32_t vmo, uint64_t *offset
     return v->target;
 }
 
+int32_t model_shown_at(const struct model *model, int32_t vmo, uint64_t *offset)
+{
+    return shown_by(model, vmo, offset);
+}
+
 const struct model_vmo *model_shown(const struct model *model, int32_t vmo)
 {
     const struct model_vmo *v = &model->vmos[vmo];
@@ -651,9 +656,9 @@ void model_do_vmo_unpin(struct model *model, uint32_t pin)
 
 /* ---- Accesses ---- */
 
-zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms)
+zx_status_t model_fault_in(const struct model *model, uint8_t space, zx_vaddr_t va, uint8_t perms)
 {
-    const int32_t i = model_piece_at(model, model_space_at(model, process, va), va);
+    const int32_t i = model_piece_at(model, space, va);
 
     if (i == MODEL_NONE)
         return ZX_ERR_NOT_FOUND;
@@ -663,6 +668,11 @@ zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t v
     if (piece->vmo_offset + (va - piece->base) >= model->vmos[piece->vmo].size)
         return ZX_ERR_OUT_OF_RANGE;
     return ZX_OK;
+}
+
+zx_status_t model_fault(const struct model *model, uint8_t process, zx_vaddr_t va, uint8_t perms)
+{
+    return model_fault_in(model, model_space_at(model, process, va), va, perms);
 }
 
 zx_status_t model_access(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size,

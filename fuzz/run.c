@@ -124,8 +124,10 @@ static bool start_machine(struct run *run)
         return false;
     }
     run_adopt_process(run, process, true, MODEL_ALONE, MODEL_NONE);
+    model_start_spaces(&run->model);
+    virtual_alloc_construct(&run->valloc, VM_PAGE_ALLOC);
     vm_machine_stats(&run->stats);
-    run->core_vmars = run->stats.regions - run->stats.mappings - 1;
+    run->core_vmars = run->stats.regions - run->stats.mappings - (uint64_t)run->model.vmar_count;
     if (run->options->fail_nth == 0 && header->fail)
         arm(run, header->fail_nth, header->fail_persistent);
     return true;
@@ -191,7 +193,14 @@ static void check_unchanged(struct run *run, const struct vm_stats *now)
     if (run->record.status == ZX_OK ||
         (run->op.code == TRACE_HANDLE_CLOSE_MANY && run->record.status == ZX_ERR_BAD_HANDLE))
         return;
-    if ((run->op.code == TRACE_READ || run->op.code == TRACE_WRITE) && run->record.results[0] != 0)
+    const bool partial = run->op.code == TRACE_READ || run->op.code == TRACE_WRITE ||
+                         run->op.code == TRACE_SPACE_READ || run->op.code == TRACE_SPACE_WRITE ||
+                         run->op.code == TRACE_SOFT_FAULT_IN_RANGE;
+    if (partial && run->record.results[0] != 0)
+        return;
+    /* What was committed stays. */
+    if (run->op.code == TRACE_SPACE_MAP_OBJECT && (run->op.options & TRACE_ALLOC_COMMIT) != 0 &&
+        run->record.status == ZX_ERR_NO_MEMORY)
         return;
     expect_count(run, "regions as before the refused call", was->regions, now->regions);
     expect_count(run, "mappings as before the refused call", was->mappings, now->mappings);
@@ -252,6 +261,10 @@ static void finish(struct run *run, struct vm_process *before)
     if (!run->broken)
         check_invariants(run);
     run_unpin_all(run);
+    if (!run->broken) {
+        run_valloc_end(run);
+        run_spaces_end(run);
+    }
     for (unsigned i = 1; i < TRACE_PROCESSES; i++) {
         if (run->processes[i] != NULL)
             vm_process_release(run->processes[i]);

@@ -72,7 +72,7 @@ bool run_agree(struct run *run, zx_status_t status, struct model_answer want)
 
 /* ---- VMARs ---- */
 
-static void remember(struct run *run, zx_vaddr_t base, uint64_t size, uint64_t vmo_offset)
+void run_remember(struct run *run, zx_vaddr_t base, uint64_t size, uint64_t vmo_offset)
 {
     run->landmarks[run->op.to % TRACE_SLOTS] = (struct run_landmark){true, base, size, vmo_offset};
     run->last = base;
@@ -116,7 +116,7 @@ static void do_vmar_allocate(struct run *run)
     const zx_rights_t rights = ZX_DEFAULT_VMAR_RIGHTS | (options >> 7 & 7) << 2;
     run_result(run, run_add_handle(run, TRACE_TYPE_VMAR, made, child, rights));
     run_result(run, address);
-    remember(run, address, size, 0);
+    run_remember(run, address, size, 0);
 }
 
 static void do_vmar_map(struct run *run)
@@ -149,7 +149,7 @@ static void do_vmar_map(struct run *run)
         return;
     model_do_vmar_map(&run->model, vmar.handle, options, vmo.handle, vmo_offset, address, len);
     run_result(run, address);
-    remember(run, address, rounded, vmo_offset);
+    run_remember(run, address, rounded, vmo_offset);
 }
 
 static void do_vmar_unmap(struct run *run)
@@ -238,13 +238,13 @@ static void do_vmo_create(struct run *run)
 }
 
 /* Bytes that differ from page to page and from one fill to the next. */
-static void fill(uint8_t *buffer, uint64_t size, uint8_t seed)
+void run_fill(uint8_t *buffer, uint64_t size, uint8_t seed)
 {
     for (uint64_t i = 0; i < size; i++)
         buffer[i] = (uint8_t)(seed + 17 * i + (i >> 8) * 5);
 }
 
-static void compare(struct run *run, uint64_t at, uint64_t size)
+void run_compare(struct run *run, uint64_t at, uint64_t size)
 {
     for (uint64_t i = 0; i < size; i++) {
         if (run->buffer[i] != run->expected[i]) {
@@ -272,7 +272,7 @@ static void verify_contents(struct run *run, int32_t handle, uint64_t offset, ui
             return;
         }
         model_vmo_read(&run->model, h->object, from, run->expected, most);
-        compare(run, from, most);
+        run_compare(run, from, most);
     }
 }
 
@@ -322,7 +322,7 @@ static void do_vmo_transfer(struct run *run)
     run_argument(run, offset);
     run_argument(run, size);
     if (write) {
-        fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.b);
+        run_fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.b);
         if (run_agree(run, zx_vmo_write(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
             model_do_vmo_write(&run->model, run->model.handles[vmo.handle].object, offset, run->buffer, size);
         return;
@@ -330,7 +330,7 @@ static void do_vmo_transfer(struct run *run)
     if (!run_agree(run, zx_vmo_read(vmo.value, null_buffer ? NULL : run->buffer, offset, size), want))
         return;
     model_vmo_read(&run->model, run->model.handles[vmo.handle].object, offset, run->expected, size);
-    compare(run, offset, size);
+    run_compare(run, offset, size);
     run_data(run, run->buffer, size);
 }
 
@@ -510,18 +510,18 @@ static void do_property(struct run *run)
     run_argument(run, size);
     const struct model_answer want =
         model_property(&run->model, target.handle, set, property, size, value == NULL);
-    fill(run->buffer, 2 * ZX_MAX_NAME_LEN, set ? run->op.align : 0xa5);
+    run_fill(run->buffer, 2 * ZX_MAX_NAME_LEN, set ? run->op.align : 0xa5);
     if (set) {
         if (run_agree(run, zx_object_set_property(target.value, property, value, size), want))
             model_do_set_name(&run->model, target.handle, (const char *)run->buffer, size);
         return;
     }
-    fill(run->expected, 2 * ZX_MAX_NAME_LEN, 0xa5);
+    run_fill(run->expected, 2 * ZX_MAX_NAME_LEN, 0xa5);
     if (!run_agree(run, zx_object_get_property(target.value, property, value, size), want))
         return;
     /* All of the name, and nothing behind it. */
     memcpy(run->expected, model_name(&run->model, target.handle), ZX_MAX_NAME_LEN);
-    compare(run, 0, 2 * ZX_MAX_NAME_LEN);
+    run_compare(run, 0, 2 * ZX_MAX_NAME_LEN);
     run_data(run, run->buffer, ZX_MAX_NAME_LEN);
 }
 
@@ -662,7 +662,7 @@ static void judge_access(struct run *run, uint8_t process, zx_vaddr_t va, uint64
         model_do_space_write(&run->model, process, va, run->buffer, done);
     if (run->op.code == TRACE_READ && done > 0) {
         model_space_read(&run->model, process, va, run->expected, done);
-        compare(run, va, done);
+        run_compare(run, va, done);
         run_data(run, run->buffer, done);
     }
 }
@@ -684,9 +684,10 @@ static void do_access(struct run *run)
         run_argument(run, size);
     }
     if (run->op.code == TRACE_WRITE)
-        fill(run->buffer, size, run->op.b);
+        run_fill(run->buffer, size, run->op.b);
     const zx_status_t status =
         trace_host_access(vm_process_aspace(run->processes[process]), va, run->buffer, size, kind, &done);
+    run_note_use(run, process);
     judge_access(run, process, va, size, status, done);
     run_result(run, done);
 }
@@ -712,7 +713,7 @@ static void do_process_memory(struct run *run)
     run_argument(run, size);
     const struct model_answer want =
         model_process_memory(&run->model, target.handle, write, va, size, null_buffer, null_actual, &done);
-    fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.align);
+    run_fill(run->buffer, size < RUN_TRANSFER_MAX ? size : RUN_TRANSFER_MAX, run->op.align);
     void *const buffer = null_buffer ? NULL : run->buffer;
     size_t *const told = null_actual ? NULL : &actual;
     if (!run_agree(run,
@@ -728,7 +729,7 @@ static void do_process_memory(struct run *run)
         model_do_space_write(&run->model, process, va, run->buffer, done);
     } else {
         model_space_read(&run->model, process, va, run->expected, done);
-        compare(run, va, done);
+        run_compare(run, va, done);
         run_data(run, run->buffer, done);
     }
 }
@@ -799,6 +800,33 @@ void run_operation(struct run *run)
         [TRACE_CPRNG_DRAW] = run_cprng_draw,
         [TRACE_TICKS_GET] = run_ticks_get,
         [TRACE_SELECT_PROCESSOR] = run_select_processor,
+        [TRACE_HARVEST_ACCESSED_BITS] = run_harvest,
+        [TRACE_DROP_PAGE_TABLES] = run_drop_page_tables,
+        [TRACE_DROP_ALL_PAGE_TABLES] = run_drop_all_page_tables,
+        [TRACE_SOFT_FAULT_IN_RANGE] = run_soft_fault_in_range,
+        [TRACE_ACCESSED_FAULT] = run_accessed_fault,
+        [TRACE_ASPACE_RENAME] = run_rename,
+        [TRACE_FIND_REGION] = run_find_region,
+        [TRACE_ASPACE_ENUMERATE] = run_enumerate,
+        [TRACE_GET_MEMORY_USAGE] = run_memory_usage,
+        [TRACE_GUEST_CREATE] = run_guest_create,
+        [TRACE_GUEST_DESTROY] = run_guest_destroy,
+        [TRACE_SPACE_ALLOC] = run_space_alloc,
+        [TRACE_SPACE_ALLOC_CONTIGUOUS] = run_space_alloc,
+        [TRACE_SPACE_ALLOC_PHYSICAL] = run_space_alloc,
+        [TRACE_SPACE_MAP_OBJECT] = run_space_alloc,
+        [TRACE_SPACE_FREE_REGION] = run_space_free_region,
+        [TRACE_SPACE_READ] = run_space_access,
+        [TRACE_SPACE_WRITE] = run_space_access,
+        [TRACE_SPACE_EXECUTE] = run_space_access,
+        [TRACE_VMO_DECLARE_VDSO] = run_declare_vdso,
+        [TRACE_VDSO_ADDRESS] = run_vdso_address,
+        [TRACE_VALLOC_INIT] = run_valloc_init,
+        [TRACE_VALLOC_ALLOC] = run_valloc_alloc,
+        [TRACE_VALLOC_FREE] = run_valloc_free,
+        [TRACE_VALLOC_ALLOCATE_RANGE] = run_valloc_allocate_range,
+        [TRACE_VALLOC_FREE_ALL] = run_valloc_free_all,
+        [TRACE_VALLOC_DESTROY] = run_valloc_destroy,
     };
 
     operations[run->op.code](run);

@@ -135,6 +135,16 @@ uint8_t run_resolve_process(struct run *run)
     return process;
 }
 
+uint8_t run_resolve_space(struct run *run)
+{
+    uint8_t space = run->op.a;
+
+    while (!model_has_space(&run->model, space))
+        space = (space + 1) % TRACE_SPACES;
+    run_argument(run, space);
+    return space;
+}
+
 /* ---- Amounts ---- */
 
 /* The one in the slot, or the next one there is; where there is none, that root VMAR. */
@@ -160,6 +170,13 @@ static struct run_surroundings around_vmar(const struct run *run, int32_t root, 
 struct run_surroundings run_around_process(const struct run *run, uint8_t process)
 {
     const int32_t root = run->model.processes[process].root;
+
+    return around_vmar(run, root, root);
+}
+
+struct run_surroundings run_around_space(const struct run *run, uint8_t space)
+{
+    const int32_t root = model_space_root(&run->model, space);
 
     return around_vmar(run, root, root);
 }

@@ -4,6 +4,7 @@
 #define FUZZ_RUNNER_H_
 
 #include <vm/machine.h>
+#include <vm/virtual_alloc.h>
 
 #include "model.h"
 #include "run.h"
@@ -49,6 +50,10 @@ struct run {
     uint32_t drawn_count;
     struct run_landmark landmarks[TRACE_SLOTS];
     zx_handle_t closed[TRACE_PROCESSES];
+    uint8_t passes_due[TRACE_PROCESSES];    /* harvests that find something of its last use */
+    uint32_t quiet_harvests;                /* the operation behind the last one that freed tables */
+    struct vm_aspace *guests[TRACE_GUESTS]; /* referenced; null where the model has none */
+    struct virtual_alloc valloc;
     /* Of the model's pins, in their order: what was pinned, referenced, and where its first page lies. */
     struct vm_vmo *pinned[MODEL_PINS];
     zx_paddr_t pinned_at[MODEL_PINS];
@@ -73,6 +78,51 @@ void run_data(struct run *run, const void *bytes, uint64_t size);
 
 /* The run has found something: words to the report, once. */
 void run_broken(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The bytes of a fill; those of run->buffer against those of run->expected, which are at `at`. */
+void run_fill(uint8_t *buffer, uint64_t size, uint8_t seed);
+void run_compare(struct run *run, uint64_t at, uint64_t size);
+/* A landmark in slot `to`. */
+void run_remember(struct run *run, zx_vaddr_t base, uint64_t size, uint64_t vmo_offset);
+
+/* ---- run_aspace.c: the space of a process, as the host sees it ---- */
+
+void run_harvest(struct run *run);
+void run_drop_page_tables(struct run *run);
+void run_drop_all_page_tables(struct run *run);
+void run_soft_fault_in_range(struct run *run);
+void run_accessed_fault(struct run *run);
+void run_rename(struct run *run);
+void run_find_region(struct run *run);
+void run_enumerate(struct run *run);
+void run_memory_usage(struct run *run);
+void run_declare_vdso(struct run *run);
+void run_vdso_address(struct run *run);
+/* A processor has used memory of the process. */
+void run_note_use(struct run *run, uint8_t process);
+
+/* ---- run_space.c: the kernel's space and those of guests ---- */
+
+void run_guest_create(struct run *run);
+void run_guest_destroy(struct run *run);
+/* Each of the four that allocate or map. */
+void run_space_alloc(struct run *run);
+void run_space_free_region(struct run *run);
+/* Reads, writes, executes. */
+void run_space_access(struct run *run);
+/* Frees what was allocated in the kernel's space, destroys the guests' spaces. */
+void run_spaces_end(struct run *run);
+
+/* ---- run_virtual_alloc.c ---- */
+
+void run_valloc_init(struct run *run);
+void run_valloc_alloc(struct run *run);
+void run_valloc_free(struct run *run);
+void run_valloc_allocate_range(struct run *run);
+void run_valloc_free_all(struct run *run);
+void run_valloc_destroy(struct run *run);
+/* Destroys it where there is one. */
+void run_valloc_end(struct run *run);
 
 /* ---- run_device.c: what devices are given, which no program can ask for ---- */
 
@@ -133,11 +183,13 @@ void run_argument(struct run *run, uint64_t value);
 /* Finds what a slot stands for, and records it. */
 struct run_target run_resolve(struct run *run, uint8_t type, uint8_t slot);
 uint8_t run_resolve_process(struct run *run); /* of field a */
+uint8_t run_resolve_space(struct run *run);   /* likewise: that, or the next one there is */
 
 /* Of a process's root; of the VMAR that a handle leads to (the current root where it leads to none); of a
    VMO. */
 struct run_surroundings run_around_process(const struct run *run, uint8_t process);
 struct run_surroundings run_around_target(const struct run *run, struct run_target target);
+struct run_surroundings run_around_space(const struct run *run, uint8_t space);
 struct run_surroundings run_around_vmo(const struct run *run, struct run_target target);
 
 /* The amount of that number as: an offset into the object; an address; the distance from `start`; an

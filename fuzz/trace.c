@@ -55,6 +55,23 @@
         TRACE_FIELD_ALIGN, "align"                                                                           \
     }
 
+#define ANY_PROCESS                                                                                          \
+    {                                                                                                        \
+        TRACE_FIELD_PROCESS, "process"                                                                       \
+    }
+#define ANY_SPACE                                                                                            \
+    {                                                                                                        \
+        TRACE_FIELD_SPACE, "space"                                                                           \
+    }
+#define ADDRESS                                                                                              \
+    {                                                                                                        \
+        TRACE_FIELD_AMOUNT0, "addr"                                                                          \
+    }
+#define SIZE                                                                                                 \
+    {                                                                                                        \
+        TRACE_FIELD_AMOUNT1, "size"                                                                          \
+    }
+
 /* The weights of version 1 are fixed: a new operation takes codes from 128 on. */
 const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
     [TRACE_VMAR_ALLOCATE] = {"vmar_allocate",
@@ -249,6 +266,76 @@ const struct trace_shape trace_shapes[TRACE_CODE_COUNT] = {
     [TRACE_CPRNG_DRAW] = {"cprng_draw", 0, 0, {{TRACE_FIELD_AMOUNT1, "size"}, LANDMARK}},
     [TRACE_TICKS_GET] = {"ticks_get", 0, 0, {{TRACE_FIELD_END, NULL}}},
     [TRACE_SELECT_PROCESSOR] = {"select_processor", 0, 0, {{TRACE_FIELD_NUMBER, "processor"}}},
+    [TRACE_HARVEST_ACCESSED_BITS] = {"harvest_accessed_bits",
+                                     0,
+                                     0,
+                                     {OPTIONS, ANY_PROCESS, ADDRESS, LANDMARK}},
+    [TRACE_DROP_PAGE_TABLES] = {"drop_page_tables", 0, 0, {ANY_PROCESS}},
+    [TRACE_DROP_ALL_PAGE_TABLES] = {"drop_all_page_tables", 0, 0, {{TRACE_FIELD_END, NULL}}},
+    [TRACE_SOFT_FAULT_IN_RANGE] = {"soft_fault_in_range",
+                                   0,
+                                   0,
+                                   {ANY_PROCESS, OPTIONS, ADDRESS, {TRACE_FIELD_AMOUNT1, "len"}, LANDMARK}},
+    [TRACE_ACCESSED_FAULT] = {"accessed_fault", 0, 0, {ANY_PROCESS, ADDRESS, LANDMARK}},
+    [TRACE_ASPACE_RENAME] = {"aspace_rename", 0, 0, {ANY_PROCESS, SIZE, {TRACE_FIELD_FILL, "fill"}, RESULT}},
+    [TRACE_FIND_REGION] = {"find_region", 0, 0, {ANY_PROCESS, ADDRESS, LANDMARK}},
+    [TRACE_ASPACE_ENUMERATE] = {"aspace_enumerate", 0, 0, {ANY_PROCESS}},
+    [TRACE_GET_MEMORY_USAGE] = {"get_memory_usage", 0, 0, {ANY_PROCESS}},
+    [TRACE_GUEST_CREATE] = {"guest_create", 0, 0, {ANY_SPACE, {TRACE_FIELD_AMOUNT0, "base"}, SIZE}},
+    [TRACE_GUEST_DESTROY] = {"guest_destroy", 0, 0, {ANY_SPACE}},
+    [TRACE_SPACE_ALLOC] = {"space_alloc",
+                           0,
+                           0,
+                           {ANY_SPACE, OPTIONS, ALIGNMENT, ADDRESS, SIZE, LANDMARK, RESULT}},
+    [TRACE_SPACE_ALLOC_CONTIGUOUS] = {"space_alloc_contiguous",
+                                      0,
+                                      0,
+                                      {ANY_SPACE, OPTIONS, ALIGNMENT, ADDRESS, SIZE, LANDMARK, RESULT}},
+    [TRACE_SPACE_ALLOC_PHYSICAL] =
+        {"space_alloc_physical",
+         0,
+         0,
+         {ANY_SPACE, OPTIONS, ALIGNMENT, ADDRESS, SIZE, {TRACE_FIELD_AMOUNT2, "offset"}, LANDMARK, RESULT}},
+    [TRACE_SPACE_MAP_OBJECT] = {"space_map_object",
+                                0,
+                                0,
+                                {ANY_SPACE,
+                                 OPTIONS,
+                                 ALIGNMENT,
+                                 ADDRESS,
+                                 {TRACE_FIELD_VMO, "vmo"},
+                                 {TRACE_FIELD_AMOUNT2, "vmo_offset"},
+                                 SIZE,
+                                 LANDMARK,
+                                 RESULT}},
+    [TRACE_SPACE_FREE_REGION] = {"space_free_region", 0, 0, {ANY_SPACE, ADDRESS, LANDMARK}},
+    [TRACE_SPACE_READ] = {"space_read", 0, 0, {ANY_SPACE, ADDRESS, SIZE, LANDMARK}},
+    [TRACE_SPACE_WRITE] = {"space_write",
+                           0,
+                           0,
+                           {ANY_SPACE, ADDRESS, SIZE, {TRACE_FIELD_NUMBER, "fill"}, LANDMARK}},
+    [TRACE_SPACE_EXECUTE] = {"space_execute", 0, 0, {ANY_SPACE, ADDRESS, LANDMARK}},
+    [TRACE_VMO_DECLARE_VDSO] = {"vmo_declare_vdso",
+                                0,
+                                0,
+                                {ANY_VMO, {TRACE_FIELD_AMOUNT0, "offset"}, SIZE, LANDMARK}},
+    [TRACE_VDSO_ADDRESS] = {"vdso_address",
+                            0,
+                            0,
+                            {ANY_PROCESS, ADDRESS, {TRACE_FIELD_AMOUNT1, "len"}, LANDMARK}},
+    [TRACE_VALLOC_INIT] = {"valloc_init", 0, 0, {SIZE, {TRACE_FIELD_NUMBER, "guard"}, ALIGNMENT}},
+    [TRACE_VALLOC_ALLOC] = {"valloc_alloc", 0, 0, {SIZE, RESULT}},
+    [TRACE_VALLOC_FREE] = {"valloc_free",
+                           0,
+                           0,
+                           {{TRACE_FIELD_NUMBER, "run"}, {TRACE_FIELD_AMOUNT0, "from"}, SIZE}},
+    [TRACE_VALLOC_ALLOCATE_RANGE] =
+        {"valloc_allocate_range",
+         0,
+         0,
+         {{TRACE_FIELD_NUMBER, "gap"}, {TRACE_FIELD_AMOUNT0, "from"}, SIZE, RESULT}},
+    [TRACE_VALLOC_FREE_ALL] = {"valloc_free_all", 0, 0, {{TRACE_FIELD_END, NULL}}},
+    [TRACE_VALLOC_DESTROY] = {"valloc_destroy", 0, 0, {{TRACE_FIELD_END, NULL}}},
 };
 
 /* What the codes from 128 on mean, in the order in which operations were added; new ones go to the end. */
@@ -280,6 +367,33 @@ static const struct {
     {TRACE_CPRNG_DRAW, false},
     {TRACE_TICKS_GET, false},
     {TRACE_SELECT_PROCESSOR, false},
+    {TRACE_HARVEST_ACCESSED_BITS, false},
+    {TRACE_DROP_PAGE_TABLES, false},
+    {TRACE_DROP_ALL_PAGE_TABLES, false},
+    {TRACE_SOFT_FAULT_IN_RANGE, false},
+    {TRACE_ACCESSED_FAULT, false},
+    {TRACE_ASPACE_RENAME, false},
+    {TRACE_FIND_REGION, false},
+    {TRACE_ASPACE_ENUMERATE, false},
+    {TRACE_GET_MEMORY_USAGE, false},
+    {TRACE_GUEST_CREATE, false},
+    {TRACE_GUEST_DESTROY, false},
+    {TRACE_SPACE_ALLOC, false},
+    {TRACE_SPACE_ALLOC_CONTIGUOUS, false},
+    {TRACE_SPACE_ALLOC_PHYSICAL, false},
+    {TRACE_SPACE_MAP_OBJECT, false},
+    {TRACE_SPACE_FREE_REGION, false},
+    {TRACE_SPACE_READ, false},
+    {TRACE_SPACE_WRITE, false},
+    {TRACE_SPACE_EXECUTE, false},
+    {TRACE_VMO_DECLARE_VDSO, false},
+    {TRACE_VDSO_ADDRESS, false},
+    {TRACE_VALLOC_INIT, false},
+    {TRACE_VALLOC_ALLOC, false},
+    {TRACE_VALLOC_FREE, false},
+    {TRACE_VALLOC_ALLOCATE_RANGE, false},
+    {TRACE_VALLOC_FREE_ALL, false},
+    {TRACE_VALLOC_DESTROY, false},
 };
 #define LATER_CODES (sizeof later_codes / sizeof later_codes[0])
 
@@ -434,6 +548,18 @@ static uint16_t sensible_child_options(uint16_t options)
     return choose(options, children, sizeof children / sizeof children[0]);
 }
 
+/* What may be written or executed may be read; only memory of a device has a cache policy. */
+static uint16_t sensible_alloc_options(const struct trace_op *op)
+{
+    uint32_t options = op->options & TRACE_ALLOC_ALL;
+
+    if ((options & (TRACE_ALLOC_WRITE | TRACE_ALLOC_EXECUTE)) != 0)
+        options |= TRACE_ALLOC_READ;
+    if (op->code != TRACE_SPACE_ALLOC_PHYSICAL)
+        options &= (1u << TRACE_ALLOC_CACHE_SHIFT) - 1;
+    return (uint16_t)options;
+}
+
 static uint16_t normal_options(const struct trace_op *op)
 {
     static const uint16_t vmo_ops[] = {ZX_VMO_OP_COMMIT,
@@ -472,7 +598,15 @@ static uint16_t normal_options(const struct trace_op *op)
         return choose(op->options, properties, sizeof properties / sizeof properties[0]);
     case TRACE_OBJECT_GET_INFO:
         return choose(op->options, topics, sizeof topics / sizeof topics[0]);
+    case TRACE_HARVEST_ACCESSED_BITS:
+        return options & (TRACE_HARVEST_FREE | TRACE_HARVEST_NOTES | TRACE_HARVEST_TOUCH);
+    case TRACE_SPACE_ALLOC:
+    case TRACE_SPACE_ALLOC_CONTIGUOUS:
+    case TRACE_SPACE_ALLOC_PHYSICAL:
+    case TRACE_SPACE_MAP_OBJECT:
+        return sensible_alloc_options(op);
     case TRACE_SOFT_FAULT:
+    case TRACE_SOFT_FAULT_IN_RANGE:
         return options & 0x6b; /* WRITE, USER, INSTRUCTION, HW_FAULT, SW_FAULT */
     case TRACE_PAGE_FAULT:
         return options & 0xff;
@@ -532,6 +666,9 @@ static void normalize_field(const struct trace_op *in, uint8_t kind, struct trac
         break;
     case TRACE_FIELD_JOB:
         out->a = in->wild ? in->a % 2 : 0;
+        break;
+    case TRACE_FIELD_SPACE:
+        out->a = in->a % TRACE_SPACES;
         break;
     case TRACE_FIELD_TO:
         out->to = normal_slot(in->to, TRACE_TO_NULL_SECOND);

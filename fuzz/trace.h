@@ -79,6 +79,33 @@ enum trace_code {
     TRACE_CPRNG_DRAW,
     TRACE_TICKS_GET,
     TRACE_SELECT_PROCESSOR,
+    TRACE_HARVEST_ACCESSED_BITS,
+    TRACE_DROP_PAGE_TABLES,
+    TRACE_DROP_ALL_PAGE_TABLES,
+    TRACE_SOFT_FAULT_IN_RANGE,
+    TRACE_ACCESSED_FAULT,
+    TRACE_ASPACE_RENAME,
+    TRACE_FIND_REGION,
+    TRACE_ASPACE_ENUMERATE,
+    TRACE_GET_MEMORY_USAGE,
+    TRACE_GUEST_CREATE,
+    TRACE_GUEST_DESTROY,
+    TRACE_SPACE_ALLOC,
+    TRACE_SPACE_ALLOC_CONTIGUOUS,
+    TRACE_SPACE_ALLOC_PHYSICAL,
+    TRACE_SPACE_MAP_OBJECT,
+    TRACE_SPACE_FREE_REGION,
+    TRACE_SPACE_READ,
+    TRACE_SPACE_WRITE,
+    TRACE_SPACE_EXECUTE,
+    TRACE_VMO_DECLARE_VDSO,
+    TRACE_VDSO_ADDRESS,
+    TRACE_VALLOC_INIT,
+    TRACE_VALLOC_ALLOC,
+    TRACE_VALLOC_FREE,
+    TRACE_VALLOC_ALLOCATE_RANGE,
+    TRACE_VALLOC_FREE_ALL,
+    TRACE_VALLOC_DESTROY,
     TRACE_CODE_COUNT
 };
 
@@ -142,6 +169,28 @@ struct trace_amount {
 /* In `mark`: the root of the address space. */
 #define TRACE_MARK_ROOT 192
 
+/* Spaces that are no process's: the kernel's, then those of guests. */
+#define TRACE_SPACE_KERNEL 0
+#define TRACE_GUESTS       4
+#define TRACE_SPACES       (1 + TRACE_GUESTS)
+
+/* Options of harvest_accessed_bits: tables that were not used go; the notes of use go; the address is read
+   first. */
+#define TRACE_HARVEST_FREE  1u
+#define TRACE_HARVEST_NOTES 2u
+#define TRACE_HARVEST_TOUCH 4u
+
+/* Options of what allocates in a space: where, whether at once, what may be done, the cache policy of physical
+   memory in two bits. */
+#define TRACE_ALLOC_SPECIFIC    1u
+#define TRACE_ALLOC_COMMIT      2u
+#define TRACE_ALLOC_READ        4u
+#define TRACE_ALLOC_WRITE       8u
+#define TRACE_ALLOC_EXECUTE     16u
+#define TRACE_ALLOC_CACHE_SHIFT 5
+#define TRACE_ALLOC_ALL         127u
+#define TRACE_ALLOC_PERMS_SHIFT 2
+
 /* Types of handles, in the field `b` of operations on any of them. */
 enum trace_type { TRACE_TYPE_VMAR, TRACE_TYPE_VMO, TRACE_TYPE_PROCESS, TRACE_TYPE_COUNT };
 
@@ -191,6 +240,7 @@ enum trace_field_kind {
     TRACE_FIELD_PROCESS,        /* a: number of a process */
     TRACE_FIELD_PROCESS_HANDLE, /* a */
     TRACE_FIELD_JOB,            /* a */
+    TRACE_FIELD_SPACE,          /* a: number of a space */
     TRACE_FIELD_TO,
     TRACE_FIELD_MARK,
     TRACE_FIELD_OPTIONS,

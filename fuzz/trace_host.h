@@ -53,6 +53,11 @@ struct vm_process *trace_host_set_process(struct vm_process *process);
 zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
                               uint32_t kind, size_t *done);
 
+/* The same access to the kernel's space of the trace's machine or to that of a guest, as such a processor would
+   make it. False: the host has none for them; nothing was done. */
+bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                             uint32_t kind, size_t *done, zx_status_t *status);
+
 /* The switch behind port_allocation_allowed: the nth allocation from now fails (0: none), and all after it
    where persistent. */
 void trace_host_fail_allocation(uint64_t nth, bool persistent);

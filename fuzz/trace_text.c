@@ -22,215 +22,14 @@
 #include <zircon/syscalls/object.h>
 
 #include "trace.h"
-
-/* ---- Names ---- */
-
-struct name {
-    uint32_t value;
-    const char *text;
-};
-
-static const struct name vm_options[] = {
-    {ZX_VM_PERM_READ, "PERM_READ"},
-    {ZX_VM_PERM_WRITE, "PERM_WRITE"},
-    {ZX_VM_PERM_EXECUTE, "PERM_EXECUTE"},
-    {ZX_VM_COMPACT, "COMPACT"},
-    {ZX_VM_SPECIFIC, "SPECIFIC"},
-    {ZX_VM_SPECIFIC_OVERWRITE, "SPECIFIC_OVERWRITE"},
-    {ZX_VM_CAN_MAP_SPECIFIC, "CAN_MAP_SPECIFIC"},
-    {ZX_VM_CAN_MAP_READ, "CAN_MAP_READ"},
-    {ZX_VM_CAN_MAP_WRITE, "CAN_MAP_WRITE"},
-    {ZX_VM_CAN_MAP_EXECUTE, "CAN_MAP_EXECUTE"},
-    {ZX_VM_MAP_RANGE, "MAP_RANGE"},
-    {ZX_VM_REQUIRE_NON_RESIZABLE, "REQUIRE_NON_RESIZABLE"},
-    {ZX_VM_ALLOW_FAULTS, "ALLOW_FAULTS"},
-    {ZX_VM_OFFSET_IS_UPPER_LIMIT, "OFFSET_IS_UPPER_LIMIT"},
-    {ZX_VM_PERM_READ_IF_XOM_UNSUPPORTED, "PERM_READ_IF_XOM_UNSUPPORTED"},
-    {TRACE_OPTION_UNDEFINED, "UNDEFINED"},
-    {0, NULL},
-};
-
-static const struct name vmo_options[] = {{ZX_VMO_RESIZABLE, "RESIZABLE"}, {0, NULL}};
-
-static const struct name child_options[] = {
-    {ZX_VMO_CHILD_SNAPSHOT, "SNAPSHOT"},
-    {ZX_VMO_CHILD_RESIZABLE, "RESIZABLE"},
-    {ZX_VMO_CHILD_SLICE, "SLICE"},
-    {ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, "SNAPSHOT_AT_LEAST_ON_WRITE"},
-    {ZX_VMO_CHILD_NO_WRITE, "NO_WRITE"},
-    {0, NULL},
-};
-
-static const struct name fault_flags[] = {
-    {VM_PF_FLAG_WRITE, "WRITE"},
-    {VM_PF_FLAG_USER, "USER"},
-    {VM_PF_FLAG_GUEST, "GUEST"},
-    {VM_PF_FLAG_INSTRUCTION, "INSTRUCTION"},
-    {VM_PF_FLAG_NOT_PRESENT, "NOT_PRESENT"},
-    {VM_PF_FLAG_HW_FAULT, "HW_FAULT"},
-    {VM_PF_FLAG_SW_FAULT, "SW_FAULT"},
-    {VM_PF_FLAG_ACCESS, "ACCESS"},
-    {0, NULL},
-};
-
-static const struct name vmo_ops[] = {
-    {ZX_VMO_OP_COMMIT, "COMMIT"},
-    {ZX_VMO_OP_DECOMMIT, "DECOMMIT"},
-    {ZX_VMO_OP_CACHE_SYNC, "CACHE_SYNC"},
-    {ZX_VMO_OP_CACHE_INVALIDATE, "CACHE_INVALIDATE"},
-    {ZX_VMO_OP_CACHE_CLEAN, "CACHE_CLEAN"},
-    {ZX_VMO_OP_CACHE_CLEAN_INVALIDATE, "CACHE_CLEAN_INVALIDATE"},
-    {ZX_VMO_OP_ZERO, "ZERO"},
-    {ZX_VMO_OP_DONT_NEED, "DONT_NEED"},
-    {ZX_VMO_OP_ALWAYS_NEED, "ALWAYS_NEED"},
-    {0, NULL},
-};
-
-static const struct name vmar_ops[] = {
-    {ZX_VMAR_OP_COMMIT, "COMMIT"},           {ZX_VMAR_OP_DECOMMIT, "DECOMMIT"},
-    {ZX_VMAR_OP_MAP_RANGE, "MAP_RANGE"},     {ZX_VMAR_OP_DONT_NEED, "DONT_NEED"},
-    {ZX_VMAR_OP_ALWAYS_NEED, "ALWAYS_NEED"}, {0, NULL},
-};
-
-static const struct name vmex_names[] = {
-    {TRACE_VMEX_NONE, "none"}, {TRACE_VMEX_GARBAGE, "garbage"}, {TRACE_VMEX_SAME, "same"}, {0, NULL}};
-
-static const struct name priorities[] = {{0, "DEFAULT"}, {1, "HIGH"}, {0, NULL}};
-
-static const struct name process_options[] = {{ZX_PROCESS_SHARED, "SHARED"}, {0, NULL}};
-
-static const struct name cache_policies[] = {{VM_CACHED, "CACHED"},
-                                             {VM_UNCACHED, "UNCACHED"},
-                                             {VM_UNCACHED_DEVICE, "UNCACHED_DEVICE"},
-                                             {VM_WRITE_COMBINING, "WRITE_COMBINING"},
-                                             {0, NULL}};
-
-static const struct name properties[] = {
-    {ZX_PROP_NAME, "NAME"}, {TRACE_PROPERTY_UNKNOWN, "UNKNOWN"}, {0, NULL}};
-
-static const struct name topics[] = {{ZX_INFO_HANDLE_VALID, "HANDLE_VALID"},
-                                     {ZX_INFO_HANDLE_BASIC, "HANDLE_BASIC"},
-                                     {ZX_INFO_VMAR, "VMAR"},
-                                     {ZX_INFO_TASK_STATS, "TASK_STATS"},
-                                     {ZX_INFO_PROCESS_MAPS, "PROCESS_MAPS"},
-                                     {ZX_INFO_HANDLE_COUNT, "HANDLE_COUNT"},
-                                     {ZX_INFO_VMO, "VMO"},
-                                     {ZX_INFO_KMEM_STATS, "KMEM_STATS"},
-                                     {TRACE_TOPIC_UNKNOWN, "UNKNOWN"},
-                                     {0, NULL}};
-
-static const struct name slot_names[] = {{TRACE_SLOT_NONE, "none"},
-                                         {TRACE_SLOT_GARBAGE, "garbage"},
-                                         {TRACE_SLOT_CLOSED, "closed"},
-                                         {TRACE_SLOT_FOREIGN, "foreign"},
-                                         {TRACE_SLOT_WRONG_TYPE, "wrong-type"},
-                                         {TRACE_SLOT_OWN, "own"},
-                                         {0, NULL}};
-static const struct name to_names[] = {
-    {TRACE_TO_NULL_FIRST, "null"}, {TRACE_TO_NULL_SECOND, "null-second"}, {0, NULL}};
-static const struct name mark_names[] = {{TRACE_MARK_ROOT, "root"}, {0, NULL}};
-static const struct name job_names[] = {{0, "none"}, {1, "garbage"}, {0, NULL}};
-static const struct name type_names[] = {
-    {TRACE_TYPE_VMAR, "vmar"}, {TRACE_TYPE_VMO, "vmo"}, {TRACE_TYPE_PROCESS, "process"}, {0, NULL}};
-static const struct name rights_names[] = {{TRACE_RIGHTS_SAME, "same"},
-                                           {TRACE_RIGHTS_MINUS, "minus"},
-                                           {TRACE_RIGHTS_RAW, "raw"},
-                                           {TRACE_RIGHTS_HIGH, "high"},
-                                           {0, NULL}};
-static const struct name delta_names[] = {{TRACE_DELTA_PAGE_UP, "+page"},
-                                          {TRACE_DELTA_PAGE_DOWN, "-page"},
-                                          {TRACE_DELTA_BYTE_UP, "+byte"},
-                                          {TRACE_DELTA_BYTE_DOWN, "-byte"},
-                                          {0, NULL}};
-/* A second name for a kind may not appear: pages with many is told from pages with few by its value. */
-static const struct name kind_names[] = {
-    {TRACE_ZERO, "0"},
-    {TRACE_PAGES, "pages"},
-    {TRACE_POWER, "pow2"},
-    {TRACE_BYTES, "bytes"},
-    {TRACE_LARGE, "2m"},
-    {TRACE_GIGA, "1g"},
-    {TRACE_MARK, "mark"},
-    {TRACE_MARK_END, "mark-end"},
-    {TRACE_MARK_SIZE, "mark-size"},
-    {TRACE_MARK_PAGE, "mark-page"},
-    {TRACE_MARK_BYTE, "mark-byte"},
-    {TRACE_MARK_MIDDLE, "mark-middle"},
-    {TRACE_WHOLE, "whole"},
-    {TRACE_PART, "part"},
-    {TRACE_BASE, "base"},
-    {TRACE_END, "end"},
-    {TRACE_MINUS_PAGES, "minus-pages"},
-    {TRACE_MINUS_BYTES, "minus-bytes"},
-    {TRACE_EDGE, "edge"},
-    {TRACE_LAST, "last"},
-    {TRACE_GAP, "gap"},
-    {TRACE_WHOLE_MINUS, "whole-minus"},
-    {0, NULL},
-};
-
-static const char *name_of(const struct name *names, uint32_t value)
-{
-    for (; names->text != NULL; names++) {
-        if (names->value == value)
-            return names->text;
-    }
-    return NULL;
-}
-
-/* The names of an operation's options, and whether they are bits to be combined. */
-static const struct name *option_names(uint8_t code, bool *bits)
-{
-    *bits = true;
-    switch (code) {
-    case TRACE_VMAR_ALLOCATE:
-    case TRACE_VMAR_MAP:
-    case TRACE_VMAR_PROTECT:
-        return vm_options;
-    case TRACE_VMO_CREATE:
-        return vmo_options;
-    case TRACE_VMO_CREATE_CHILD:
-        return child_options;
-    case TRACE_PROCESS_CREATE:
-    case TRACE_PROCESS_CREATE_SHARED:
-        return process_options;
-    case TRACE_SOFT_FAULT:
-    case TRACE_PAGE_FAULT:
-        return fault_flags;
-    case TRACE_VMO_OP_RANGE:
-        *bits = false;
-        return vmo_ops;
-    case TRACE_VMAR_OP_RANGE:
-        *bits = false;
-        return vmar_ops;
-    case TRACE_OBJECT_GET_INFO:
-        *bits = false;
-        return topics;
-    case TRACE_OBJECT_GET_PROPERTY:
-    case TRACE_OBJECT_SET_PROPERTY:
-        *bits = false;
-        return properties;
-    case TRACE_VMAR_SET_MEMORY_PRIORITY:
-        *bits = false;
-        return priorities;
-    case TRACE_VMO_CREATE_PHYSICAL:
-    case TRACE_VMO_SET_CACHE_POLICY:
-        *bits = false;
-        return cache_policies;
-    case TRACE_VMO_REPLACE_AS_EXECUTABLE:
-        *bits = false;
-        return vmex_names;
-    default:
-        *bits = false;
-        return job_names + 2; /* none */
-    }
-}
+#include "trace_names.h"
 
 /* ---- Printing ---- */
 
-static void print_named(struct vm_sink *sink, const char *label, const struct name *names, uint32_t value)
+static void print_named(struct vm_sink *sink, const char *label, const struct trace_name *names,
+                        uint32_t value)
 {
-    const char *text = name_of(names, value);
+    const char *text = trace_name_of(names, value);
 
     if (text != NULL)
         vm_print(sink, " %s=%s", label, text);
@@ -241,7 +40,7 @@ static void print_named(struct vm_sink *sink, const char *label, const struct na
 static void print_options(struct vm_sink *sink, const char *label, const struct trace_op *op)
 {
     bool bits;
-    const struct name *names = option_names(op->code, &bits);
+    const struct trace_name *names = trace_option_names(op->code, &bits);
     uint32_t rest = op->options;
     const char *separator = "";
 
@@ -276,11 +75,11 @@ static void print_amount(struct vm_sink *sink, const char *label, const struct t
 {
     const uint8_t kind = amount->kind == TRACE_PAGES_MANY ? TRACE_PAGES : amount->kind;
 
-    vm_print(sink, " %s=%s", label, name_of(kind_names, kind));
+    vm_print(sink, " %s=%s", label, trace_name_of(trace_kind_names, kind));
     if (kind_has_value(kind))
         vm_print(sink, ":%u", (unsigned)amount->value);
     if (amount->delta != 0)
-        vm_print(sink, ",%s", name_of(delta_names, amount->delta));
+        vm_print(sink, ",%s", trace_name_of(trace_delta_names, amount->delta));
 }
 
 static void print_field(struct vm_sink *sink, const struct trace_op *op, const struct trace_field *field)
@@ -291,15 +90,15 @@ static void print_field(struct vm_sink *sink, const struct trace_op *op, const s
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
     case TRACE_FIELD_PROCESS_HANDLE:
-        print_named(sink, field->label, slot_names, op->a);
+        print_named(sink, field->label, trace_slot_names, op->a);
         break;
     case TRACE_FIELD_VMO:
-        print_named(sink, field->label, slot_names, op->b);
+        print_named(sink, field->label, trace_slot_names, op->b);
         break;
     case TRACE_FIELD_ANY:
-        vm_print(sink, " %s=%s:", field->label, name_of(type_names, op->b));
-        if (name_of(slot_names, op->a) != NULL)
-            vm_print(sink, "%s", name_of(slot_names, op->a));
+        vm_print(sink, " %s=%s:", field->label, trace_name_of(trace_type_names, op->b));
+        if (trace_name_of(trace_slot_names, op->a) != NULL)
+            vm_print(sink, "%s", trace_name_of(trace_slot_names, op->a));
         else
             vm_print(sink, "%u", op->a);
         break;
@@ -309,15 +108,19 @@ static void print_field(struct vm_sink *sink, const struct trace_op *op, const s
         break;
     case TRACE_FIELD_JOB:
         if (op->a != 0)
-            print_named(sink, field->label, job_names, op->a);
+            print_named(sink, field->label, trace_job_names, op->a);
+        break;
+    case TRACE_FIELD_SPACE:
+        if (op->a != 0)
+            print_named(sink, field->label, trace_space_names, op->a);
         break;
     case TRACE_FIELD_TO:
         if (op->to != 0)
-            print_named(sink, field->label, to_names, op->to);
+            print_named(sink, field->label, trace_to_names, op->to);
         break;
     case TRACE_FIELD_MARK:
         if (op->mark != 0)
-            print_named(sink, field->label, mark_names, op->mark);
+            print_named(sink, field->label, trace_mark_names, op->mark);
         break;
     case TRACE_FIELD_OPTIONS:
         if (op->options != 0)
@@ -329,7 +132,7 @@ static void print_field(struct vm_sink *sink, const struct trace_op *op, const s
             vm_print(sink, " %s=%u", field->label, op->align);
         break;
     case TRACE_FIELD_RIGHTS:
-        vm_print(sink, " %s=%s", field->label, name_of(rights_names, op->mark));
+        vm_print(sink, " %s=%s", field->label, trace_name_of(trace_rights_names, op->mark));
         if (op->mark != TRACE_RIGHTS_SAME)
             vm_print(sink, ":0x%x", op->options | (uint32_t)op->align << 16);
         break;
@@ -407,52 +210,6 @@ void trace_print(struct vm_sink *sink, const uint8_t *bytes, size_t size)
     }
 }
 
-/* Labels of arguments, a bar, labels of results; * before those that are handles. */
-static const char *const record_labels[TRACE_CODE_COUNT] = {
-    [TRACE_VMAR_ALLOCATE] = "*vmar options offset size|slot address",
-    [TRACE_VMAR_MAP] = "*vmar options offset *vmo vmo_offset len|address",
-    [TRACE_VMAR_UNMAP] = "*vmar addr len|",
-    [TRACE_VMAR_PROTECT] = "*vmar options addr len|",
-    [TRACE_VMAR_DESTROY] = "*vmar|",
-    [TRACE_VMO_CREATE] = "size options|slot",
-    [TRACE_VMO_READ] = "*vmo offset size|",
-    [TRACE_VMO_WRITE] = "*vmo offset size|",
-    [TRACE_VMO_SET_SIZE] = "*vmo size|",
-    [TRACE_VMO_GET_SIZE] = "*vmo|size",
-    [TRACE_VMO_OP_RANGE] = "*vmo op offset size|",
-    [TRACE_HANDLE_CLOSE] = "*handle|",
-    [TRACE_HANDLE_DUPLICATE] = "*handle rights|slot",
-    [TRACE_HANDLE_REPLACE] = "*handle rights|slot",
-    [TRACE_PROCESS_CREATE] = "options|process vmar",
-    [TRACE_OBJECT_GET_INFO] = "*handle topic|r0 r1 r2 r3",
-    [TRACE_READ] = "process addr size|done",
-    [TRACE_WRITE] = "process addr size|done",
-    [TRACE_EXECUTE] = "process addr|done",
-    [TRACE_SOFT_FAULT] = "process flags addr|",
-    [TRACE_PAGE_FAULT] = "process flags addr|",
-    [TRACE_FAIL_ALLOCATION] = "nth|",
-    [TRACE_SELECT_PROCESS] = "process|",
-    [TRACE_VMO_REPLACE_AS_EXECUTABLE] = "*handle vmex|slot",
-    [TRACE_VMAR_OP_RANGE] = "*vmar op addr len|",
-    [TRACE_PROCESS_READ_MEMORY] = "*process addr size|actual",
-    [TRACE_PROCESS_WRITE_MEMORY] = "*process addr size|actual",
-    [TRACE_OBJECT_GET_PROPERTY] = "*handle property size|",
-    [TRACE_OBJECT_SET_PROPERTY] = "*handle property size|",
-    [TRACE_HANDLE_CLOSE_MANY] = "count *handle *handle *handle *handle|",
-    [TRACE_VMO_CREATE_CONTIGUOUS] = "size align|slot",
-    [TRACE_VMAR_SET_MEMORY_PRIORITY] = "*vmar priority|",
-    [TRACE_VMO_PIN] = "*vmo offset size|",
-    [TRACE_VMO_UNPIN] = "pin|",
-    [TRACE_VMO_CREATE_CHILD] = "*vmo options offset size|slot",
-    [TRACE_PROCESS_CREATE_SHARED] = "*process options|process vmar",
-    [TRACE_PROCESS_EXIT] = "process|",
-    [TRACE_VMO_CREATE_PHYSICAL] = "offset size policy|slot",
-    [TRACE_VMO_SET_CACHE_POLICY] = "*vmo policy|",
-    [TRACE_CPRNG_DRAW] = "size|",
-    [TRACE_TICKS_GET] = "|",
-    [TRACE_SELECT_PROCESSOR] = "processor|",
-};
-
 static void print_value(struct vm_sink *sink, bool handle, uint64_t value)
 {
     const uint8_t slot = (uint8_t)value;
@@ -461,9 +218,9 @@ static void print_value(struct vm_sink *sink, bool handle, uint64_t value)
         vm_print(sink, value < 10 ? "%llu" : "0x%llx", (unsigned long long)value);
         return;
     }
-    vm_print(sink, "%s:", name_of(type_names, (uint32_t)(value >> 8)));
-    if (name_of(slot_names, slot) != NULL)
-        vm_print(sink, "%s", name_of(slot_names, slot));
+    vm_print(sink, "%s:", trace_name_of(trace_type_names, (uint32_t)(value >> 8)));
+    if (trace_name_of(trace_slot_names, slot) != NULL)
+        vm_print(sink, "%s", trace_name_of(trace_slot_names, slot));
     else
         vm_print(sink, "%u", slot);
 }
@@ -492,7 +249,7 @@ static const char *print_values(struct vm_sink *sink, const char *labels, const 
 void trace_print_record(struct vm_sink *sink, const struct trace_op *op, const struct trace_record *record)
 {
     const char *labels =
-        print_values(sink, record_labels[op->code], record->arguments, record->argument_count);
+        print_values(sink, trace_record_labels[op->code], record->arguments, record->argument_count);
 
     vm_print(sink, " -> %s", zx_status_get_string(record->status));
     if (*labels == '|')
@@ -595,7 +352,7 @@ static bool parse_number(struct parser *p, struct word word, uint64_t max, uint6
     return true;
 }
 
-static bool parse_named(struct parser *p, struct word word, const struct name *names, uint64_t max,
+static bool parse_named(struct parser *p, struct word word, const struct trace_name *names, uint64_t max,
                         uint64_t *out)
 {
     for (; names->text != NULL; names++) {
@@ -612,7 +369,7 @@ static bool parse_named(struct parser *p, struct word word, const struct name *n
 static bool parse_options(struct parser *p, struct word word, struct trace_op *op)
 {
     bool bits;
-    const struct name *names = option_names(op->code, &bits);
+    const struct trace_name *names = trace_option_names(op->code, &bits);
     uint64_t all = 0;
 
     while (word.start != NULL) {
@@ -633,13 +390,13 @@ static bool parse_amount(struct parser *p, struct word word, struct trace_amount
     const struct word value = split(&word, ':');
     uint64_t number = 0, kind, step = 0;
 
-    if (!parse_named(p, word, kind_names, 0, &kind))
+    if (!parse_named(p, word, trace_kind_names, 0, &kind))
         return false;
     if (value.start != NULL && !parse_number(p, value, UINT16_MAX, &number))
         return false;
     if (value.start == NULL && kind_has_value((uint8_t)kind))
         return wrong(p, "a colon and a number after the kind", word);
-    if (delta.start != NULL && !parse_named(p, delta, delta_names, 0, &step))
+    if (delta.start != NULL && !parse_named(p, delta, trace_delta_names, 0, &step))
         return false;
     if (kind == TRACE_PAGES && number >= 32)
         kind = TRACE_PAGES_MANY;
@@ -652,7 +409,7 @@ static bool parse_rights(struct parser *p, struct word word, struct trace_op *op
     const struct word value = split(&word, ':');
     uint64_t mode, bits = 0;
 
-    if (!parse_named(p, word, rights_names, 0, &mode))
+    if (!parse_named(p, word, trace_rights_names, 0, &mode))
         return false;
     if (mode != TRACE_RIGHTS_SAME && !parse_number(p, value, 0xffffff, &bits))
         return false;
@@ -662,7 +419,7 @@ static bool parse_rights(struct parser *p, struct word word, struct trace_op *op
     return true;
 }
 
-static bool parse_byte(struct parser *p, struct word word, const struct name *names, uint8_t *out)
+static bool parse_byte(struct parser *p, struct word word, const struct trace_name *names, uint8_t *out)
 {
     uint64_t value;
 
@@ -681,29 +438,31 @@ static bool parse_field(struct parser *p, const struct trace_field *field, struc
     case TRACE_FIELD_VMAR:
     case TRACE_FIELD_VMO_A:
     case TRACE_FIELD_PROCESS_HANDLE:
-        return parse_byte(p, word, slot_names, &op->a);
+        return parse_byte(p, word, trace_slot_names, &op->a);
     case TRACE_FIELD_VMO:
-        return parse_byte(p, word, slot_names, &op->b);
+        return parse_byte(p, word, trace_slot_names, &op->b);
     case TRACE_FIELD_ANY:
         rest = split(&word, ':');
-        return parse_byte(p, word, type_names, &op->b) && parse_byte(p, rest, slot_names, &op->a);
+        return parse_byte(p, word, trace_type_names, &op->b) && parse_byte(p, rest, trace_slot_names, &op->a);
     case TRACE_FIELD_JOB:
-        return parse_byte(p, word, job_names, &op->a);
+        return parse_byte(p, word, trace_job_names, &op->a);
     case TRACE_FIELD_PROCESS:
-        return parse_byte(p, word, job_names + 2, &op->a);
+        return parse_byte(p, word, trace_job_names + 2, &op->a);
+    case TRACE_FIELD_SPACE:
+        return parse_byte(p, word, trace_space_names, &op->a);
     case TRACE_FIELD_TO:
-        return parse_byte(p, word, to_names, &op->to);
+        return parse_byte(p, word, trace_to_names, &op->to);
     case TRACE_FIELD_MARK:
-        return parse_byte(p, word, mark_names, &op->mark);
+        return parse_byte(p, word, trace_mark_names, &op->mark);
     case TRACE_FIELD_OPTIONS:
         return parse_options(p, word, op);
     case TRACE_FIELD_ALIGN:
     case TRACE_FIELD_FILL:
-        return parse_byte(p, word, job_names + 2, &op->align);
+        return parse_byte(p, word, trace_job_names + 2, &op->align);
     case TRACE_FIELD_RIGHTS:
         return parse_rights(p, word, op);
     case TRACE_FIELD_NUMBER:
-        return parse_byte(p, word, job_names + 2, &op->b);
+        return parse_byte(p, word, trace_job_names + 2, &op->b);
     default:
         return parse_amount(p, word, &op->amount[field->kind - TRACE_FIELD_AMOUNT0]);
     }

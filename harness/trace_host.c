@@ -93,6 +93,13 @@ zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buf
     return processor_access(aspace, va, buffer, size, kind, done);
 }
 
+bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                             uint32_t kind, size_t *done, zx_status_t *status)
+{
+    *status = processor_access(aspace, va, buffer, size, kind | PROCESSOR_SUPERVISOR, done);
+    return true;
+}
+
 void trace_host_fail_allocation(uint64_t nth, bool persistent)
 {
     host_fail_allocation(nth, persistent);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conformance.c: runs the conformance suite in the booted kernel: the sources that the host runs, unchanged, on
- * real page tables, with accesses from ring 3.
+ * conformance.c: runs suites of tests in the booted kernel: the sources that the host runs, unchanged, on real
+ * page tables, with accesses from ring 3. Those of every call are the command `conformance`; those of what only
+ * the kernel itself can call are a part of the self-test (behaviour.c).
  *
  * Each test has a small machine of its own in the memory that traces use. The calls are made by the kernel on
  * behalf of that machine's one process. Nothing changed means: the address spaces as text, pages by state,
@@ -32,7 +33,6 @@
 
 static struct {
     void *failed[5]; /* where a check that fails leads: __builtin_setjmp */
-    unsigned passed, broken;
     uint64_t before; /* the state as a hash */
     struct {
         const char *name;
@@ -237,40 +237,47 @@ static bool run_function(const struct conformance_test *test)
     return true;
 }
 
-static void run_test(const char *suite, const struct conformance_test *test)
+static bool run_test(const struct conformance_test *test, bool (*prepare)(void))
 {
     struct vm_machine *machine = vm_machine_current();
     struct vm_process *process = port_set_process(NULL);
     bool fine = start();
     if (fine) {
-        fine = run_function(test);
+        fine = (prepare == NULL || prepare()) && run_function(test);
         fine = stop() && fine;
     }
     vm_machine_select(machine);
     port_set_process(process);
-    runner.passed += fine;
-    runner.broken += !fine;
-    vm_print(&vm_log_sink, "%s %u - %s: %s\n", fine ? "ok" : "not ok", runner.passed + runner.broken, suite,
-             test->name);
+    return fine;
 }
 
-static const struct suite {
-    const char *name;
-    const struct conformance_test *tests;
-} suites[] = {
-#define SUITE(name) {#name, name##_tests},
-    CONFORMANCE_SUITES(SUITE)
-#undef SUITE
-};
+void conformance_report(struct test_tally *tally, bool fine, const char *suite, const char *name)
+{
+    tally->passed += fine;
+    tally->failed += !fine;
+    vm_print(&vm_log_sink, "%s %u - %s%s%s\n", fine ? "ok" : "not ok", tally->passed + tally->failed, suite,
+             suite[0] != '\0' ? ": " : "", name);
+}
+
+bool conformance_end(const struct test_tally *tally)
+{
+    vm_print(&vm_log_sink, "1..%u\n%u passed, %u failed\n", tally->passed + tally->failed, tally->passed,
+             tally->failed);
+    return tally->failed == 0 && tally->passed != 0;
+}
+
+void conformance_run(const struct conformance_suite *suites, const char *pattern, bool (*prepare)(void),
+                     struct test_tally *tally)
+{
+    for (; suites->name != NULL; suites++)
+        for (const struct conformance_test *test = suites->tests; test->name != NULL; test++)
+            if (pattern == NULL || text_contains(suites->name, pattern))
+                conformance_report(tally, run_test(test, prepare), suites->name, test->name);
+}
 
 bool conformance(const char *pattern)
 {
-    runner.passed = runner.broken = 0;
-    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
-        for (const struct conformance_test *test = suites[i].tests; test->name != NULL; test++)
-            if (pattern == NULL || text_contains(suites[i].name, pattern))
-                run_test(suites[i].name, test);
-    vm_print(&vm_log_sink, "1..%u\n%u passed, %u failed\n", runner.passed + runner.broken, runner.passed,
-             runner.broken);
-    return runner.broken == 0 && runner.passed != 0;
+    struct test_tally tally = {0};
+    conformance_run(conformance_suites, pattern, NULL, &tally);
+    return conformance_end(&tally);
 }

@@ -355,8 +355,21 @@ void port_write(const char *text, size_t size)
     console_write(text, size);
 }
 
+static void (*panic_catcher)(void);
+
+void port_catch_panic(void (*catcher)(void))
+{
+    panic_catcher = catcher;
+}
+
 void port_panic(void)
 {
+    if (panic_catcher != NULL) {
+        void (*catcher)(void) = panic_catcher;
+        panic_catcher = NULL;
+        thread_current()->classes_held = 0;
+        catcher();
+    }
     static bool again;
     if (!again) {
         again = true;

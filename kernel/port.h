@@ -27,4 +27,9 @@ void port_reset_allocations(void);
 /* From here on locks do nothing: a report looks at structures that someone may have been changing. */
 void port_stop_locking(void);
 
+/* For tests of assertions: the next panic calls `catcher`, which does not return, instead of ending the machine;
+ * the locks count as given up. Null: none does. What the core was doing is left half done: whoever catches a panic
+ * throws that machine away, or puts its memory back as it was. */
+void port_catch_panic(void (*catcher)(void));
+
 #endif /* KERNEL_PORT_H_ */

@@ -50,6 +50,11 @@ struct pmm_range replay_memory(size_t pages)
     return (struct pmm_range){trace_memory, pages << ZX_PAGE_SHIFT};
 }
 
+struct pmm_range replay_device(void)
+{
+    return (struct pmm_range){trace_device, TRACE_DEVICE_SIZE};
+}
+
 void replay_check_every(unsigned operations)
 {
     check_every = operations;
@@ -201,6 +206,14 @@ zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buf
                               : kind & TRACE_ACCESS_WRITE ? USER_WRITE
                                                           : USER_READ;
     return user_access(aspace, va, buffer, size, access, done);
+}
+
+/* The processor runs in the kernel's own machine, and has no guests. */
+bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
+                             uint32_t kind, size_t *done, zx_status_t *status)
+{
+    (void)aspace, (void)va, (void)buffer, (void)size, (void)kind, (void)done, (void)status;
+    return false;
 }
 
 void trace_host_fail_allocation(uint64_t nth, bool persistent)

@@ -20,6 +20,9 @@ bool replay(const char *pattern);
 /* That many pages of the memory that traces run in, at most 4,096, while none runs. Base 0: there is no room. */
 struct pmm_range replay_memory(size_t pages);
 
+/* The 4 MiB beside it that stand for a device, aligned to 2 MiB. */
+struct pmm_range replay_device(void);
+
 /* vm_check after every nth operation of a trace; 0: only at its end. */
 void replay_check_every(unsigned operations);
 

@@ -16,7 +16,9 @@
 #include <vm/vmar.h>
 #include <zircon/syscalls.h>
 
+#include "behaviour.h"
 #include "buffer.h"
+#include "conformance.h"
 #include "cpu.h"
 #include "gdt.h"
 #include "io.h"
@@ -31,13 +33,11 @@
 /* boot.S */
 extern char boot_stack_guard[];
 
-static unsigned passed, failed;
+static struct test_tally tally;
 
 static void expect(bool fine, const char *what)
 {
-    passed += fine;
-    failed += !fine;
-    vm_print(&vm_log_sink, "%s %u - %s\n", fine ? "ok" : "not ok", passed + failed, what);
+    conformance_report(&tally, fine, "", what);
 }
 
 void selftest_expect(bool fine, const char *what)
@@ -660,7 +660,7 @@ static void test_kernel_memory(void)
 
 bool selftest(void)
 {
-    passed = failed = 0;
+    tally = (struct test_tally){0};
     test_exceptions();
     test_permissions();
     test_symbols();
@@ -673,8 +673,8 @@ bool selftest(void)
     test_buffers();
     selftest_threads();
     expect(pmm_check(&vm_log_sink), "every page is in one state");
-    vm_print(&vm_log_sink, "%u passed, %u failed\n", passed, failed);
-    return failed == 0;
+    behaviour(NULL, &tally);
+    return conformance_end(&tally);
 }
 
 /* ---- Crashes on demand ---- */

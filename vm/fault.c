@@ -13,8 +13,8 @@
  * memory. Memory is coherent: nobody can write to a page while a processor may still read the zero page in
  * its place.
  *
- * Spurious faults are fine: the processor may have cached less than the tables give; the translation is
- * entered again, unchanged.
+ * Spurious faults are fine: the processor may have cached less than the tables give, or another one was first.
+ * Where the translation is there and suffices, nothing is done.
  *
  * Ranges. A soft fault of a range goes by runs: neighbouring pages that are there, that are absent and
  * read, or that are made for a write where nobody can see the zero page in their place. A run is entered in
@@ -51,16 +51,25 @@ static struct vm_mapping *find_mapping_locked(struct vm_aspace *aspace, zx_vaddr
     return NULL;
 }
 
+/* The permissions that the access needs. */
+static uint32_t needed_by(uint32_t flags)
+{
+    return ARCH_MMU_READ | ((flags & VM_PF_FLAG_WRITE) != 0 ? ARCH_MMU_WRITE : 0) |
+           ((flags & VM_PF_FLAG_INSTRUCTION) != 0 ? ARCH_MMU_EXECUTE : 0);
+}
+
 static bool is_allowed(const struct vm_aspace *aspace, uint32_t perms, uint32_t flags)
 {
-    uint32_t needed = ARCH_MMU_READ;
-    if ((flags & VM_PF_FLAG_WRITE) != 0)
-        needed |= ARCH_MMU_WRITE;
-    if ((flags & VM_PF_FLAG_INSTRUCTION) != 0)
-        needed |= ARCH_MMU_EXECUTE;
     if ((flags & VM_PF_FLAG_USER) != 0 && !vm_aspace_is_user(aspace))
         return false;
-    return (needed & ~perms) == 0;
+    return (needed_by(flags) & ~perms) == 0;
+}
+
+/* Whether va has a translation already that suffices. */
+static bool is_entered(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t needed)
+{
+    struct page_table_entry entry;
+    return page_table_query(&aspace->table, va, &entry) == ZX_OK && (needed & ~entry.flags) == 0;
 }
 
 /* Enters the run of pages that the VMO has from va on, at least one; read-only where other VMOs hold them too. */
@@ -135,20 +144,24 @@ static zx_status_t make_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t v
     return status;
 }
 
-/* [base, end) has one permission, which suffices. */
+/* [base, end) has one permission, which allows what is needed. */
 static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t base,
-                                      zx_vaddr_t end, uint32_t perms, bool write)
+                                      zx_vaddr_t end, uint32_t perms, uint32_t needed)
 {
+    struct vm_aspace *aspace = mapping->region.aspace;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
     if (offset >= mapping_vmo_end_locked(mapping))
         return ZX_ERR_OUT_OF_RANGE;
     if (mapping->vmo->kind != VMO_PAGED)
-        return enter_frames_vmo_locked(mapping, va, base, end, perms);
+        return is_entered(aspace, va, needed) ? ZX_OK
+                                              : enter_frames_vmo_locked(mapping, va, base, end, perms);
     const struct vm_page *page = vmo_page_locked(mapping->vmo, offset);
-    if (write && (page == NULL || page_is_shared(page)))
+    if ((needed & ARCH_MMU_WRITE) != 0 && (page == NULL || page_is_shared(page)))
         return make_page_vmo_locked(mapping, va, end, perms);
     if (page == NULL)
         return enter_zero_page_vmo_locked(mapping, va, perms);
+    if (is_entered(aspace, va, needed))
+        return ZX_OK;
     return enter_pages_vmo_locked(mapping, va, end, perms);
 }
 
@@ -334,8 +347,7 @@ static zx_status_t fault_locked(struct vm_aspace *aspace, zx_vaddr_t va, uint32_
     if (status != ZX_OK)
         return status;
     port_mutex_lock(&mapping->vmo->lock);
-    status =
-        resolve_vmo_locked(mapping, round_down_page(va), base, end, perms, (flags & VM_PF_FLAG_WRITE) != 0);
+    status = resolve_vmo_locked(mapping, round_down_page(va), base, end, perms, needed_by(flags));
     port_mutex_unlock(&mapping->vmo->lock);
     return status;
 }

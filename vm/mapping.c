@@ -272,16 +272,27 @@ uint64_t mapping_vmo_end(const struct vm_mapping *mapping)
 size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
                                  zx_paddr_t *paddrs, bool *shared)
 {
+    const struct vm_vmo *vmo = mapping->vmo;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
     uint64_t limit = mapping_vmo_end_locked(mapping);
-    size_t count = 0;
-    for (; count < most && va < end && offset < limit; va += PAGE_SIZE, offset += PAGE_SIZE) {
-        bool also_shared;
-        if (!vmo_frame_locked(mapping->vmo, offset, &paddrs[count], &also_shared) ||
-            (count != 0 && also_shared != *shared))
-            break;
-        *shared = also_shared;
-        count++;
+    size_t count = 0, run = 1;
+    if (limit - offset > end - va)
+        limit = offset + (end - va);
+    if (most > (limit - offset) >> PAGE_SHIFT)
+        most = (limit - offset) >> PAGE_SHIFT;
+    *shared = false;
+    for (; vmo->kind != VMO_PAGED && count < most; count++)
+        paddrs[count] = vmo->frames + offset + (count << PAGE_SHIFT);
+    while (count < most && run != 0) {
+        void *const *pages = page_list_run(&vmo->pages, (offset >> PAGE_SHIFT) + count, &run);
+        for (size_t i = 0; i < run && count < most; i++, count++) {
+            const struct vm_page *page = pages[i];
+            bool also_shared = page_is_shared(page);
+            if (count != 0 && also_shared != *shared)
+                return count;
+            *shared = also_shared;
+            paddrs[count] = page->paddr;
+        }
     }
     return count;
 }

@@ -69,7 +69,7 @@ static unsigned height_for(uint64_t index)
 
 static bool reaches(const struct page_list *list, uint64_t index)
 {
-    return list->height > 0 && height_for(index) <= list->height;
+    return list->height > 0 && index >> (list->height * SLOT_BITS) == 0;
 }
 
 static struct page_list_node *leaf_of(const struct page_list *list, uint64_t index)
@@ -160,7 +160,11 @@ zx_status_t page_list_reserve(struct page_list *list, uint64_t index)
 {
     struct page_list_node *nodes[2 * HEIGHT_MAX];
 
-    VM_ASSERT(index >> INDEX_BITS == 0);
+    struct page_list_node *leaf = leaf_of(list, index);
+    if (leaf != NULL) {
+        leaf->reserved |= bit_of(slot_at(index, 0));
+        return ZX_OK;
+    }
     if (nodes_take(nodes, nodes_missing(list, index)) != ZX_OK)
         return ZX_ERR_NO_MEMORY;
     path_make(list, index, nodes)->reserved |= bit_of(slot_at(index, 0));
@@ -289,6 +293,19 @@ void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *fou
         path[level - 1] = path[level]->slots[slot];
         level--;
     }
+}
+
+void *const *page_list_run(const struct page_list *list, uint64_t index, size_t *count)
+{
+    const struct page_list_node *leaf = leaf_of(list, index);
+    unsigned slot = slot_at(index, 0);
+
+    *count = 0;
+    if (leaf == NULL)
+        return NULL;
+    uint64_t missing = ~leaf->present >> slot;
+    *count = missing != 0 ? (unsigned)__builtin_ctzll(missing) : SLOTS - slot;
+    return &leaf->slots[slot];
 }
 
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit)

@@ -8,6 +8,7 @@
 #define VM_PAGE_LIST_H_
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <vm/list.h>
 #include <zircon/types.h>
@@ -39,6 +40,10 @@ void *page_list_remove(struct page_list *list, uint64_t index);
 
 /* The first item at or above index; its index in *found. Null: none. O(height). */
 void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *found);
+
+/* The items at index and right behind it, as far as none is missing and one node holds them (64 at the most).
+   *count of them, perhaps 0. Valid until the list changes. O(height). */
+void *const *page_list_run(const struct page_list *list, uint64_t index, size_t *count);
 
 /* The first index in [from, limit) whose slot is empty; limit where all are occupied. */
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit);

@@ -463,6 +463,8 @@ static void set_leaf(struct page_table *table, const struct map_request *request
         page_table_drop(table, child);
         return;
     }
+    if ((before & ~format_of(table)->notes) == after)
+        return;
     bool same_page = leaf_address(before, level) == leaf_address(after, level);
     while (!__atomic_compare_exchange_n(slot, &before,
                                         after | (same_page ? before & format_of(table)->notes : 0), false,
@@ -513,18 +515,37 @@ static void map_range(struct page_table *table, const struct map_request *reques
     } while (advance(&va, stop, last));
 }
 
+/* The lowest table that holds all that mapping [va, last] may change, and its level: most requests are for a few
+   pages that one lowest-level table translates. */
+static struct vm_page *common_table(const struct page_table *table, zx_vaddr_t va, zx_vaddr_t last,
+                                    unsigned *level)
+{
+    zx_paddr_t address = table->root;
+
+    for (*level = TOP_LEVEL; *level > 1; (*level)--) {
+        const uint64_t *entries = port_phys_to_virt(address);
+        uint64_t entry = entry_load(&entries[entry_index(va, *level)]);
+        if (entry_last(va, *level, last) != last || is_whole_entry(va, last, *level) || !is_present(entry) ||
+            is_leaf(entry, *level))
+            break;
+        address = table_address(entry);
+    }
+    return child_of(address);
+}
+
 static zx_status_t map_locked(struct page_table *table, const struct map_request *request, zx_vaddr_t last)
 {
-    struct vm_page *root = child_of(table->root);
+    unsigned level;
+    struct vm_page *top = common_table(table, request->va, last, &level);
     struct list_node reserve;
 
     list_init(&reserve);
-    if (request->existing == PAGE_TABLE_EXISTING_ERROR && any_present(root, TOP_LEVEL, request->va, last))
+    if (request->existing == PAGE_TABLE_EXISTING_ERROR && any_present(top, level, request->va, last))
         return ZX_ERR_ALREADY_EXISTS;
-    size_t needed = tables_needed(request, entries_of(root), 0, TOP_LEVEL, request->va, last);
+    size_t needed = tables_needed(request, entries_of(top), 0, level, request->va, last);
     if (pmm_alloc_pages(needed, VM_PAGE_MMU, &reserve) != ZX_OK)
         return ZX_ERR_NO_MEMORY;
-    map_range(table, request, &reserve, root, TOP_LEVEL, request->va, last);
+    map_range(table, request, &reserve, top, level, request->va, last);
     VM_ASSERT(list_is_empty(&reserve));
     page_table_settle(table);
     return ZX_OK;

@@ -185,20 +185,37 @@ static zx_vaddr_t begin_below(const struct region_tree *tree, const struct regio
     return request->limit - request->size + 1;
 }
 
-zx_status_t region_tree_place_lowest(const struct region_tree *tree, const struct region_request *request,
-                                     zx_vaddr_t *out)
+/* The lowest place but for the first `skip` ones. */
+static zx_status_t place_after(const struct region_tree *tree, const struct region_request *request,
+                               uint64_t skip, zx_vaddr_t *out)
 {
     const struct search search = search_of(tree, request);
-    zx_vaddr_t below = begin_below(tree, request);
+    zx_vaddr_t below = begin_below(tree, request), first;
     if (below == 0)
         return ZX_ERR_NO_RESOURCES;
-    if (!tree->root)
-        return gap_places(&search, tree->base, tree->end, below, out) ? ZX_OK : ZX_ERR_NO_RESOURCES;
-    struct walk walk = {.search = &search, .below = below, .nodes = UINT64_MAX};
+    if (!tree->root) {
+        if (gap_places(&search, tree->base, tree->end, below, &first) <= skip)
+            return ZX_ERR_NO_RESOURCES;
+        *out = first + (skip << search.align_log2);
+        return ZX_OK;
+    }
+    struct walk walk = {.search = &search, .below = below, .skip = skip, .nodes = UINT64_MAX};
     if (walk_subtree(&walk, tree->root, tree->height - 1) != WALK_FOUND)
         return ZX_ERR_NO_RESOURCES;
     *out = walk.found;
     return ZX_OK;
+}
+
+zx_status_t region_tree_place_lowest(const struct region_tree *tree, const struct region_request *request,
+                                     zx_vaddr_t *out)
+{
+    zx_vaddr_t place;
+    zx_status_t status = place_after(tree, request, 0, &place);
+    if (status == ZX_OK && place == 0 && request->nonzero)
+        status = place_after(tree, request, 1, &place);
+    if (status == ZX_OK)
+        *out = place;
+    return status;
 }
 
 /* ---- A place at random ---- */

@@ -90,6 +90,7 @@ struct region_request {
     size_t size;
     uint8_t align_log2; /* at least ZX_PAGE_SHIFT */
     zx_vaddr_t limit;   /* exclusive end; at most tree->end */
+    bool nonzero;       /* the lowest place is not to be address 0 */
 };
 
 /* The lowest such place. NO_RESOURCES where there is none. */

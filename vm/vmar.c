@@ -135,8 +135,11 @@ static zx_status_t choose_place_locked(struct vm_vmar *vmar, uint32_t options, s
         return ZX_OK;
     }
     bool limited = (options & ZX_VM_OFFSET_IS_UPPER_LIMIT) != 0;
-    struct region_request request = {
-        .size = size, .align_log2 = align_log2, .limit = limited ? base + offset : region_end(&vmar->region)};
+    /* Only spaces without random places begin at 0. */
+    struct region_request request = {.size = size,
+                                     .align_log2 = align_log2,
+                                     .limit = limited ? base + offset : region_end(&vmar->region),
+                                     .nonzero = true};
     uint8_t entropy = vm_aspace_entropy(aspace, vmar->compact);
     if (entropy == 0)
         return region_tree_place_lowest(&vmar->children, &request, out);

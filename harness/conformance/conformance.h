@@ -9,6 +9,8 @@
  *
  * Whoever runs the suite supplies the functions of the last section; on the host that is host.c. Every test
  * begins with a machine of its own, whose one process it is. What it leaves behind goes with the process.
+ *
+ * The tests of what only those inside the kernel can call are made of the same pieces: ../behaviour/.
  */
 #ifndef HARNESS_CONFORMANCE_CONFORMANCE_H_
 #define HARNESS_CONFORMANCE_CONFORMANCE_H_
@@ -37,7 +39,18 @@ struct conformance_test {
         .name = NULL, .function = NULL                                                                       \
     }
 
-/* Every source with tests: the name of the file. */
+/* A source with tests; a table of such ends with NO_MORE_SUITES. */
+struct conformance_suite {
+    const char *name; /* the name of the file */
+    const struct conformance_test *tests;
+};
+#define SUITE_OF(file) {.name = #file, .tests = file##_tests},
+#define NO_MORE_SUITES                                                                                       \
+    {                                                                                                        \
+        .name = NULL, .tests = NULL                                                                          \
+    }
+
+/* Every source with tests of the calls: the name of the file. */
 #define CONFORMANCE_SUITES(SUITE)                                                                            \
     SUITE(vmar_allocate)                                                                                     \
     SUITE(vmar_map)                                                                                          \
@@ -67,6 +80,7 @@ struct conformance_test {
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
 CONFORMANCE_SUITES(CONFORMANCE_DECLARE)
 #undef CONFORMANCE_DECLARE
+extern const struct conformance_suite conformance_suites[]; /* suites.c */
 
 /* ---- Checks: one that fails ends its test ---- */
 

@@ -128,6 +128,12 @@ static void look(void)
     if (next != NULL)
         assert_int_equal(found, model.entries[at].index);
 
+    size_t run;
+    void *const *items = page_list_run(&model.list, index, &run);
+    for (size_t i = 0; i < run; i++)
+        assert_true(model_has(at + i, index + i) && items[i] == model.entries[at + i].item);
+    assert_true((run != 0 && (index + run) % 64 == 0) || !model_has(at + run, index + run));
+
     uint64_t limit = index + draw_below(&model.random, 300), empty = index;
     for (; empty < limit && model_has(at, empty); at++)
         empty++;
