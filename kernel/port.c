@@ -212,6 +212,57 @@ int64_t port_ticks(void)
     return (int64_t)read_tsc();
 }
 
+/* The processor's counter is taken for one of 1 GHz: nothing has measured it. */
+int64_t port_ticks_per_second(void)
+{
+    return 1000000000;
+}
+
+int64_t port_clock(void)
+{
+    return (int64_t)read_tsc();
+}
+
+/* ---- Threads ---- */
+
+struct vm_thread *port_current_thread(void)
+{
+    return NULL;
+}
+
+zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread_entry *entry)
+{
+    (void)thread;
+    (void)entry;
+    return ZX_ERR_NOT_SUPPORTED;
+}
+
+void port_thread_exited(void)
+{
+    port_process_exited(0); /* the kernel has one thread of its own */
+}
+
+void port_process_killed(struct vm_process *process)
+{
+    (void)process;
+}
+
+/* Nobody else runs who could change it. */
+zx_status_t port_wait(atomic_uint *word, unsigned value, int64_t deadline)
+{
+    while (atomic_load(word) == value)
+        if (deadline != INT64_MAX && port_clock() >= deadline)
+            return ZX_ERR_TIMED_OUT;
+    return ZX_OK;
+}
+
+unsigned port_wake(atomic_uint *word, unsigned count)
+{
+    (void)word;
+    (void)count;
+    return 0;
+}
+
 /* ---- The running program ---- */
 
 static struct vm_process *current_process;
