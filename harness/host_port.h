@@ -10,6 +10,7 @@
 #include <vm/pmm.h>
 
 struct vm_process;
+struct vm_thread;
 
 /* Simulated physical memory. Each piece is a window of its own: window k begins at k << 45, plus 16 MiB so
    that no page has address 0; all together are the 48 bits of the processor's physical addresses. The bytes are
@@ -55,6 +56,16 @@ void host_enter_process(struct vm_process *process);
 void host_perturb_schedule(uint64_t seed, unsigned one_in);
 /* A step of this thread. */
 void host_schedule_step(void);
+
+/* Whether the host says of threads of programs, from now on, that they run. Nothing does: whoever asks for this calls
+   vm_thread_ended for each that was started. */
+void host_threads_start(bool run);
+/* How many were started that way, and (may be null) the latest one. */
+struct host_thread_entry {
+    struct vm_thread *thread;
+    uint64_t entry, stack, arg1, arg2;
+};
+uint64_t host_threads_started(struct host_thread_entry *last);
 
 /* A number for the calling thread, from 1. */
 uint32_t host_thread_number(void);

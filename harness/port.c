@@ -415,20 +415,11 @@ void host_enter_process(struct vm_process *process)
     entered_process = process;
 }
 
-/* The program is the process: whatever else it simulates ends with it. */
+/* The program is the process: whatever else it simulates ends with it. What fails does not end with 0, even where
+   the exit status has no room for more of the number than zeroes. */
 void port_process_exited(int64_t retcode)
 {
-    exit((int)retcode);
-}
-
-/* ---- Time ---- */
-
-int64_t port_ticks(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    exit(retcode != 0 && (retcode & 0xff) == 0 ? EXIT_FAILURE : (int)retcode);
 }
 
 /* ---- Words to people ---- */

@@ -8,7 +8,6 @@
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/thread.h>
-#include <zircon/process.h>
 
 #include "kill.h"
 #include "port.h"

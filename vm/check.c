@@ -37,10 +37,10 @@ struct checker {
     bool vdso_found;          /* the mapping of the vDSO's code that the space being checked names */
     uint64_t high_vmars;      /* of the space being checked, alive and of high memory priority */
     uint64_t table_pages;
-    uint64_t vmos, processes, all_vmars;       /* on the list of objects */
-    uint64_t listed_mappings;                  /* on the lists of VMOs */
-    uint64_t object_pages;                     /* each counted once */
-    uint64_t aside_pages[VM_PAGE_STATE_COUNT]; /* translated in ranges that were set aside, by state */
+    uint64_t vmos, processes, threads, all_vmars; /* on the list of objects */
+    uint64_t listed_mappings;                     /* on the lists of VMOs */
+    uint64_t object_pages;                        /* each counted once */
+    uint64_t aside_pages[VM_PAGE_STATE_COUNT];    /* translated in ranges that were set aside, by state */
 };
 
 static void broken(struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -434,10 +434,11 @@ static void check_aspaces(struct checker *checker)
 static void broken_object(struct checker *checker, const struct vm_object *object, const char *how)
 {
     broken(checker, "%s %llu (%u references, %u handles): %s",
-           object->type == ZX_OBJ_TYPE_VMO    ? "vmo"
-           : object->type == ZX_OBJ_TYPE_VMAR ? "vmar"
-           : object->type == ZX_OBJ_TYPE_JOB  ? "job"
-                                              : "process",
+           object->type == ZX_OBJ_TYPE_VMO      ? "vmo"
+           : object->type == ZX_OBJ_TYPE_VMAR   ? "vmar"
+           : object->type == ZX_OBJ_TYPE_JOB    ? "job"
+           : object->type == ZX_OBJ_TYPE_THREAD ? "thread"
+                                                : "process",
            (unsigned long long)object->koid, atomic_load(&object->refs), object->handles, how);
 }
 
@@ -601,7 +602,45 @@ static void check_spaces_of(struct checker *checker, const struct vm_process *pr
     }
 }
 
-static void check_process(struct checker *checker, const struct vm_process *process)
+/* After it has come by, a thread is counted in its process. */
+static void check_thread(struct checker *checker, const struct vm_thread *thread)
+{
+    checker->threads++;
+    thread->aspace->check_refs++;
+    thread->process->check_threads++;
+    if (atomic_load(&thread->object.refs) <
+        thread->object.handles + (thread->state == VM_THREAD_RUNNING ? 1 : 0))
+        broken_object(checker, &thread->object, "fewer references than handles and whoever runs it");
+    if (thread->state == VM_THREAD_NEW && thread->process->dead)
+        broken_object(checker, &thread->object, "new, but its process is dead");
+}
+
+/* After all threads have been looked at: they are those that the process lists. */
+static void check_threads_of(struct checker *checker, struct vm_process *process)
+{
+    uint32_t listed = 0, running = 0;
+
+    list_for_each(node, &process->threads)
+    {
+        const struct vm_thread *thread = container_of(node, struct vm_thread, node);
+        if (thread->process != process)
+            broken_object(checker, &process->object, "lists a thread of another");
+        listed++;
+        running += thread->state == VM_THREAD_RUNNING;
+    }
+    if (listed != process->check_threads)
+        broken_object(checker, &process->object, "lists another number of threads than it has");
+    if (running != process->running || running > process->started)
+        broken_object(checker, &process->object, "another number of its threads runs than it counts");
+    if (process->started != 0 && running == 0 && !process->dead)
+        broken_object(checker, &process->object, "alive, though its last thread has ended");
+    if (atomic_load(&process->object.refs) < process->check_refs + process->check_threads)
+        broken_object(checker, &process->object,
+                      "fewer references than handles, its own life and its threads");
+    process->check_threads = 0;
+}
+
+static void check_process(struct checker *checker, struct vm_process *process)
 {
     unsigned own = 0;
 
@@ -612,7 +651,8 @@ static void check_process(struct checker *checker, const struct vm_process *proc
         if (container_of(node, struct vm_handle, node)->object == &process->object)
             own++;
     }
-    if (atomic_load(&process->object.refs) < process->object.handles + own + (process->dead ? 0 : 1))
+    process->check_refs = process->object.handles + own + (process->dead ? 0 : 1);
+    if (atomic_load(&process->object.refs) < process->check_refs)
         broken_object(checker, &process->object, "fewer references than handles and its own life");
 }
 
@@ -638,6 +678,9 @@ static void check_objects(struct checker *checker)
         case ZX_OBJ_TYPE_PROCESS:
             check_process(checker, container_of(object, struct vm_process, object));
             break;
+        case ZX_OBJ_TYPE_THREAD:
+            check_thread(checker, container_of(object, struct vm_thread, object));
+            break;
         case ZX_OBJ_TYPE_JOB:
             if (object != &vm_machine->job.object || atomic_load(&object->refs) != object->handles + 1)
                 broken_object(checker, object, "not the machine's, or its references are not its handles");
@@ -647,6 +690,12 @@ static void check_objects(struct checker *checker)
         }
     }
     check_vmos_together(checker);
+    list_for_each(node, &vm_machine->objects)
+    {
+        struct vm_object *object = container_of(node, struct vm_object, node);
+        if (object->type == ZX_OBJ_TYPE_PROCESS)
+            check_threads_of(checker, container_of(object, struct vm_process, object));
+    }
     list_for_each(node, &vm_machine->aspaces)
     {
         const struct vm_aspace *aspace = container_of(node, struct vm_aspace, node);
@@ -676,10 +725,11 @@ static void check_equal(struct checker *checker, const char *what, uint64_t foun
 
 static void check_caches(struct checker *checker)
 {
-    struct slab_cache *const caches[] = {
-        &vm_machine->region_leaf_cache, &vm_machine->region_inner_cache, &vm_machine->page_list_cache,
-        &vm_machine->vmar_cache,        &vm_machine->mapping_cache,      &vm_machine->vmo_cache,
-        &vm_machine->aspace_cache,      &vm_machine->process_cache,      &vm_machine->handle_cache};
+    struct slab_cache *const caches[] = {&vm_machine->region_leaf_cache, &vm_machine->region_inner_cache,
+                                         &vm_machine->page_list_cache,   &vm_machine->vmar_cache,
+                                         &vm_machine->mapping_cache,     &vm_machine->vmo_cache,
+                                         &vm_machine->aspace_cache,      &vm_machine->process_cache,
+                                         &vm_machine->handle_cache,      &vm_machine->thread_cache};
     uint64_t slabs = 0;
 
     for (unsigned i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {
@@ -695,6 +745,7 @@ static void check_caches(struct checker *checker)
     check_equal(checker, "mappings on lists of VMOs", checker->listed_mappings, checker->mappings);
     check_equal(checker, "VMOs made", vm_machine->vmo_cache.objects, checker->vmos);
     check_equal(checker, "processes made", vm_machine->process_cache.objects, checker->processes);
+    check_equal(checker, "threads made", vm_machine->thread_cache.objects, checker->threads);
     check_equal(checker, "handles made", vm_machine->handle_cache.objects, vm_machine->handles.count);
     check_equal(checker, "bytes of tree nodes made",
                 vm_machine->region_leaf_cache.objects * vm_machine->region_leaf_cache.object_size +

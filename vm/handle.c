@@ -21,7 +21,7 @@
  *
  * Life. A handle keeps its object alive by a reference. object->handles counts the handles that lead to it,
  * but not those that a process holds to itself: these would keep it for ever. When the count of a process
- * falls to 0, and no host runs it, the process dies, and so perhaps do those to which it held the last
+ * falls to 0, and no host keeps it and it was not started, the process dies, and so perhaps do those to which it held the last
  * handle. They are put on a list and ended one after the other (process.c), since a chain of them may be
  * longer than any stack. A process that dies between the two steps of making a handle gets the handle closed
  * as it is published.
@@ -152,8 +152,8 @@ static struct vm_object *take_locked(struct vm_handle *handle, struct list_node 
     if (object->handles != 0 || object->type != ZX_OBJ_TYPE_PROCESS)
         return object;
     struct vm_process *process = container_of(object, struct vm_process, object);
-    if (!process->hosted)
-        process_doom_locked(process, doomed);
+    if (!process->hosted && process->started == 0)
+        process_doom_locked(process, ZX_TASK_RETCODE_SYSCALL_KILL, doomed);
     return object;
 }
 
@@ -281,6 +281,50 @@ zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_ha
     }
     port_mutex_unlock(&vm_machine->handle_lock);
     return old != NULL ? ZX_OK : ZX_ERR_BAD_HANDLE;
+}
+
+/* ---- Moving into another process ---- */
+
+/* The slot of the old handle is kept, and leads nowhere: should the move come to nothing, it takes its former number
+   again. */
+zx_status_t handle_move_locked(struct handle_move *move)
+{
+    struct vm_handle *old = find_locked(port_current_process(), move->value);
+    if (old == NULL || old->object != move->object)
+        return ZX_ERR_BAD_HANDLE;
+    publish_locked(move->fresh, old->object, old->rights); /* takes over the reference */
+    if (is_counted(old))
+        old->object->handles--;
+    list_remove(&old->node);
+    old->object = NULL;
+    move->old = old;
+    return ZX_OK;
+}
+
+/* Where the process that it went to has died meanwhile, it was closed there; that is undone, too. */
+void handle_move_end(struct handle_move *move, bool keep)
+{
+    struct vm_handle *old = move->old, *there;
+    struct vm_object *given_up[2] = {NULL, NULL};
+    struct list_node doomed;
+    list_init(&doomed);
+    port_mutex_lock(&vm_machine->handle_lock);
+    if (keep) {
+        free_locked(old);
+    } else {
+        vm_object_acquire(move->object);
+        publish_locked(old, move->object, old->rights);
+        there = find_locked(move->to, move->fresh_value);
+        if (there != NULL)
+            given_up[0] = take_locked(there, &doomed);
+        if (old->process->dead)
+            given_up[1] = take_locked(old, &doomed);
+    }
+    port_mutex_unlock(&vm_machine->handle_lock);
+    process_end_doomed(&doomed);
+    for (unsigned i = 0; i < 2; i++)
+        if (given_up[i] != NULL)
+            vm_object_release(given_up[i]);
 }
 
 /* ---- Checking ---- */

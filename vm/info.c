@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * info.c: what can be learned of VMOs, address spaces and the machine: the substance of zx_object_get_info.
+ * info.c: what can be learned of VMOs, processes, address spaces and the machine: the substance of zx_object_get_info.
  *
  * Sharing. How many address spaces map a page is found by looking at the mappings that show it, or at all
  * mappings of a VMO, and counting the different spaces among them. Each count has a number, its stamp, which it
@@ -72,6 +72,19 @@ void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
     out->cache_policy = target->cache_policy;
     out->share_count = count_spaces_locked(target, vmo->window, UINT64_MAX, vmo, &out->num_mappings);
     port_mutex_unlock(&target->lock);
+}
+
+/* ---- Processes ---- */
+
+void process_info(struct vm_process *process, zx_info_process_t *out)
+{
+    memset(out, 0, sizeof(*out));
+    port_mutex_lock(&vm_machine->handle_lock);
+    out->return_code = process->return_code;
+    out->start_time = process->start_time;
+    out->flags = (process->started != 0 ? ZX_INFO_PROCESS_FLAG_STARTED : 0) |
+                 (process->dead ? ZX_INFO_PROCESS_FLAG_EXITED : 0);
+    port_mutex_unlock(&vm_machine->handle_lock);
 }
 
 /* ---- Address spaces ---- */

@@ -26,6 +26,7 @@
 #include <vm/page_queue.h>
 #include <vm/pmm.h>
 #include <vm/port.h>
+#include <vm/thread.h>
 #include <vm/vmar.h>
 #include <vm/vmo.h>
 #include <zircon/syscalls.h>
@@ -70,7 +71,7 @@ void user_untell_handle(zx_handle_t *user, zx_handle_t before);
 
 struct vm_object {
     zx_koid_t koid;        /* (c) */
-    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, VMO, VMAR, JOB */
+    zx_obj_type_t type;    /* (c) ZX_OBJ_TYPE_PROCESS, THREAD, VMO, VMAR, JOB */
     atomic_uint refs;      /* (x) */
     uint32_t handles;      /* (h) handles that lead here; a process's own handles to itself do not count */
     struct list_node node; /* (m) on machine->objects */
@@ -214,6 +215,27 @@ struct vm_process {
     struct list_node dying;      /* (h) on the list of those that die with another */
     zx_handle_t self, root_vmar; /* (c) its own first handles */
     zx_handle_t job;             /* (h) what zx_job_default answers in it; invalid until asked */
+    struct list_node threads;    /* (h) those that are there; they hold references to it, not it to them */
+    uint32_t started;            /* (h) how many of them were started, ended ones included */
+    uint32_t running;            /* (h) and how many of these have not ended */
+    bool torn_down;              /* (h) dead, and what it had is gone */
+    int64_t return_code;         /* (h) once it is dead */
+    zx_time_t start_time;        /* (h) once it was started */
+    atomic_uint signals;         /* (h) ZX_TASK_TERMINATED; (x) for reading */
+    uint32_t check_refs;         /* check.c's own: references that it found so far */
+    uint32_t check_threads;      /* likewise: its threads */
+};
+
+enum vm_thread_state { VM_THREAD_NEW, VM_THREAD_RUNNING, VM_THREAD_DEAD };
+
+struct vm_thread {
+    struct vm_object object;
+    char name[ZX_MAX_NAME_LEN]; /* (h) */
+    struct vm_process *process; /* (c) referenced */
+    struct vm_aspace *aspace;   /* (h) where it runs; referenced; constant once it has been started */
+    enum vm_thread_state state; /* (h) while it runs, the port has a reference to it */
+    struct list_node node;      /* (h) on process->threads */
+    atomic_uint signals;        /* (h) ZX_TASK_TERMINATED, ZX_THREAD_RUNNING; (x) for reading */
 };
 
 /* The one job of the machine: an object for handles to lead to. */
@@ -281,7 +303,8 @@ struct vm_machine {
     /* region_tree.c sets them up: region_tree_start */
     struct slab_cache region_leaf_cache, region_inner_cache;
     struct slab_cache page_list_cache; /* page_list.c: page_list_start */
-    struct slab_cache vmar_cache, mapping_cache, vmo_cache, aspace_cache, process_cache, handle_cache;
+    struct slab_cache vmar_cache, mapping_cache, vmo_cache, aspace_cache, process_cache, handle_cache,
+        thread_cache;
 };
 
 /* The selected machine. */
@@ -341,6 +364,21 @@ zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_ha
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
                        zx_rights_t *rights);
 zx_status_t handle_close(struct vm_process *process, zx_handle_t value);
+/* A handle of the current process on its way into another one. */
+struct handle_move {
+    zx_handle_t value;        /* its number so far */
+    struct vm_object *object; /* where it leads; referenced by the caller */
+    struct vm_process *to;    /* where it goes */
+    struct vm_handle *fresh;  /* reserved there */
+    zx_handle_t fresh_value;  /* what it will be there */
+    struct vm_handle *old;    /* once it has moved: its former place, which is kept */
+};
+/* Moves it, keeping its rights; the handle lock is held, the process where it goes alive. BAD_HANDLE: it has been closed
+   meanwhile, nothing done. */
+zx_status_t handle_move_locked(struct handle_move *move);
+/* Makes the move final, or moves it back to its former number, as far as its process is alive. Cannot fail. No lock is
+   held. */
+void handle_move_end(struct handle_move *move, bool keep);
 /* Processes that die of it join `doomed`. No lock is held. */
 void handle_close_all(struct vm_process *process, struct list_node *doomed);
 /* How many handles lead to the object, a process's own to itself included. O(handles of the object, where it
@@ -356,12 +394,37 @@ zx_status_t process_create(const char *name, bool hosted, struct vm_process **ou
 zx_status_t process_create_sharing(const char *name, struct vm_process *with, struct vm_process **out);
 /* The VMAR that spans the space of its own; the process is alive. */
 struct vm_vmar *process_root(const struct vm_process *process);
-/* Marks a process dead; false where it was already. Its reference to itself goes with its place on `doomed`.
-   The handle lock is held. */
-bool process_doom_locked(struct vm_process *process, struct list_node *doomed);
+/* Marks a process dead, and its threads that never ran; nothing where it was already. Its reference to itself goes with its
+   place on `doomed`. The handle lock is held. */
+void process_doom_locked(struct vm_process *process, int64_t return_code, struct list_node *doomed);
+/* Says so where a process is torn down and none of its threads runs any more. The handle lock is held. */
+void process_tell_end_locked(struct vm_process *process);
 /* Tears down the doomed and all that die with them. No lock is held. */
 void process_end_doomed(struct list_node *doomed);
 void process_free(struct vm_process *process);
+
+/* thread.c */
+void thread_free(struct vm_thread *thread); /* last reference; no lock is held */
+/* Starts the first thread of a process, which is then `first`, or a further one, or (host) any. `move`: a handle that goes to the
+   process with it, and is arg1 there; null: none. Errors in order: BAD_STATE the thread is not new, the process dead or (not)
+   started; NO_MEMORY; NOT_SUPPORTED. */
+enum thread_start_kind { THREAD_START_FIRST, THREAD_START_FURTHER, THREAD_START_ANY };
+zx_status_t thread_start(struct vm_thread *thread, enum thread_start_kind kind,
+                         struct port_thread_entry *entry, struct handle_move *move);
+/* Whether it could be started now: BAD_STATE as above. */
+zx_status_t thread_check_start(struct vm_thread *thread, enum thread_start_kind kind);
+/* The process died before the thread ran. The handle lock is held. */
+void thread_doom_locked(struct vm_thread *thread);
+static inline bool thread_is_entry(zx_vaddr_t entry)
+{
+    return entry < VM_USER_ASPACE_TOP;
+}
+/* What an object asserts is a word of its own, on which the waiting wait. The handle lock is held. */
+static inline void signals_set_locked(atomic_uint *signals, zx_signals_t to)
+{
+    atomic_store_explicit(signals, to, memory_order_release);
+    port_wake(signals, UINT32_MAX);
+}
 
 /* process_memory.c: what zx_process_read_memory and _write_memory do; errors as there from BAD_STATE on */
 zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void *user_to, size_t size,
@@ -371,6 +434,7 @@ zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, cons
 
 /* info.c: what can be learned of objects */
 void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out);
+void process_info(struct vm_process *process, zx_info_process_t *out);
 zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out); /* BAD_STATE destroyed */
 void machine_kmem_stats(zx_info_kmem_stats_t *out);
 /* A place in the walk over a space that the records of PROCESS_MAPS make, between two records. */

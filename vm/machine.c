@@ -56,6 +56,7 @@ static void start_caches(struct vm_machine *machine)
     slab_cache_init(&machine->aspace_cache, "aspace", sizeof(struct vm_aspace));
     slab_cache_init(&machine->process_cache, "process", sizeof(struct vm_process));
     slab_cache_init(&machine->handle_cache, "handle", sizeof(struct vm_handle));
+    slab_cache_init(&machine->thread_cache, "thread", sizeof(struct vm_thread));
 }
 
 /* What stays for the machine's life. */
@@ -156,6 +157,8 @@ static const char *type_name(zx_obj_type_t type)
     switch (type) {
     case ZX_OBJ_TYPE_PROCESS:
         return "process";
+    case ZX_OBJ_TYPE_THREAD:
+        return "thread";
     case ZX_OBJ_TYPE_VMO:
         return "vmo";
     case ZX_OBJ_TYPE_VMAR:
@@ -187,14 +190,15 @@ static bool nothing_listed(struct vm_sink *report)
            vm_machine->handles.count == 0;
 }
 
-#define CACHE_COUNT 9
+#define CACHE_COUNT 10
 
 static struct slab_cache *cache_at(unsigned index)
 {
     struct slab_cache *const caches[CACHE_COUNT] = {
         &vm_machine->region_leaf_cache, &vm_machine->region_inner_cache, &vm_machine->page_list_cache,
         &vm_machine->vmar_cache,        &vm_machine->mapping_cache,      &vm_machine->vmo_cache,
-        &vm_machine->aspace_cache,      &vm_machine->process_cache,      &vm_machine->handle_cache};
+        &vm_machine->aspace_cache,      &vm_machine->process_cache,      &vm_machine->handle_cache,
+        &vm_machine->thread_cache};
     return caches[index];
 }
 

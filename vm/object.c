@@ -2,7 +2,7 @@
 /*
  * object.c: what is common to all that handles lead to.
  *
- * Concept. An object (VMO, VMAR, process) begins with a struct vm_object: its number (koid), its type, its
+ * Concept. An object (VMO, VMAR, process, thread) begins with a struct vm_object: its number (koid), its type, its
  * references, and how many handles lead to it. It lives until its last reference is given up.
  *
  * References. A handle holds one. Beside handles: each mapping holds one to its VMO; a VMAR's place in the
@@ -11,7 +11,8 @@
  *
  * Locking. References are atomic. The list of all objects is under machine->lock, which is taken here and
  * held for a moment, so acquiring and releasing are fine under any lock ordered before it. But the last
- * release of a process frees its address space; processes are therefore released without any lock. Giving up
+ * release of a process frees its address space, that of a thread may release its process; both are
+ * therefore released without any lock. Giving up
  * a VMO or VMAR takes only the machine's lock, caches and pages, and is done under the lock of the space by
  * those who tear down trees.
  *
@@ -52,6 +53,9 @@ void vm_object_release(struct vm_object *object)
         break;
     case ZX_OBJ_TYPE_VMO:
         vmo_free(container_of(object, struct vm_vmo, object));
+        break;
+    case ZX_OBJ_TYPE_THREAD:
+        thread_free(container_of(object, struct vm_thread, object));
         break;
     case ZX_OBJ_TYPE_JOB:
         break; /* part of the machine */

@@ -3,13 +3,14 @@
  * process.c: processes: an address space and the handles to use it with.
  *
  * Concept. A process is what handles belong to. It is born with an address space and two handles of its own:
- * one to itself, one to its root VMAR. There are no threads in the core: a host that runs a program in a
- * process keeps the process by a reference and says who is running (port_current_process).
+ * one to itself, one to its root VMAR. What runs in it are threads (thread.c), and the host, which says for
+ * which process it does (port_current_process).
  *
- * Life and death. A process lives while another process holds a handle to it or, where the host made it,
- * until the host kills it. While it lives it holds a reference to itself; so its memory outlives its death,
- * never the other way round. To die is: marked dead, under the handle lock, then its space destroyed, its
- * handles closed, its reference to itself given up. Handles to a dead process stay valid.
+ * Life and death. A process lives while another process holds a handle to it or, once it was started, while any of
+ * its threads runs; where the host made it and it was not started, until the host kills it. While it lives it holds a reference to itself; so its memory outlives its death,
+ * never the other way round. To die is: marked dead, under the handle lock, then its threads told to stop, its space
+ * destroyed, its handles closed, its reference to itself given up. Handles to a dead process stay valid. Threads may be on
+ * their way out for a while longer, on its behalf; when none is, and the rest is done, it is TERMINATED.
  *
  * Sharing. A process may share its address space with others. The one that is made first has the shared space
  * alone; each that joins it has a restricted one of its own as well, and sees both by a unified one
@@ -23,7 +24,7 @@
  * Invariants. The last reference goes after death. A dead process holds no handle (one that is being made
  * when it dies is closed as it is published) and the space of its own has no region.
  *
- * Locking. Name, `dead` and the number of those that share a space are under the handle lock. Nothing else
+ * Locking. Name, `dead`, what is known of its threads, and the number of those that share a space are under the handle lock. Nothing else
  * changes between birth and death.
  *
  * Cost. Birth: a space, its top-level table, two handles. Death: what it holds.
@@ -146,6 +147,8 @@ static struct vm_process *allocate(const char *name, bool hosted)
     set_name(process, name);
     process->hosted = hosted;
     list_init(&process->handles);
+    list_init(&process->threads);
+    atomic_init(&process->signals, ZX_SIGNAL_NONE);
     return process;
 }
 
@@ -201,18 +204,34 @@ zx_status_t process_create_sharing(const char *name, struct vm_process *with, st
 void process_free(struct vm_process *process)
 {
     VM_ASSERT(process->dead && list_is_empty(&process->handles) && !list_is_linked(&process->dying));
+    VM_ASSERT(list_is_empty(&process->threads));
     release_spaces(process);
     slab_free(&vm_machine->process_cache, process);
 }
 
-bool process_doom_locked(struct vm_process *process, struct list_node *doomed)
+void process_doom_locked(struct vm_process *process, int64_t return_code, struct list_node *doomed)
 {
     VM_ASSERT(port_mutex_is_held(&vm_machine->handle_lock));
     if (process->dead)
-        return false;
+        return;
     process->dead = true;
+    process->return_code = return_code;
+    list_for_each(node, &process->threads) thread_doom_locked(container_of(node, struct vm_thread, node));
     list_add_tail(doomed, &process->dying);
-    return true;
+}
+
+void process_tell_end_locked(struct vm_process *process)
+{
+    if (process->torn_down && process->running == 0)
+        signals_set_locked(&process->signals, ZX_PROCESS_TERMINATED);
+}
+
+static void tell_torn_down(struct vm_process *process)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    process->torn_down = true;
+    process_tell_end_locked(process);
+    port_mutex_unlock(&vm_machine->handle_lock);
 }
 
 void process_end_doomed(struct list_node *doomed)
@@ -220,8 +239,10 @@ void process_end_doomed(struct list_node *doomed)
     struct list_node *node;
     while ((node = list_pop_head(doomed)) != NULL) {
         struct vm_process *process = container_of(node, struct vm_process, dying);
+        port_process_killed(process);
         destroy_spaces(process);
         handle_close_all(process, doomed);
+        tell_torn_down(process);
         vm_object_release(&process->object);
     }
 }
@@ -236,10 +257,15 @@ struct vm_process *vm_process_create(const char *name)
 
 void vm_process_kill(struct vm_process *process)
 {
+    vm_process_kill_with(process, ZX_TASK_RETCODE_SYSCALL_KILL);
+}
+
+void vm_process_kill_with(struct vm_process *process, int64_t return_code)
+{
     struct list_node doomed;
     list_init(&doomed);
     port_mutex_lock(&vm_machine->handle_lock);
-    process_doom_locked(process, &doomed);
+    process_doom_locked(process, return_code, &doomed);
     port_mutex_unlock(&vm_machine->handle_lock);
     process_end_doomed(&doomed);
 }
@@ -260,6 +286,13 @@ bool vm_process_is_dead(struct vm_process *process)
     bool dead = process->dead;
     port_mutex_unlock(&vm_machine->handle_lock);
     return dead;
+}
+
+void vm_process_name(struct vm_process *process, char name[static ZX_MAX_NAME_LEN])
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    memcpy(name, process->name, ZX_MAX_NAME_LEN);
+    port_mutex_unlock(&vm_machine->handle_lock);
 }
 
 zx_handle_t vm_process_self_handle(struct vm_process *process)

@@ -173,6 +173,20 @@ static zx_status_t info_basic(zx_handle_t handle, const struct answer *answer)
         return status;
     info.koid = object->koid;
     info.type = object->type;
+    if (object->type == ZX_OBJ_TYPE_THREAD)
+        info.related_koid = container_of(object, struct vm_thread, object)->process->object.koid;
+    vm_object_release(object);
+    return tell_record(answer, &info, sizeof(info));
+}
+
+static zx_status_t info_process(zx_handle_t handle, const struct answer *answer)
+{
+    struct vm_object *object;
+    zx_info_process_t info;
+    zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, &object, NULL);
+    if (status != ZX_OK)
+        return status;
+    process_info(container_of(object, struct vm_process, object), &info);
     vm_object_release(object);
     return tell_record(answer, &info, sizeof(info));
 }
@@ -338,6 +352,8 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
         return info_valid(handle, &answer);
     case ZX_INFO_HANDLE_BASIC:
         return info_basic(handle, &answer);
+    case ZX_INFO_PROCESS:
+        return info_process(handle, &answer);
     case ZX_INFO_VMAR:
         return info_vmar(handle, &answer);
     case ZX_INFO_TASK_STATS:
@@ -368,6 +384,8 @@ static char *name_of(struct vm_object *object, struct port_mutex **lock)
         return container_of(object, struct vm_vmo, object)->name;
     case ZX_OBJ_TYPE_PROCESS:
         return container_of(object, struct vm_process, object)->name;
+    case ZX_OBJ_TYPE_THREAD:
+        return container_of(object, struct vm_thread, object)->name;
     case ZX_OBJ_TYPE_JOB:
         return container_of(object, struct vm_job, object)->name;
     default:

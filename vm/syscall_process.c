@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * syscall_process.c: the calls on processes.
+ * syscall_process.c: the calls on processes, but for those that start and end them (syscall_thread.c).
  *
  * A process is made whole, with its space and its own handles, before its maker's two handles are published;
  * where a result pointer is bad it is killed again, unseen.
@@ -138,12 +138,6 @@ zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, 
     status = process_create_sharing(copy, container_of(with, struct vm_process, object), &process);
     vm_object_release(with);
     return status == ZX_OK ? give_process(process, proc_handle, restricted_vmar_handle) : status;
-}
-
-void zx_process_exit(int64_t retcode)
-{
-    vm_process_kill(port_current_process());
-    port_process_exited(retcode);
 }
 
 /* ---- Memory of a process ---- */

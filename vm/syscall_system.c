@@ -41,6 +41,11 @@ zx_ticks_t zx_ticks_get(void)
     return port_ticks();
 }
 
+zx_ticks_t zx_ticks_per_second(void)
+{
+    return port_ticks_per_second();
+}
+
 #define DEBUG_WRITE_MAX 256
 
 zx_status_t zx_debug_write(const char *buffer, size_t buffer_size)

@@ -15,6 +15,7 @@ static const struct topic {
 } topics[] = {
     {ZX_INFO_HANDLE_VALID, 0, ZX_OBJ_TYPE_NONE, ZX_RIGHT_NONE, false},
     {ZX_INFO_HANDLE_BASIC, sizeof(zx_info_handle_basic_t), ZX_OBJ_TYPE_NONE, ZX_RIGHT_NONE, false},
+    {ZX_INFO_PROCESS, sizeof(zx_info_process_t), ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, false},
     {ZX_INFO_VMAR, sizeof(zx_info_vmar_t), ZX_OBJ_TYPE_VMAR, ZX_RIGHT_INSPECT, false},
     {ZX_INFO_TASK_STATS, sizeof(zx_info_task_stats_t), ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, false},
     {ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), ZX_OBJ_TYPE_PROCESS, ZX_RIGHT_INSPECT, true},

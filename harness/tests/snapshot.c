@@ -41,10 +41,11 @@ static void writer_write(struct vm_sink *sink, const char *text, size_t size)
 static void write_counts(struct vm_sink *to)
 {
     const struct vm_machine *machine = vm_machine;
-    const struct slab_cache *caches[] = {
-        &machine->region_leaf_cache, &machine->region_inner_cache, &machine->page_list_cache,
-        &machine->vmar_cache,        &machine->mapping_cache,      &machine->vmo_cache,
-        &machine->aspace_cache,      &machine->process_cache,      &machine->handle_cache};
+    const struct slab_cache *caches[] = {&machine->region_leaf_cache, &machine->region_inner_cache,
+                                         &machine->page_list_cache,   &machine->vmar_cache,
+                                         &machine->mapping_cache,     &machine->vmo_cache,
+                                         &machine->aspace_cache,      &machine->process_cache,
+                                         &machine->handle_cache,      &machine->thread_cache};
 
     for (unsigned state = 0; state < VM_PAGE_STATE_COUNT; state++)
         vm_print(to, "pages in state %u: %llu\n", state, (ull)pmm_count(state));
@@ -160,8 +161,14 @@ static void write_object(struct vm_sink *to, struct vm_object *object)
             write_vmar(to, vmar, 0);
     } else if (object->type == ZX_OBJ_TYPE_PROCESS) {
         const struct vm_process *process = container_of(object, struct vm_process, object);
-        vm_print(to, "  process '%s'%s%s\n", process->name, process->dead ? " dead" : "",
-                 process->hosted ? " hosted" : "");
+        vm_print(to, "  process '%s'%s%s, %u threads started, %u run, returned %lld, signals 0x%x\n",
+                 process->name, process->dead ? " dead" : "", process->hosted ? " hosted" : "",
+                 process->started, process->running, (long long)process->return_code,
+                 atomic_load(&process->signals));
+    } else if (object->type == ZX_OBJ_TYPE_THREAD) {
+        const struct vm_thread *thread = container_of(object, struct vm_thread, object);
+        vm_print(to, "  thread '%s' of %llu, state %u, signals 0x%x\n", thread->name,
+                 (ull)thread->process->object.koid, (unsigned)thread->state, atomic_load(&thread->signals));
     }
 }
 

@@ -30,7 +30,7 @@ struct vm_machine_config {
    Single-threaded. */
 struct vm_machine *vm_machine_start(const struct vm_machine_config *config);
 
-/* Destroys every process, space and object of the selected machine, then proves that nothing is left:
+/* Destroys every process, space and object of the selected machine, none of whose threads runs any more, then proves that nothing is left:
    BAD_STATE, with a report to `report`, where a page or an object leaked. The memory is the caller's again in
    both cases; no machine is selected then. Single-threaded. */
 zx_status_t vm_machine_stop(struct vm_sink *report);
@@ -44,15 +44,20 @@ struct vm_machine *vm_machine_select(struct vm_machine *machine);
 /* A process with an empty handle table but for "self" and its root VMAR. One reference, the caller's. Null:
    no memory. */
 struct vm_process *vm_process_create(const char *name);
-/* Closes its handles, destroys its address space (a shared one: with the last that shares it). Harmless
-   twice. */
+/* Ends it: its threads are stopped (port_process_killed), its address space is destroyed (a shared one: with the
+   last that shares it), its handles are closed. It is TERMINATED when, besides, all its threads have ended.
+   Harmless twice. The return code: ZX_TASK_RETCODE_SYSCALL_KILL; of one that is dead already it stays. */
 void vm_process_kill(struct vm_process *process);
+/* The same with another return code: ZX_TASK_RETCODE_EXCEPTION_KILL, … */
+void vm_process_kill_with(struct vm_process *process, int64_t return_code);
 /* Gives up a reference. A process that the host made is ended by vm_process_kill or vm_machine_stop, not by
    this. */
 void vm_process_release(struct vm_process *process);
 /* What the process sees; one that others share outlives its death. Not referenced; as long-lived as the
    process. */
 struct vm_aspace *vm_process_aspace(struct vm_process *process);
+/* A copy, with its NUL. */
+void vm_process_name(struct vm_process *process, char name[static ZX_MAX_NAME_LEN]);
 bool vm_process_is_dead(struct vm_process *process);            /* killed, or without a handle to it left */
 zx_handle_t vm_process_self_handle(struct vm_process *process); /* what zx_process_self answers in it */
 zx_handle_t vm_process_root_handle(struct vm_process *process); /* what zx_vmar_root_self answers in it */

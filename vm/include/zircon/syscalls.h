@@ -265,6 +265,7 @@ zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_
  * ZX_INFO_HANDLE_VALID: whether it is one; no record. Any handle.
  * ZX_INFO_HANDLE_BASIC: number and type of the object, rights of the handle. Any handle.
  * ZX_INFO_HANDLE_COUNT: how many handles lead to the object. Any handle with INSPECT.
+ * ZX_INFO_PROCESS: whether it was started and has ended, and how. A process's, with INSPECT.
  * ZX_INFO_VMAR: where it is, or was. A VMAR's, with INSPECT.
  * ZX_INFO_VMO: size, memory, mappings, parent. A VMO's.
  * ZX_INFO_TASK_STATS: the memory that a process maps. A process's, with INSPECT.
@@ -286,7 +287,7 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic, void *buffer,
                                size_t *actual, size_t *avail);
 
 /*
- * Tells or sets a property: ZX_PROP_NAME, of VMOs, processes and the job. Telling gives all of
+ * Tells or sets a property: ZX_PROP_NAME, of VMOs, processes, threads and the job. Telling gives all of
  * char[ZX_MAX_NAME_LEN], padded with zeroes; setting takes value_size bytes, up to the first NUL, cut at
  * 31.
  * Errors in order: BAD_HANDLE; ACCESS_DENIED without GET_PROPERTY (SET_PROPERTY); NOT_SUPPORTED unknown
@@ -329,6 +330,20 @@ zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, 
                                      zx_handle_t *restricted_vmar_handle);
 
 /*
+ * Starts the first thread of a process: it begins at `entry`, with that stack pointer, its first argument a handle and its
+ * second arg2; all else is zero. The handle arg1 goes over to the process, where it has another number; ZX_HANDLE_INVALID
+ * (0): none does. From then on the process lives as long as any of its threads runs, whether or not there are handles to
+ * it; it dies when the last one has ended, with the return code 0.
+ * Errors in order: handle BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; thread BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
+ * without WRITE; ACCESS_DENIED the thread is one of another process; arg1 BAD_HANDLE, ACCESS_DENIED without TRANSFER;
+ * INVALID_ARGS entry no address of user space; BAD_STATE the process was started before or is dead, the thread was
+ * started before; NO_MEMORY; NOT_SUPPORTED the machine runs no programs. Refused, the caller keeps arg1.
+ * Cost: O(1).
+ */
+zx_status_t zx_process_start(zx_handle_t handle, zx_handle_t thread, zx_vaddr_t entry, zx_vaddr_t stack,
+                             zx_handle_t arg1, uintptr_t arg2);
+
+/*
  * Copies bytes out of or into the memory of a process, through the VMOs behind its mappings: whatever
  * permissions these have. What a write needs is made first, all or none. *actual is short where memory ends
  * before buffer_size bytes: at a gap, past the end of a VMO, at a mapping of a physical one, or where a
@@ -347,10 +362,69 @@ zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const 
                                     size_t buffer_size, size_t *actual);
 
 /*
- * Ends the calling process: its regions and handles go, and the call does not return. Where the process is
- * the host's own program, that ends with `retcode` (as far as the host's exit status can hold it).
+ * Ends the calling process: its threads run no more, its regions and handles go, and the call does not return. ZX_INFO_PROCESS
+ * tells `retcode`. Where the process is the host's own program, that ends with it (as far as the host's exit status can
+ * hold it).
  */
 void zx_process_exit(int64_t retcode) __attribute__((__noreturn__));
+
+/*
+ * Ends a process, as zx_process_exit does from within; its return code is ZX_TASK_RETCODE_SYSCALL_KILL. Does not return where
+ * that is the calling one. Its threads may run for a moment longer: ZX_PROCESS_TERMINATED tells when none does. One that is
+ * dead already stays as it is: OK.
+ * Errors in order: BAD_HANDLE; ACCESS_DENIED without DESTROY; WRONG_TYPE neither a process nor a job; NOT_SUPPORTED a
+ * job: the machine's one job ends with the machine.
+ * Cost: what the process has.
+ */
+zx_status_t zx_task_kill(zx_handle_t handle);
+
+/* ---- Threads ---- */
+
+/*
+ * Makes a thread of a process, which does not run yet, and a handle to it (ZX_DEFAULT_THREAD_RIGHTS). The name is
+ * name_size bytes, up to the first NUL, cut at 31. Threads that were never started go with their last handle, or die with
+ * the process; those that run do so whether or not there are handles to them.
+ * Errors in order: INVALID_ARGS options not 0, bad name pointer; process BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without
+ * MANAGE_THREAD; BAD_STATE the process is dead; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * Cost: O(1).
+ */
+zx_status_t zx_thread_create(zx_handle_t process, const char *name, size_t name_size, uint32_t options,
+                             zx_handle_t *out);
+
+/*
+ * Starts a further thread of a process that was started: it begins at `entry`, with that stack pointer and those two
+ * arguments; all else is zero.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without MANAGE_THREAD; INVALID_ARGS entry no address of user
+ * space; BAD_STATE the thread was started before, the process was not, or is dead; NO_MEMORY; NOT_SUPPORTED the machine
+ * runs no programs.
+ * Cost: O(1).
+ */
+zx_status_t zx_thread_start(zx_handle_t handle, zx_vaddr_t entry, zx_vaddr_t stack, uintptr_t arg1,
+                            uintptr_t arg2);
+
+/* Ends the calling thread, and its process where it is the last one that runs. Does not return. In a program of the host the
+   calling thread of the host ends. */
+void zx_thread_exit(void) __attribute__((__noreturn__));
+
+/* ---- Waiting, time ---- */
+
+/*
+ * Waits until the object asserts one of `signals`, or the deadline has passed (ZX_TIME_INFINITE: never does). *observed
+ * (may be null) is then all that it asserts, in both cases. ZX_TASK_TERMINATED: of a process: it is dead, what it had is
+ * gone, and none of its threads runs; of a thread: it runs no more, and never will. ZX_THREAD_RUNNING: it was started.
+ * A handle that is closed meanwhile does not end the wait.
+ * Errors in order: BAD_HANDLE; ACCESS_DENIED without WAIT; NOT_SUPPORTED neither a process nor a thread; INVALID_ARGS bad
+ * result pointer; TIMED_OUT; CANCELED the calling process is dead.
+ * Not one step. Cost: O(1), beside the waiting.
+ */
+zx_status_t zx_object_wait_one(zx_handle_t handle, zx_signals_t signals, zx_time_t deadline,
+                               zx_signals_t *observed);
+
+/* Returns when the deadline has passed; at once where it had already. CANCELED: the calling process is dead. */
+zx_status_t zx_nanosleep(zx_time_t deadline);
+
+/* Nanoseconds since the machine's host started; never less than what was told before. */
+zx_time_t zx_clock_get_monotonic(void);
 
 /* ---- System ---- */
 
@@ -363,9 +437,11 @@ uint64_t zx_system_get_physmem(void);
    filled as far as it can be. Threads that draw at once get different bytes. Cost: the bytes. */
 void zx_cprng_draw(void *buffer, size_t buffer_size);
 
-/* Time since some moment, in the machine's own units; never less than what was told before. The one call
-   whose answer differs from run to run. */
+/* Time since some moment, in the machine's own units; never less than what was told before. This and
+   zx_clock_get_monotonic are the calls whose answers differ from run to run. */
 zx_ticks_t zx_ticks_get(void);
+/* How many of these are a second; always the same. */
+zx_ticks_t zx_ticks_per_second(void);
 
 /* Writes text, at most 256 bytes of it, to the machine's log. Errors: INVALID_ARGS bad pointer, nothing is
    written. */

@@ -19,8 +19,32 @@ typedef uint32_t zx_vm_option_t;
 typedef uintptr_t zx_vaddr_t;
 typedef uintptr_t zx_paddr_t;
 typedef uint64_t zx_off_t;
+
+/* Nanoseconds of the clock that never goes back (zx_clock_get_monotonic), and between two of its moments. */
 typedef int64_t zx_time_t;
+typedef int64_t zx_duration_t;
 typedef int64_t zx_ticks_t;
+#define ZX_TIME_INFINITE      ((zx_time_t)INT64_MAX)
+#define ZX_TIME_INFINITE_PAST ((zx_time_t)INT64_MIN)
+#define ZX_NSEC(n)            ((zx_duration_t)(1LL * (n)))
+#define ZX_USEC(n)            ((zx_duration_t)(1000LL * (n)))
+#define ZX_MSEC(n)            ((zx_duration_t)(1000000LL * (n)))
+#define ZX_SEC(n)             ((zx_duration_t)(1000000000LL * (n)))
+#define ZX_MIN(n)             (ZX_SEC(n) * 60LL)
+#define ZX_HOUR(n)            (ZX_MIN(n) * 60LL)
+
+/* What an object says of itself, a bit each; zx_object_wait_one. */
+typedef uint32_t zx_signals_t;
+#define ZX_SIGNAL_NONE        ((zx_signals_t)0u)
+#define ZX_TASK_TERMINATED    ((zx_signals_t)(1u << 3))
+#define ZX_PROCESS_TERMINATED ZX_TASK_TERMINATED
+#define ZX_THREAD_TERMINATED  ZX_TASK_TERMINATED
+#define ZX_THREAD_RUNNING     ((zx_signals_t)(1u << 4))
+
+/* Return codes of processes that did not end by themselves. */
+#define ZX_TASK_RETCODE_SYSCALL_KILL   ((int64_t)-1024) /* zx_task_kill, or nobody had a handle any more */
+#define ZX_TASK_RETCODE_VDSO_KILL      ((int64_t)-1027) /* a system call from outside of the vDSO */
+#define ZX_TASK_RETCODE_EXCEPTION_KILL ((int64_t)-1028) /* an exception that nobody handled */
 
 typedef uint64_t zx_koid_t;
 #define ZX_KOID_INVALID ((zx_koid_t)0)

@@ -7,6 +7,7 @@
 
 #define ZX_INFO_HANDLE_VALID ((uint32_t)1u)
 #define ZX_INFO_HANDLE_BASIC ((uint32_t)2u)
+#define ZX_INFO_PROCESS      ((uint32_t)3u)
 #define ZX_INFO_VMAR         ((uint32_t)7u)
 #define ZX_INFO_TASK_STATS   ((uint32_t)12u)
 #define ZX_INFO_PROCESS_MAPS ((uint32_t)13u)
@@ -20,10 +21,21 @@ typedef struct zx_info_handle_basic {
     zx_koid_t koid;     /* the object, for as long as the machine runs */
     zx_rights_t rights; /* of the handle asked about */
     zx_obj_type_t type;
-    zx_koid_t related_koid; /* 0 where the type has no related object */
+    zx_koid_t related_koid; /* of a thread its process; else 0 */
     uint32_t reserved;
     uint8_t padding1[4];
 } zx_info_handle_basic_t;
+
+#define ZX_INFO_PROCESS_FLAG_STARTED ((uint32_t)(1u << 0)) /* a thread of it was started */
+#define ZX_INFO_PROCESS_FLAG_EXITED                                                                          \
+    ((uint32_t)(1u << 1)) /* it is dead; some threads may still be on their way out */
+
+typedef struct zx_info_process {
+    int64_t return_code;  /* where it has EXITED: that of zx_process_exit, or ZX_TASK_RETCODE_*; else 0 */
+    zx_time_t start_time; /* where it was STARTED; else 0 */
+    uint32_t flags;       /* ZX_INFO_PROCESS_FLAG_* */
+    uint8_t padding1[4];
+} zx_info_process_t;
 
 typedef struct zx_info_vmar {
     uintptr_t base;
