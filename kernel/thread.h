@@ -61,6 +61,13 @@ unsigned thread_wake(atomic_uint *word, unsigned count);
    next interrupt; those that wait are woken. Returns at once. */
 void thread_kill(struct vm_process *process);
 
+/*
+ * A test aid (zvm_catch_faults): from now on, where a page fault of the running thread in ring 3 is refused, it goes on at
+ * `handler` (0: it dies, as at first) with rdi = the status, rsi = the address, and all other registers kept; where `every`, also
+ * after a fault that was resolved, with ZX_OK. A program's thread.
+ */
+void thread_set_fault_handler(zx_vaddr_t handler, bool every);
+
 /* ---- For the processors (smp.c, trap.c) ---- */
 
 /* What a processor does that has come up: runs threads. Its percpu is set up, interrupts are off. */
