@@ -24,6 +24,7 @@
 #include "paging.h"
 #include "port.h"
 #include "power.h"
+#include "program.h"
 #include "replay.h"
 #include "shell.h"
 #include "text.h"
@@ -100,6 +101,8 @@ static void start_machine(void)
     if (process == NULL)
         power_fail("boot: too little memory for the first process");
     port_set_process(process);
+    if (!program_start())
+        power_fail("boot: too little memory for the vDSO");
     vm_print(&vm_log_sink, "memory: %llu KiB in %zu ranges\n", (unsigned long long)(bytes >> 10),
              config.memory_count);
 }

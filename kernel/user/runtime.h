@@ -35,10 +35,10 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 zx_vaddr_t runtime_vdso_base(void);
 
 /*
- * Gives all memory of the program itself (image, this thread's stack) its pages and enters them into the page tables,
- * so that running on takes no memory and no page fault. Errors: NO_MEMORY.
+ * Touches all memory of the program itself (image, vDSO, the first thread's stack), so that running on takes no memory and
+ * no page fault. The first thread's. Without memory the process dies of the page fault.
  */
-zx_status_t runtime_settle(void);
+void runtime_settle(void);
 
 /* ---- Threads ---- */
 
