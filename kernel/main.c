@@ -28,6 +28,7 @@
 #include "percpu.h"
 #include "port.h"
 #include "power.h"
+#include "program.h"
 #include "replay.h"
 #include "shell.h"
 #include "syscall.h"
@@ -106,6 +107,8 @@ static void start_machine(void)
     if (process == NULL)
         power_fail("boot: too little memory for the first process");
     port_set_process(process);
+    if (!program_start())
+        power_fail("boot: too little memory for the vDSO");
     vm_print(&vm_log_sink, "memory: %llu KiB in %zu ranges\n", (unsigned long long)(bytes >> 10),
              config.memory_count);
 }
@@ -124,7 +127,7 @@ void kernel_main(zx_paddr_t information)
     console_start();
     percpu_start();
     gdt_start();
-    thread_start();
+    thread_start_first();
     trap_start();
     vm_print(&vm_log_sink, "zvm: an address-space core\n");
     multiboot_read(information);

@@ -12,6 +12,7 @@
 #include "cpu.h"
 #include "multiboot.h"
 #include "power.h"
+#include "program.h"
 #include "replay.h"
 #include "selftest.h"
 #include "serial.h"
@@ -43,6 +44,12 @@ static bool run_selftest(char *arguments)
 static bool run_conformance(char *arguments)
 {
     return conformance(text_next_word(&arguments));
+}
+
+static bool run_programs(char *arguments)
+{
+    const char *part = text_next_word(&arguments);
+    return program_run(part, arguments);
 }
 
 static bool run_replay(char *arguments)
@@ -154,6 +161,8 @@ static const struct command commands[] = {
     {"selftest", "", "tests what only the kernel can: traps, permissions, ring 3", run_selftest},
     {"conformance", "[PART]", "what every call answers and does, or the suites with PART in their names",
      run_conformance},
+    {"programs", "[PART] [WORDS]",
+     "runs the programs of the modules, or those with PART in their names, with WORDS", run_programs},
     {"replay", "[PART]", "replays the traces of the modules, or those with PART in their names", run_replay},
     {"dump", "", "every address space as a tree", run_dump},
     {"mem", "", "physical pages by state, objects, the loader's memory map", run_mem},

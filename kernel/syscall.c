@@ -10,6 +10,7 @@
 #include <vm/machine.h>
 #include <vm/vdso.h>
 
+#include "dispatch.h"
 #include "gdt.h"
 #include "io.h"
 #include "kill.h"

@@ -19,7 +19,4 @@ void syscall_start_processor(void);
 /* How large the vDSO's code is: calls come from there. 0, as at first: from nowhere. */
 void syscall_set_vdso_code_size(size_t size);
 
-/* Carries out a call; made from the list of all calls. BAD_SYSCALL: there is none with that number. */
-uint64_t syscall_dispatch(uint64_t number, const uint64_t arguments[SYSCALL_ARGUMENTS]);
-
 #endif /* KERNEL_SYSCALL_H_ */

@@ -433,11 +433,12 @@ zx_status_t thread_start_user(struct vm_thread *object, zx_vaddr_t entry, zx_vad
     return ZX_OK;
 }
 
-zx_status_t thread_set_fault_handler(zx_vaddr_t handler)
+zx_status_t thread_set_fault_handler(zx_vaddr_t handler, bool every)
 {
     if (!may_be_user(handler))
         return ZX_ERR_INVALID_ARGS;
     thread_current()->fault_handler = handler;
+    thread_current()->every_fault = every;
     return ZX_OK;
 }
 
@@ -507,7 +508,7 @@ unsigned thread_count_user(void)
 
 /* ---- Processors ---- */
 
-void thread_start(void)
+void thread_start_first(void)
 {
     list_init(&ready);
     list_init(&sleeping);

@@ -50,6 +50,7 @@ struct thread {
     struct vm_aspace *aspace;   /* that ring 3 runs in; null: none */
     zx_vaddr_t vdso_code;       /* 0: not looked up yet */
     zx_vaddr_t fault_handler;   /* where to go on after a refused access; 0: nowhere */
+    bool every_fault;           /* also after one that was resolved */
     struct trap_frame first;    /* what it begins ring 3 with */
     void *extended;             /* registers that the kernel does not use itself (fpu.c) */
 
@@ -60,7 +61,7 @@ struct thread {
 };
 
 /* Makes what runs now, at boot, the first thread. */
-void thread_start(void);
+void thread_start_first(void);
 /* From here on threads can be made, and wait. Once there are buffers. */
 bool thread_start_scheduler(void);
 
@@ -108,9 +109,13 @@ unsigned thread_wake(atomic_uint *word, unsigned count);
    the next interrupt; those that wait are woken. Returns at once. */
 void thread_kill(struct vm_process *process);
 
-/* Where a refused access of the running program's thread leads: there, with the status in rdi, the address in rsi and all
-   other registers as they were. 0: to the end of the process. INVALID_ARGS: no program can have that address. */
-zx_status_t thread_set_fault_handler(zx_vaddr_t handler);
+/*
+ * A test aid (zvm_catch_faults): from now on, where a page fault of the running thread in ring 3 is refused, it goes
+ * on at `handler` (0: it dies, as at first) with rdi = the status, rsi = the address, and all other registers kept;
+ * where `every`, also after a fault that was resolved, with ZX_OK. A program's thread. INVALID_ARGS: no program can
+ * have that address.
+ */
+zx_status_t thread_set_fault_handler(zx_vaddr_t handler, bool every);
 
 /* Threads of programs that have not ended yet. */
 unsigned thread_count_user(void);

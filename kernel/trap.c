@@ -289,27 +289,30 @@ static zx_status_t resolve(const struct trap_frame *frame, uint64_t cr2)
     return status;
 }
 
-/* The program that a thread runs has done what it may not, or could not go on. */
-static void end_program(struct trap_frame *frame, uint64_t cr2, zx_status_t status)
+/* A test aid: the program wants to know of its page faults itself. */
+static bool tell_program(struct trap_frame *frame, uint64_t cr2, zx_status_t status)
 {
-    struct thread *thread = thread_current();
-    if (frame->vector == TRAP_PAGE_FAULT && thread->fault_handler != 0) {
-        frame->rip = thread->fault_handler;
-        frame->rdi = (uint64_t)(int64_t)status;
-        frame->rsi = cr2;
-        return;
-    }
-    interrupts_on();
-    kill_program(frame, cr2, status);
+    const struct thread *thread = thread_current();
+    if (thread->fault_handler == 0 || (status == ZX_OK && !thread->every_fault))
+        return false;
+    frame->rip = thread->fault_handler;
+    frame->rdi = (uint64_t)(int64_t)status;
+    frame->rsi = cr2;
+    return true;
 }
 
 static void user_trap(struct trap_frame *frame, uint64_t cr2)
 {
     zx_status_t status = ZX_ERR_BAD_STATE;
-    if (frame->vector == TRAP_PAGE_FAULT)
+    if (frame->vector == TRAP_PAGE_FAULT) {
         status = resolve(frame, cr2);
-    if (status != ZX_OK && !atomic_load(&thread_current()->killed))
-        end_program(frame, cr2, status);
+        if (tell_program(frame, cr2, status) || status == ZX_OK)
+            return;
+    }
+    if (atomic_load(&thread_current()->killed))
+        return;
+    interrupts_on();
+    kill_program(frame, cr2, status);
 }
 
 static bool is_user_copy(const struct trap_frame *frame)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* hello.c: what every program counts on: that it was started right. */
+#include "../elf.h"
+#include "test.h"
+
+static int argument_count;
+static char **arguments;
+static int answer = 42;
+static int *pointer = &answer; /* right only once the program is relocated */
+static char zeroes[3 * 4096];
+
+TEST(arguments_are_there)
+{
+    CHECK(argument_count >= 1);
+    CHECK(text_equal(arguments[0], "hello"));
+    CHECK(arguments[argument_count] == NULL);
+}
+
+TEST(data_is_right)
+{
+    CHECK_EQUAL(*pointer, 42);
+    for (size_t i = 0; i < sizeof(zeroes); i++)
+        if (!CHECK_EQUAL(zeroes[i], 0))
+            break;
+    *pointer = 43;
+    CHECK_EQUAL(answer, 43);
+}
+
+TEST(the_vdso_is_where_it_is_said)
+{
+    const struct elf_header *header = (const void *)runtime_vdso_base();
+    CHECK_EQUAL(header->magic[1], 'E');
+    CHECK_EQUAL(zx_system_get_page_size(), ZX_PAGE_SIZE);
+    CHECK(text_equal(zx_status_get_string(ZX_ERR_NOT_FOUND), "ZX_ERR_NOT_FOUND"));
+}
+
+/* Seven arguments, of which one is on the stack: the stub must give it to the kernel. */
+TEST(calls_reach_the_kernel)
+{
+    zx_handle_t vmo;
+    zx_vaddr_t at = 0;
+    if (!CHECK_STATUS(ZX_OK, zx_vmo_create(ZX_PAGE_SIZE, 0, &vmo)))
+        return;
+    CHECK_STATUS(ZX_OK, zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, vmo, 0,
+                                    ZX_PAGE_SIZE, &at));
+    char byte = 0;
+    *(volatile char *)at = 'z';
+    CHECK_STATUS(ZX_OK, zx_vmo_read(vmo, &byte, 0, 1));
+    CHECK_EQUAL(byte, 'z');
+    CHECK_STATUS(ZX_OK, zx_vmar_unmap(zx_vmar_root_self(), at, ZX_PAGE_SIZE));
+    CHECK_STATUS(ZX_OK, zx_handle_close(vmo));
+    CHECK_STATUS(ZX_ERR_BAD_HANDLE, zx_handle_close(vmo));
+}
+
+static void add_up(void *context)
+{
+    double *sum = context; /* in the registers that only programs use */
+    for (int i = 1; i <= 1000; i++)
+        *(volatile double *)sum += i * 0.5;
+}
+
+TEST(threads_run)
+{
+    struct program_thread threads[3];
+    double sums[3] = {0};
+    for (unsigned i = 0; i < 3; i++)
+        if (!CHECK_STATUS(ZX_OK, thread_start(&threads[i], "adder", add_up, &sums[i])))
+            return;
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_STATUS(ZX_OK, thread_join(&threads[i]));
+        CHECK(sums[i] == 250250.0);
+    }
+}
+
+TEST(further_processes_end)
+{
+    const char *const words[] = {"hello", "child", "7"};
+    zx_handle_t process;
+    int64_t code = 0;
+    if (CHECK_STATUS(ZX_OK, spawn_self("child", 3, words, &process)) &&
+        CHECK_STATUS(ZX_OK, process_wait(process, &code)))
+        CHECK_EQUAL(code, 7);
+}
+
+int main(int count, char **words)
+{
+    uint64_t code;
+    argument_count = count;
+    arguments = words;
+    if (count == 3 && text_equal(words[1], "child") && text_number(words[2], &code))
+        return (int)code;
+    print("hello from ring 3\n");
+    RUN(arguments_are_there);
+    RUN(data_is_right);
+    RUN(the_vdso_is_where_it_is_said);
+    RUN(calls_reach_the_kernel);
+    RUN(threads_run);
+    RUN(further_processes_end);
+    return test_end();
+}
