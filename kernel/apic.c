@@ -57,7 +57,6 @@ enum {
 #define DELIVER_STARTUP (6u << 8)
 #define COMMAND_PENDING (1u << 12)
 #define COMMAND_ASSERT  (1u << 14)
-#define COMMAND_OTHERS  (3u << 18)
 #define CALIBRATE       10000000 /* nanoseconds */
 #define TIMER_SCALE     20       /* bits behind the point */
 
@@ -120,14 +119,9 @@ void apic_send(uint32_t id, unsigned vector)
     command(id, COMMAND_ASSERT | vector);
 }
 
-void apic_send_others(unsigned vector)
+void apic_send_nmi(uint32_t id)
 {
-    command(0, COMMAND_OTHERS | COMMAND_ASSERT | vector);
-}
-
-void apic_send_others_nmi(void)
-{
-    command(0, COMMAND_OTHERS | COMMAND_ASSERT | DELIVER_NMI);
+    command(id, COMMAND_ASSERT | DELIVER_NMI);
 }
 
 void apic_send_init(uint32_t id)
@@ -146,13 +140,16 @@ void apic_timer_arm(int64_t nanoseconds)
 {
     if (nanoseconds > timer_most)
         nanoseconds = timer_most;
+    if (!there)
+        return;
     uint64_t ticks = nanoseconds <= 0 ? 0 : (uint64_t)nanoseconds * timer_rate >> TIMER_SCALE;
     write(INITIAL, ticks == 0 ? 1 : (uint32_t)ticks);
 }
 
 void apic_timer_cancel(void)
 {
-    write(INITIAL, 0);
+    if (there)
+        write(INITIAL, 0);
 }
 
 /* How many ticks the timer makes in the time that passes; both are read at one moment, or nearly so: of a few readings the

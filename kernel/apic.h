@@ -26,10 +26,9 @@ uint32_t apic_id(void);
 /* The interrupt is done with: what every handler does, but that of TRAP_SPURIOUS. */
 void apic_end_interrupt(void);
 
-/* To one, by its id, or to all processors but the running one. In any context. */
+/* To one processor, by its controller's id. In any context. */
 void apic_send(uint32_t id, unsigned vector);
-void apic_send_others(unsigned vector);
-void apic_send_others_nmi(void);
+void apic_send_nmi(uint32_t id);
 
 /* Resets a processor; starts one that is reset in real mode at that page below 1 MiB. */
 void apic_send_init(uint32_t id);
@@ -37,7 +36,7 @@ void apic_send_startup(uint32_t id, zx_paddr_t page);
 
 /* TRAP_TIMER comes to the running processor after so many nanoseconds (at once where that is not positive; earlier
    where they are more than the timer can count, a second at the least), once; what was armed before is forgotten.
-   Interrupts are off. */
+   Interrupts are off. Nothing, where there is none. */
 void apic_timer_arm(int64_t nanoseconds);
 /* It comes no more, unless it is under way already. */
 void apic_timer_cancel(void);

@@ -4,17 +4,17 @@
  * for.
  *
  * Words of the command line, and after them those that QEMU passes (fw_cfg.c):
- *   run=COMMAND[:ARGUMENTS]  runs a command of the shell; several run in order; run=none forgets those before
- * it check=N                  traces are checked after every Nth operation (0: only at the end) then=poweroff
- * ends after the commands (the default), with a status that says whether all went well then=shell, shell goes
- * on with the shell on the serial line
+ *   run=COMMAND[:ARGUMENTS]  runs a command of the shell; several run in order; run=none forgets those before it
+ *   check=N                  traces are checked after every Nth operation (0: only at the end)
+ *   processors=N             no more than so many are used
+ *   then=poweroff            ends after the commands (the default), with a status that says whether all went well
+ *   then=shell, shell        goes on with the shell on the serial line
  */
 #include <stddef.h>
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/mem.h>
 
-#include "apic.h"
 #include "buffer.h"
 #include "clock.h"
 #include "console.h"
@@ -31,6 +31,7 @@
 #include "program.h"
 #include "replay.h"
 #include "shell.h"
+#include "smp.h"
 #include "syscall.h"
 #include "text.h"
 #include "thread.h"
@@ -65,6 +66,9 @@ static void plan_word(char *word)
             plan.bad = true;
     } else if ((value = text_after(word, "check=")) != NULL && text_number(value, &number)) {
         replay_check_every((unsigned)number);
+    } else if ((value = text_after(word, "processors=")) != NULL && text_number(value, &number) &&
+               number != 0) {
+        smp_limit((unsigned)(number < PERCPU_MAX ? number : PERCPU_MAX));
     } else if (text_equal(word, "then=poweroff")) {
         plan.shell = false;
     } else if (text_equal(word, "then=shell") || text_equal(word, "shell")) {
@@ -142,10 +146,11 @@ void kernel_main(zx_paddr_t information)
     start_machine();
     clock_start();
     clock_describe(&vm_log_sink);
-    apic_start(0);
+    smp_find();
     if (!thread_start_scheduler())
         power_fail("boot: too little memory for a second thread");
     make_plan();
+    smp_start();
     int status = run_plan();
     if (plan.shell)
         shell_loop(status);

@@ -11,13 +11,14 @@
 #include "multiboot.h"
 #include "paging.h"
 
-#define RANGES_MAX (2 * BOOT_RANGES_MAX)
-#define LOW_MEMORY (1u << 20)  /* firmware data, the VGA window; not worth having */
-#define RANGE_MIN  (64u << 10) /* smaller ones are not worth an arena */
+#define RANGES_MAX       (2 * BOOT_RANGES_MAX)
+#define LOW_MEMORY       (1u << 20)  /* firmware data, the VGA window; not worth having */
+#define CONVENTIONAL_END 0xa0000u    /* the VGA window begins there */
+#define RANGE_MIN        (64u << 10) /* smaller ones are not worth an arena */
 
 static struct pmm_range ranges[RANGES_MAX]; /* ascending, disjoint, page-aligned */
 static size_t range_count;
-static zx_paddr_t top;
+static zx_paddr_t top, low_page;
 
 static void insert(size_t at, zx_paddr_t base, zx_paddr_t end)
 {
@@ -68,15 +69,33 @@ static void add(zx_paddr_t base, size_t size)
         top = end;
 }
 
+/* The highest page of conventional memory that nobody uses. */
+static void choose_low_page(void)
+{
+    for (size_t i = 0; i < range_count; i++) {
+        zx_paddr_t end = ranges[i].base + ranges[i].size;
+        if (end > CONVENTIONAL_END)
+            end = CONVENTIONAL_END;
+        if (ranges[i].base < end && end - ZX_PAGE_SIZE != 0)
+            low_page = end - ZX_PAGE_SIZE;
+    }
+}
+
 void memory_start(void)
 {
     for (unsigned i = 0; i < boot_info.memory_count; i++)
         add(boot_info.memory[i].base, boot_info.memory[i].size);
-    cut(0, LOW_MEMORY);
     cut(boot_info.information.base, boot_info.information.base + boot_info.information.size);
     cut((zx_paddr_t)image_start_physical, kernel_to_physical(image_end));
     for (unsigned i = 0; i < boot_info.module_count; i++)
         cut(boot_info.modules[i].base, boot_info.modules[i].base + boot_info.modules[i].size);
+    choose_low_page();
+    cut(0, LOW_MEMORY);
+}
+
+zx_paddr_t memory_low_page(void)
+{
+    return low_page;
 }
 
 zx_paddr_t memory_take(size_t size, size_t alignment)

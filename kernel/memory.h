@@ -17,6 +17,9 @@ zx_paddr_t memory_take(size_t size, size_t alignment);
  * more. */
 size_t memory_give_all(struct pmm_range *out, size_t most);
 
+/* A page below 1 MiB, usable and never given away: for processors to start in. 0: there is none. */
+zx_paddr_t memory_low_page(void);
+
 /* One byte past the highest usable address. */
 zx_paddr_t memory_top(void);
 

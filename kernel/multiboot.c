@@ -18,7 +18,9 @@ enum {
     TAG_LOADER = 2,
     TAG_MODULE = 3,
     TAG_MEMORY = 6,
-    TAG_FRAMEBUFFER = 8
+    TAG_FRAMEBUFFER = 8,
+    TAG_ACPI_OLD = 14,
+    TAG_ACPI_NEW = 15
 };
 
 struct tag {
@@ -99,6 +101,16 @@ static void read_framebuffer(const struct tag *tag)
                                                       .type = from->type};
 }
 
+/* A copy of the pointer that ACPI's tables begin with; where there are both kinds, the new one counts. */
+static void read_acpi(const struct tag *tag)
+{
+    size_t size = tag->size - sizeof(*tag);
+    if (boot_info.acpi_size > size)
+        return;
+    boot_info.acpi_size = size < sizeof(boot_info.acpi) ? (unsigned)size : sizeof(boot_info.acpi);
+    memcpy(boot_info.acpi, tag + 1, boot_info.acpi_size);
+}
+
 static void read_tag(const struct tag *tag)
 {
     switch (tag->type) {
@@ -116,6 +128,10 @@ static void read_tag(const struct tag *tag)
         break;
     case TAG_FRAMEBUFFER:
         read_framebuffer(tag);
+        break;
+    case TAG_ACPI_OLD:
+    case TAG_ACPI_NEW:
+        read_acpi(tag);
         break;
     default:
         break;

@@ -32,6 +32,8 @@ struct boot_info {
     unsigned memory_count; /* usable ranges, as the loader lists them */
     struct pmm_range memory[BOOT_RANGES_MAX];
     struct pmm_range information; /* where all this was read from */
+    unsigned acpi_size;           /* bytes of what the firmware's tables begin with; 0: there are none */
+    uint8_t acpi[36];
     bool has_framebuffer;
     struct boot_framebuffer framebuffer;
 };

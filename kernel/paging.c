@@ -195,8 +195,10 @@ void paging_switch(zx_paddr_t root)
     if (atomic_load_explicit(&percpu()->root, memory_order_relaxed) == root)
         return;
     uint64_t flags = interrupts_off();
-    atomic_store(&percpu()->root, root);
+    struct percpu *self = percpu();
+    atomic_store(&self->root, root);
     write_cr3(root);
+    atomic_store(&self->leaving, root);
     interrupts_restore(flags);
 }
 

@@ -49,7 +49,9 @@ void paging_fill_root(zx_paddr_t root);
 
 zx_paddr_t paging_kernel_root(void);
 
-/* Makes this table the processor's, unless it is already. */
+/* Makes this table the running processor's, unless it is already. The others can see which one it is, or is about to be
+   (percpu.h): whoever changes tables looks there after the change, so either the change is seen by the one
+   who loads, or the load by the one who changes. */
 void paging_switch(zx_paddr_t root);
 
 /* Whether ring 3 may use the window with the tables of that root: not, but for a visit. */

@@ -7,10 +7,7 @@
  * its holder most likely runs on another processor, and then waits until it is given up. Each thread knows the classes
  * of the locks that it holds: taking one twice, or against the order, is a failure of the kernel at once.
  *
- * The processor keeps translations of the one space whose root it has loaded; loading another forgets those
- * that are not global. Ring 3 visits leave their root loaded, so that a translation which the core fails to
- * invalidate stays visible to the next one. Where a space loses everything, the processor leaves it: its
- * top-level table may be freed next.
+ * Translations are forgotten on all processors (shootdown.c).
  */
 #include <vm/arch_mmu.h>
 #include <vm/aspace.h>
@@ -25,7 +22,10 @@
 #include "io.h"
 #include "paging.h"
 #include "port.h"
+#include "percpu.h"
 #include "power.h"
+#include "shootdown.h"
+#include "smp.h"
 #include "spinlock.h"
 #include "thread.h"
 #include "trap.h"
@@ -47,26 +47,7 @@ void port_root_table_created(zx_paddr_t root, bool low)
 
 void port_invalidate(const struct port_invalidation *invalidation)
 {
-    if (invalidation->global) {
-        paging_forget_global();
-        return;
-    }
-    if (!port_invalidation_names(invalidation, read_cr3() & X86_PTE_ADDRESS))
-        return;
-    if (invalidation->everything) {
-        paging_switch(paging_kernel_root());
-        return;
-    }
-    for (unsigned i = 0; i < invalidation->count; i++) {
-        zx_vaddr_t va = invalidation->ranges[i].va;
-        size_t pages = invalidation->ranges[i].size >> ZX_PAGE_SHIFT;
-        if (pages > PORT_INVALIDATION_MAX) {
-            paging_forget_all();
-            return;
-        }
-        for (; pages > 0; pages--, va += ZX_PAGE_SIZE)
-            paging_forget_page(va);
-    }
+    shootdown(invalidation);
 }
 
 /* Caches of x86 know of each other and of instructions; memory that devices look at is made to agree with them by
@@ -83,7 +64,7 @@ void port_cache(enum port_cache_operation operation, void *at, size_t size)
 
 unsigned port_current_processor(void)
 {
-    return 0;
+    return percpu()->number;
 }
 
 /* ---- Locks ---- */
@@ -371,6 +352,7 @@ void port_panic(void)
         catcher();
     }
     static bool again;
+    smp_stop_others();
     if (!again) {
         again = true;
         const uint64_t *frame = __builtin_frame_address(0);

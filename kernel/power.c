@@ -7,6 +7,7 @@
 #include "io.h"
 #include "power.h"
 #include "serial.h"
+#include "smp.h"
 
 #define QEMU_EXIT      0xf4   /* isa-debug-exit: value v ends QEMU with status (v << 1) | 1 */
 #define QEMU_SUCCESS   0x10   /* status 33 */
@@ -17,6 +18,7 @@
 
 void power_off(int status)
 {
+    smp_stop_others();
     vm_print(&vm_log_sink, "zvm: exit %d\n", status);
     serial_drain();
     outb(QEMU_EXIT, status == 0 ? QEMU_SUCCESS : QEMU_FAILURE);

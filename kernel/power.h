@@ -3,7 +3,7 @@
 #ifndef KERNEL_POWER_H_
 #define KERNEL_POWER_H_
 
-/* Prints "zvm: exit STATUS", lets the serial line drain, and ends the machine: the emulator hears 0 as
+/* Stops the other processors, prints "zvm: exit STATUS", lets the serial line drain, and ends the machine: the emulator hears 0 as
  * success, all else as failure. */
 _Noreturn void power_off(int status);
 

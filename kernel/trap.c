@@ -21,6 +21,7 @@
 #include "paging.h"
 #include "port.h"
 #include "power.h"
+#include "smp.h"
 #include "spinlock.h"
 #include "symbols.h"
 #include "thread.h"
@@ -370,6 +371,7 @@ void trap(struct trap_frame *frame, uint64_t cr2)
         unwind(&thread->catch_anchor, frame, cr2);
     if (frame->vector == TRAP_PAGE_FAULT)
         gdt_page_fault_nest();
+    smp_stop_others();
     if (reports++ < REPORTS_MAX)
         trap_report(frame, cr2);
     power_off(1);

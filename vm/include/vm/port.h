@@ -3,8 +3,8 @@
  * port.h: everything the core asks of the machine that hosts it.
  *
  * The kernel answers with hardware (kernel/port.c), the host library with a memory arena and a software
- * processor (harness/port.c); the linker decides. Only the core's own files and the two port.c include this
- * header. Beside these functions the core needs memcpy, memmove, memset, memcmp.
+ * processor (harness/port.c); the linker decides. Only the core's own files, the two port.c and
+ * kernel/shootdown.c include this header. Beside these functions the core needs memcpy, memmove, memset, memcmp.
  */
 #ifndef VM_PORT_H_
 #define VM_PORT_H_
