@@ -65,12 +65,12 @@ static zx_status_t start_thread(zx_handle_t process, const struct memory *memory
 {
     zx_handle_t thread;
     zx_status_t status = zx_thread_create(process, "main", 4, 0, &thread);
-    if (status != ZX_OK) {
-        zx_handle_close(bootstrap);
-        return status;
+    if (status == ZX_OK) {
+        status = zx_process_start(process, thread, memory->entry, memory->stack, bootstrap, memory->vdso);
+        zx_handle_close(thread);
     }
-    status = zx_process_start(process, thread, memory->entry, memory->stack, bootstrap, memory->vdso);
-    zx_handle_close(thread);
+    if (status != ZX_OK) /* else it is the process's */
+        zx_handle_close(bootstrap);
     return status;
 }
 
