@@ -124,15 +124,14 @@ static bool count_large_page(void *context, const struct page_table_entry *entry
     return true;
 }
 
-/* Those by which the mapping is shown now: only frames that lie one behind the other are. None are told of in a
-   report about tables that are being changed. */
+/* Those by which the mapping is shown now. None are told of in a report about tables that are being changed. */
 static struct large_pages count_large_pages(const struct vm_mapping *mapping)
 {
     const struct vm_region *region = &mapping->region;
     struct page_table *table = &region->aspace->table;
     struct large_pages count = {0};
 
-    if (mapping->vmo->kind != VMO_PAGED && table->root != 0 && !port_mutex_is_held(&table->lock))
+    if (table->root != 0 && !port_mutex_is_held(&table->lock))
         page_table_for_each(table, region->base, region->size, count_large_page, &count);
     return count;
 }

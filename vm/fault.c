@@ -6,7 +6,7 @@
  * (making it for a write), and enters the translation. A read of an absent page enters the machine's zero
  * page, read-only; the write that follows replaces it. Pages right behind that the VMO has already are
  * entered along, within one table and one protection range: touching memory in order takes one fault for
- * sixteen pages.
+ * sixteen pages. Where they lie one behind the other for a whole large page, that is entered.
  *
  * Invariants. Nothing is entered that the mapping does not allow now; the zero page is never entered
  * writable. A fault that is refused changes nothing: a page made for it goes again where the tables find no
@@ -23,7 +23,8 @@
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
  * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
- * tables. No allocation but the page, its radix node and its table.
+ * tables. No allocation but the page, its radix node and its table. Looking whether a large page can be entered takes
+ * one comparison, where the page at va does not lie as it would in one, else a look at the 512 pages.
  */
 #include "internal.h"
 
@@ -107,6 +108,15 @@ static zx_status_t enter_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_
     return enter_pages_vmo_locked(mapping, va, end, perms);
 }
 
+/* Enters the large page around va, where the page there has the address paddr. */
+static zx_status_t enter_large_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_paddr_t paddr,
+                                          uint32_t perms)
+{
+    zx_vaddr_t block = va & ~(VM_LARGE_SIZE - 1);
+    return page_table_map(&mapping->region.aspace->table, block, paddr - (va - block), VM_LARGE_SIZE,
+                          mapping_mmu_flags(mapping, perms), PAGE_TABLE_EXISTING_REPLACE);
+}
+
 static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, uint32_t perms)
 {
     zx_status_t status =
@@ -162,6 +172,8 @@ static zx_status_t resolve_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va,
         return enter_zero_page_vmo_locked(mapping, va, perms);
     if (is_entered(aspace, va, needed))
         return ZX_OK;
+    if (mapping_has_large_vmo_locked(mapping, va, page->paddr, base, end))
+        return enter_large_vmo_locked(mapping, va, page->paddr, perms);
     return enter_pages_vmo_locked(mapping, va, end, perms);
 }
 
@@ -257,6 +269,10 @@ static zx_status_t resolve_run_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t
     if (write && (page == NULL || page_is_shared(page))) {
         *next = va + PAGE_SIZE;
         return make_page_vmo_locked(mapping, va, va + PAGE_SIZE, perms);
+    }
+    if (mapping_has_large_vmo_locked(mapping, va, page->paddr, base, end)) {
+        *next = (va | (VM_LARGE_SIZE - 1)) + 1;
+        return enter_large_vmo_locked(mapping, va, page->paddr, perms);
     }
     size_t count = mapping_gather_vmo_locked(mapping, va, run_end(va, end), RUN_PAGES, paddrs, &shared);
     *next = va + count * PAGE_SIZE;

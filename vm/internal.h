@@ -151,6 +151,11 @@ struct vm_aspace {
 
 /* ---- VMOs ---- */
 
+/* So many pages that lie one behind the other, the first aligned to as much, can be shown by one large page. */
+#define VM_LARGE_SHIFT 21
+#define VM_LARGE_SIZE  ((uint64_t)1 << VM_LARGE_SHIFT)
+#define VM_LARGE_PAGES (VM_LARGE_SIZE >> PAGE_SHIFT)
+
 enum vmo_kind { VMO_PAGED, VMO_CONTIGUOUS, VMO_PHYSICAL };
 
 struct vm_vmo {
@@ -578,6 +583,11 @@ uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
    many. All of them are shared, or none is, as *shared tells. */
 size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t end, size_t most,
                                  zx_paddr_t *paddrs, bool *shared);
+/* Whether one large page, within [base, end), can show the pages around va, of which the one at va has the address
+   paddr: they lie one behind the other, and nobody else holds any. O(1) where not even the one at va fits, else
+   O(VM_LARGE_PAGES). */
+bool mapping_has_large_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_paddr_t paddr,
+                                  zx_vaddr_t base, zx_vaddr_t end);
 /* Where in mapping->vmo it ends to show anything: at the end of the VMO, or of the slice that was mapped. */
 uint64_t mapping_vmo_end_locked(const struct vm_mapping *mapping);
 uint64_t mapping_vmo_end(const struct vm_mapping *mapping);

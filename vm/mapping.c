@@ -116,10 +116,11 @@ void mapping_destroy(struct vm_mapping *mapping)
     struct vm_region *region = &mapping->region;
     port_mutex_lock(&mapping->vmo->lock);
     unmap_vmo_locked(mapping, region->base, region->size);
+    mapping_tree_remove(&mapping->vmo->mappings, mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     void *removed = region_tree_remove(&region->parent->children, region->base);
     VM_ASSERT_REGION(removed == region, region);
-    mapping_detach(mapping);
+    discard(mapping);
 }
 
 /* ---- Cutting ---- */
@@ -212,8 +213,7 @@ static struct vm_mapping *mapping_at(struct vm_vmar *parent, zx_vaddr_t va)
 /* Whether one mapping could stand for the two, of which `right` begins where `left` ends. */
 static bool are_alike(const struct vm_mapping *left, const struct vm_mapping *right)
 {
-    return left != NULL && right != NULL && left->source == right->source &&
-           left->vmo_offset + left->region.size == right->vmo_offset &&
+    return left->source == right->source && left->vmo_offset + left->region.size == right->vmo_offset &&
            left->region.flags == right->region.flags && left->perms == right->perms &&
            left->protections.count == 0 && right->protections.count == 0 && left->pending == 0 &&
            right->pending == 0;
@@ -243,8 +243,11 @@ void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va)
     VM_ASSERT(port_mutex_is_held(&parent->region.aspace->lock));
     if (va <= parent->region.base || va >= parent->region.base + parent->region.size)
         return;
-    struct vm_mapping *left = mapping_at(parent, va - 1), *right = mapping_at(parent, va);
-    if (left != right && are_alike(left, right))
+    struct vm_mapping *right, *left = mapping_at(parent, va - 1);
+    if (left == NULL || left->region.base + left->region.size != va)
+        return;
+    right = mapping_at(parent, va);
+    if (right != NULL && are_alike(left, right))
         join(left, right);
 }
 
@@ -297,6 +300,28 @@ size_t mapping_gather_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va
     return count;
 }
 
+bool mapping_has_large_vmo_locked(const struct vm_mapping *mapping, zx_vaddr_t va, zx_paddr_t paddr,
+                                  zx_vaddr_t base, zx_vaddr_t end)
+{
+    zx_vaddr_t block = va & ~(VM_LARGE_SIZE - 1);
+    uint64_t offset = mapping->vmo_offset + (block - mapping->region.base);
+    if (((paddr ^ va) & (VM_LARGE_SIZE - 1)) != 0 || block < base || block >= end ||
+        end - block < VM_LARGE_SIZE || mapping_vmo_end_locked(mapping) - offset < VM_LARGE_SIZE)
+        return false;
+    size_t run;
+    for (uint64_t index = 0; index < VM_LARGE_PAGES; index += run) {
+        void *const *pages = page_list_run(&mapping->vmo->pages, (offset >> PAGE_SHIFT) + index, &run);
+        if (run == 0)
+            return false;
+        for (size_t i = 0; i < run && index + i < VM_LARGE_PAGES; i++) {
+            const struct vm_page *page = pages[i];
+            if (page->paddr != paddr - (va - block) + ((index + i) << PAGE_SHIFT) || page_is_shared(page))
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Enters [va, limit) of a VMO whose frames lie one behind the other, with large pages where that is possible. */
 static zx_status_t map_frames_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t limit)
 {
@@ -322,6 +347,7 @@ static zx_status_t map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t v
     enum { BATCH = 32 };
     zx_paddr_t paddrs[BATCH];
     struct vm_region *region = &mapping->region;
+    struct page_table *table = &region->aspace->table;
     struct vm_vmo *vmo = mapping->vmo;
     for (;;) {
         uint64_t index;
@@ -339,12 +365,21 @@ static zx_status_t map_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t v
             va = end;
             continue;
         }
-        size_t count = mapping_gather_vmo_locked(mapping, va, end, BATCH, paddrs, &shared);
+        zx_vaddr_t block_left = VM_LARGE_SIZE - (va & (VM_LARGE_SIZE - 1));
+        zx_vaddr_t batch_end = end - va < block_left ? end : va + block_left;
+        size_t count = mapping_gather_vmo_locked(mapping, va, batch_end, BATCH, paddrs, &shared);
         if (shared)
             perms &= ~ARCH_MMU_WRITE;
-        if (page_table_map_pages(&region->aspace->table, va, paddrs, count, mapping_mmu_flags(mapping, perms),
-                                 PAGE_TABLE_EXISTING_SKIP) != ZX_OK)
-            return ZX_ERR_NO_MEMORY;
+        uint32_t flags = mapping_mmu_flags(mapping, perms);
+        zx_status_t status;
+        if (mapping_has_large_vmo_locked(mapping, va, paddrs[0], va, end)) {
+            status = page_table_map(table, va, paddrs[0], VM_LARGE_SIZE, flags, PAGE_TABLE_EXISTING_SKIP);
+            count = VM_LARGE_PAGES;
+        } else {
+            status = page_table_map_pages(table, va, paddrs, count, flags, PAGE_TABLE_EXISTING_SKIP);
+        }
+        if (status != ZX_OK)
+            return status;
         va += count * PAGE_SIZE;
     }
 }

@@ -251,6 +251,18 @@ void *page_list_remove(struct page_list *list, uint64_t index)
     return item;
 }
 
+zx_status_t page_list_reserve_range(struct page_list *list, uint64_t index, uint64_t count)
+{
+    for (uint64_t reserved = 0; reserved < count; reserved++) {
+        if (page_list_reserve(list, index + reserved) == ZX_OK)
+            continue;
+        while (reserved-- > 0)
+            page_list_unreserve(list, index + reserved);
+        return ZX_ERR_NO_MEMORY;
+    }
+    return ZX_OK;
+}
+
 /* ---- Searching ---- */
 
 /* The bits of `mask` at and above slot. */

@@ -29,6 +29,8 @@ void *page_list_get(const struct page_list *list, uint64_t index);
 /* Makes sure that page_list_set at this index cannot fail (an unused slot is kept until set or released).
    NO_MEMORY: nothing changed. */
 zx_status_t page_list_reserve(struct page_list *list, uint64_t index);
+/* The same of `count` slots from index on, all or none. */
+zx_status_t page_list_reserve_range(struct page_list *list, uint64_t index, uint64_t count);
 /* Gives up a reserved slot that was not set: frees what reserving made. Harmless where nothing is reserved. */
 void page_list_unreserve(struct page_list *list, uint64_t index);
 

@@ -36,7 +36,6 @@
 #define WORD_BITS  64
 #define WORD_COUNT (PAGE_SIZE / sizeof(uint64_t)) /* of a page of the bitmap */
 #define PAGE_BITS  (WORD_COUNT * WORD_BITS)
-#define LARGE_SIZE ((size_t)2 << 20)
 #define MAP_BATCH  64 /* single pages entered at a time */
 
 #define MMU_FLAGS (ARCH_MMU_READ | ARCH_MMU_WRITE | ARCH_MMU_GLOBAL)
@@ -174,7 +173,7 @@ static zx_status_t map_run(const struct virtual_alloc *allocator, zx_vaddr_t va,
         return ZX_ERR_NO_MEMORY;
     zx_paddr_t paddr = container_of(frames.next, struct vm_page, node)->paddr;
     while (mapped < size) {
-        size_t step = size - mapped < LARGE_SIZE ? size - mapped : LARGE_SIZE;
+        size_t step = size - mapped < VM_LARGE_SIZE ? size - mapped : VM_LARGE_SIZE;
         if (page_table_map(kernel_table(), va + mapped, paddr + mapped, step, MMU_FLAGS,
                            PAGE_TABLE_EXISTING_ERROR) != ZX_OK) {
             page_table_unmap(kernel_table(), va, size);

@@ -24,6 +24,11 @@
  * Therefore whoever takes a page out removes its translations first, and whoever puts one in removes those of
  * the page that was shown until then (of the zero page: each mapping knows whether it may show it).
  *
+ * Large pages. Where a whole aligned run of VM_LARGE_PAGES absent pages is committed at once, pages that lie one
+ * behind the other are taken for it, if there are any: mappings can show them by a large page
+ * (mapping_has_large_vmo_locked). Nothing else knows of it: they are single pages, each of which may go or be
+ * replaced, and whoever removes the translation of one splits the large page.
+ *
  * Slices. A slice (vmo_child.c) has no pages: what comes in here for it is done to the VMO behind it. What is
  * special about contiguous, physical and pinned memory is in vmo_device.c.
  *
@@ -32,7 +37,8 @@
  * through a buffer on the stack, with no lock held, since such a copy may fault.
  *
  * Cost. A page: O(height of the radix tree), height <= 9. Decommit and shrink: the pages that are there, not
- * the bytes, and one page-table operation for each mapping that shows some of them.
+ * the bytes, and one page-table operation for each mapping that shows some of them. Commit: the pages; a call that
+ * finds no run for a large page has looked at the machine's page arrays, once.
  */
 #include <vm/mem.h>
 
@@ -266,16 +272,55 @@ static uint64_t count_own_pages_locked(const struct vm_vmo *vmo, uint64_t first,
     return count;
 }
 
-/* Prepares a page for every place of [first, limit) that is absent or shared. NO_MEMORY: what is on the list
-   stays there. A range that cannot fit is refused before anything is taken. */
+/* Whether the VMO could have a large page at `index`, below limit: it has no page there yet. */
+static bool is_free_for_large_locked(const struct vm_vmo *vmo, uint64_t index, uint64_t limit)
+{
+    uint64_t next;
+    return index % VM_LARGE_PAGES == 0 && limit - index >= VM_LARGE_PAGES &&
+           (page_list_next(&vmo->pages, index, &next) == NULL || next - index >= VM_LARGE_PAGES);
+}
+
+/* Prepares pages for VM_LARGE_PAGES places, all absent, that one large page can show. NO_MEMORY: nothing done; single
+   pages may well be had. */
+static zx_status_t prepare_large_locked(struct vm_vmo *vmo, uint64_t index, struct list_node *ready)
+{
+    struct list_node run, *node;
+    if (page_list_reserve_range(&vmo->pages, index, VM_LARGE_PAGES) != ZX_OK)
+        return ZX_ERR_NO_MEMORY;
+    list_init(&run);
+    if (pmm_alloc_contiguous(VM_LARGE_PAGES, VM_LARGE_SHIFT, VM_PAGE_OBJECT, &run) != ZX_OK) {
+        for (uint64_t i = VM_LARGE_PAGES; i > 0; i--)
+            page_list_unreserve(&vmo->pages, index + i - 1);
+        return ZX_ERR_NO_MEMORY;
+    }
+    for (; (node = list_pop_head(&run)) != NULL; index++) {
+        struct vm_page *page = container_of(node, struct vm_page, node);
+        page->vmo = vmo;
+        page->vmo_offset = index << PAGE_SHIFT;
+        list_add_tail(ready, &page->node);
+    }
+    return ZX_OK;
+}
+
+/* Prepares a page for every place of [first, limit) that is absent or shared; as long as there are any, pages that
+   make up large ones. NO_MEMORY: what is on the list stays there. A range that cannot fit is refused before
+   anything is taken. */
 static zx_status_t prepare_range_locked(struct vm_vmo *vmo, uint64_t first, uint64_t limit,
                                         struct list_node *ready)
 {
     zx_status_t status = ZX_OK;
+    bool large = true;
     if (limit - first - count_own_pages_locked(vmo, first, limit) > pmm_count(VM_PAGE_FREE))
         return ZX_ERR_NO_MEMORY;
     for (uint64_t index = first; index < limit && status == ZX_OK; index++) {
         struct vm_page *page;
+        if (large && is_free_for_large_locked(vmo, index, limit)) {
+            large = prepare_large_locked(vmo, index, ready) == ZX_OK;
+            if (large) {
+                index += VM_LARGE_PAGES - 1;
+                continue;
+            }
+        }
         if (vmo_owns_page_locked(vmo, index << PAGE_SHIFT))
             continue;
         status = prepare_page_locked(vmo, index, &page);

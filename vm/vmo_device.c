@@ -49,18 +49,15 @@ static struct vm_vmo *give_to_host(struct vm_vmo *vmo)
 
 static zx_status_t fill_contiguous(struct vm_vmo *vmo, uint8_t align_log2)
 {
-    uint64_t count = vmo->size >> PAGE_SHIFT, reserved = 0;
+    uint64_t count = vmo->size >> PAGE_SHIFT;
     struct list_node pages;
-    zx_status_t status = count > pmm_count(VM_PAGE_FREE) ? ZX_ERR_NO_MEMORY : ZX_OK;
+    if (count > pmm_count(VM_PAGE_FREE) || page_list_reserve_range(&vmo->pages, 0, count) != ZX_OK)
+        return ZX_ERR_NO_MEMORY;
     list_init(&pages);
-    for (; reserved < count && status == ZX_OK; reserved++)
-        status = page_list_reserve(&vmo->pages, reserved);
-    if (status == ZX_OK)
-        status = pmm_alloc_contiguous(count, align_log2, VM_PAGE_OBJECT, &pages);
-    if (status != ZX_OK) {
-        while (reserved-- > 0)
-            page_list_unreserve(&vmo->pages, reserved);
-        return status;
+    if (pmm_alloc_contiguous(count, align_log2, VM_PAGE_OBJECT, &pages) != ZX_OK) {
+        while (count-- > 0)
+            page_list_unreserve(&vmo->pages, count);
+        return ZX_ERR_NO_MEMORY;
     }
     struct list_node *node;
     for (uint64_t index = 0; (node = list_pop_head(&pages)) != NULL; index++) {
