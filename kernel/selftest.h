@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* selftest.h: tests of what only the kernel has: traps, permissions of its own pages, ring 3. */
+/* selftest.h: tests of what only the kernel has: traps, permissions of its own pages, ring 3; and of what it has in
+ * common with the host, the behaviour suites. */
 #ifndef KERNEL_SELFTEST_H_
 #define KERNEL_SELFTEST_H_
 
 #include <stdbool.h>
 
-/* One line a test, then how many passed; true when all did. */
+/* TAP, then how many passed; true when all did. */
 bool selftest(void);
 
 /* For the parts of it: one line; and those parts. */

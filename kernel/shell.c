@@ -158,7 +158,8 @@ static bool run_poweroff(char *arguments)
 
 static const struct command commands[] = {
     {"help", "", "this list", run_help},
-    {"selftest", "", "tests what only the kernel can: traps, permissions, ring 3", run_selftest},
+    {"selftest", "", "tests what the kernel itself relies on: traps, permissions, ring 3, spaces, buffers",
+     run_selftest},
     {"conformance", "[PART]", "what every call answers and does, or the suites with PART in their names",
      run_conformance},
     {"programs", "[PART] [WORDS]",

@@ -2,7 +2,7 @@
 /* regions.c: looking into a space: the region at an address, all of them, memory usage, text and picture. */
 #include "behaviour.h"
 
-#define SPACES 40
+#define SPACES 100
 
 /* ---- One region ---- */
 
@@ -98,7 +98,7 @@ TEST(enumerate_the_dead)
 
 /* ---- Memory usage ---- */
 
-/* Spaces of which some map the pages twice. */
+/* More spaces than any table would hold, some of which map the pages twice. */
 TEST(memory_usage)
 {
     zx_handle_t vmo = make_vmo(4 * PAGE, 0), own = make_vmo(2 * PAGE, 0), process, root;

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include <vm/vdso.h>
 #include <zvm/host.h>
 
 #include "../../vm/internal.h"
@@ -420,6 +421,47 @@ static void test_one_space(void **state)
     assert_non_null(strstr(report.text, "gap [0xffffff8000000000, 0x"));
 }
 
+/* Which mapping may be executable, and what it must show. */
+static void test_vdso(void **state)
+{
+    static struct vm_mapping nowhere;
+    struct vm_vmo *vdso;
+    zx_handle_t handle;
+    zx_vaddr_t at;
+    (void)state;
+    assert_int_equal(zx_vmo_create(5 * PAGE_SIZE, 0, &handle), ZX_OK);
+    assert_int_equal(zx_vmo_replace_as_executable(handle, ZX_HANDLE_INVALID, &handle), ZX_OK);
+    assert_int_equal(vm_vmo_from_handle(handle, &vdso), ZX_OK);
+    vm_vmo_release(vdso); /* its handle keeps it */
+    assert_int_equal(vm_vmo_declare_vdso(vdso, 2 * PAGE_SIZE, 2 * PAGE_SIZE), ZX_OK);
+    assert_int_equal(zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE, 0, handle,
+                                 2 * PAGE_SIZE, 2 * PAGE_SIZE, &at),
+                     ZX_OK);
+    PLANT(aspace->vdso_code, NULL, "of the vDSO, and may become executable");
+    PLANT(aspace->vdso_code, &nowhere, "the mapping of the vDSO's code is not in it");
+    PLANT(vdso->vdso_code_size, PAGE_SIZE, "not the vDSO's code, executable");
+}
+
+/* Pages by age. */
+static void test_page_queue(void **state)
+{
+    struct page_table_entry entry;
+    uint64_t pages;
+    (void)state;
+    assert_int_equal(page_table_query(&aspace->table, va, &entry), ZX_OK);
+    struct vm_page *page = pmm_page_at(entry.paddr);
+    page->seen++;
+    assert_false(page_queue_check(&pages, report_begin()));
+    page->seen--;
+    vm_machine->page_queue.counts[0]++;
+    assert_false(vm_check(report_begin()));
+    vm_machine->page_queue.counts[0]--;
+    page_queue_remove(page);
+    assert_false(vm_check(report_begin()));
+    page_queue_add(page);
+    assert_int_equal(vm_page_age(page), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +481,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leaked_node, start, stop),
         cmocka_unit_test_setup_teardown(test_last_end, start, stop),
         cmocka_unit_test_setup_teardown(test_one_space, start, stop),
+        cmocka_unit_test_setup_teardown(test_vdso, start, stop),
+        cmocka_unit_test_setup_teardown(test_page_queue, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

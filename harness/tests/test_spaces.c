@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_spaces.c: address spaces as those inside the kernel see them: memory priority; ranges and types;
- * shared, restricted and unified spaces, with several processors that look at them. White-box.
+ * test_spaces.c: inside address spaces: how memory priority is counted; shared, restricted and unified spaces, with
+ * several processors that look at them, and threads that change them; their checker. White-box; what can be seen
+ * from outside is in ../behaviour/.
  */
-#define _DEFAULT_SOURCE
 #include "calls.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../../vm/internal.h"
 #include "../host_port.h"
@@ -42,24 +38,6 @@ static zx_handle_t make_child(zx_handle_t parent, size_t pages)
 static bool is_high(void)
 {
     return vm_aspace_is_high_memory_priority(vm_process_aspace(port_current_process()));
-}
-
-static void test_priority_of_one(void **state)
-{
-    (void)state;
-    zx_handle_t handle = make_child(zx_vmar_root_self(), 16);
-    struct vm_vmar *vmar = vmar_behind(handle);
-    assert_false(is_high());
-    assert_refused(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_DEFAULT), ZX_OK);
-    assert_ok(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH));
-    assert_true(is_high());
-    assert_refused(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH), ZX_OK);
-    assert_ok(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_DEFAULT));
-    assert_false(is_high());
-    assert_ok(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH));
-    assert_ok(zx_vmar_destroy(handle));
-    assert_false(is_high());
-    assert_refused(vm_vmar_set_memory_priority(vmar, VM_MEMORY_PRIORITY_HIGH), ZX_ERR_BAD_STATE);
 }
 
 static void test_priority_of_a_tree(void **state)
@@ -98,34 +76,6 @@ static void test_priority_of_refused_children(void **state)
     assert_int_equal(root->region.aspace->high_vmars, 3);
 }
 
-static void test_priority_always_needed(void **state)
-{
-    (void)state;
-    zx_handle_t vmo = make_vmo(PAGE, 0);
-    zx_vaddr_t va;
-    assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, vmo, 0, PAGE, &va));
-    assert_ok(zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_ALWAYS_NEED, va, PAGE, NULL, 0));
-    assert_true(is_high());
-    assert_ok(zx_vmar_unmap(zx_vmar_root_self(), va, PAGE));
-    assert_true(is_high());
-}
-
-static void test_priority_of_the_dead(void **state)
-{
-    (void)state;
-    struct vm_aspace *aspace = vm_aspace_create(VM_ASPACE_USER, "mortal");
-    struct vm_vmar *root = vm_aspace_root_vmar(aspace);
-    assert_int_equal(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH), ZX_OK);
-    assert_true(vm_aspace_is_high_memory_priority(aspace));
-    vm_aspace_destroy(aspace);
-    assert_false(vm_aspace_is_high_memory_priority(aspace));
-    assert_null(vm_aspace_root_vmar(aspace));
-    assert_int_equal(vm_vmar_set_memory_priority(root, VM_MEMORY_PRIORITY_HIGH), ZX_ERR_BAD_STATE);
-    vm_vmar_release(root);
-    assert_true(vm_check(&vm_log_sink));
-    vm_aspace_release(aspace);
-}
-
 /* ---- Ranges and types ---- */
 
 static int start_many(void **state)
@@ -148,82 +98,6 @@ static bool is_sound(void)
     return vm_check(&vm_log_sink) && processor_check(&vm_log_sink);
 }
 
-static void test_range_refusals(void **state)
-{
-    (void)state;
-    static const struct {
-        zx_vaddr_t base;
-        size_t size;
-        enum vm_aspace_type type;
-    } bad[] = {
-        {VM_USER_ASPACE_BASE, 0, VM_ASPACE_USER},
-        {VM_USER_ASPACE_BASE + 1, PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_BASE, PAGE + 1, VM_ASPACE_USER},
-        {VM_USER_ASPACE_BASE - PAGE, 2 * PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_TOP - PAGE, 2 * PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_TOP, PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_BASE, (size_t)0 - VM_USER_ASPACE_BASE, VM_ASPACE_USER},
-        {2 * VM_USER_ASPACE_BASE, (size_t)0 - VM_USER_ASPACE_BASE, VM_ASPACE_USER},
-        {VM_KERNEL_ASPACE_BASE, PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_BASE, PAGE, VM_ASPACE_KERNEL},
-        {VM_KERNEL_ASPACE_BASE - PAGE, PAGE, VM_ASPACE_KERNEL},
-        {(zx_vaddr_t)0 - PAGE, 2 * PAGE, VM_ASPACE_KERNEL},
-        {VM_USER_ASPACE_TOP, PAGE, VM_ASPACE_LOW_KERNEL},
-        {0, VM_USER_ASPACE_TOP + PAGE, VM_ASPACE_LOW_KERNEL},
-    };
-    struct snapshot before = snapshot_take();
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_null(
-            vm_aspace_create_range(bad[i].base, bad[i].size, bad[i].type, "bad", VM_ASPACE_SHARE_NONE));
-    check_unchanged(&before, __FILE__, __LINE__);
-}
-
-static void test_range_extremes(void **state)
-{
-    (void)state;
-    static const struct {
-        zx_vaddr_t base;
-        size_t size;
-        enum vm_aspace_type type;
-    } good[] = {
-        {VM_USER_ASPACE_BASE, PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_TOP - PAGE, PAGE, VM_ASPACE_USER},
-        {VM_USER_ASPACE_BASE, VM_USER_ASPACE_SIZE, VM_ASPACE_USER},
-        {VM_KERNEL_ASPACE_BASE, VM_KERNEL_ASPACE_SIZE, VM_ASPACE_KERNEL},
-        {(zx_vaddr_t)0 - 2 * PAGE, 2 * PAGE, VM_ASPACE_KERNEL},
-        {0, VM_USER_ASPACE_TOP, VM_ASPACE_LOW_KERNEL},
-        {0, PAGE, VM_ASPACE_LOW_KERNEL},
-    };
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        struct vm_aspace *aspace =
-            vm_aspace_create_range(good[i].base, good[i].size, good[i].type, NULL, VM_ASPACE_SHARE_NONE);
-        assert_non_null(aspace);
-        assert_int_equal(vm_aspace_base(aspace), good[i].base);
-        assert_int_equal(vm_aspace_size(aspace), good[i].size);
-        assert_int_equal(vm_aspace_is_user(aspace), good[i].type == VM_ASPACE_USER);
-        assert_true(is_sound());
-        discard(aspace);
-    }
-}
-
-/* Whoever makes a space gets null, and nothing else, each time that an allocation fails. */
-static void check_failing_creation(struct vm_aspace *(*create)(void))
-{
-    struct vm_aspace *aspace = NULL;
-    for (unsigned nth = 1; aspace == NULL; nth++) {
-        struct snapshot before = snapshot_take();
-        assert_true(nth < 1000);
-        zvm_fail_allocation(nth, nth % 2 == 0);
-        aspace = create();
-        zvm_fail_allocation(0, false);
-        if (aspace == NULL)
-            check_unchanged(&before, __FILE__, __LINE__);
-        else
-            snapshot_release(&before);
-    }
-    discard(aspace);
-}
-
 static struct vm_aspace *make_plain(void)
 {
     return vm_aspace_create(VM_ASPACE_LOW_KERNEL, "low");
@@ -239,20 +113,6 @@ static struct vm_aspace *make_restricted(void)
 {
     return vm_aspace_create_range(VM_USER_ASPACE_BASE, VM_RESTRICTED_ASPACE_SIZE, VM_ASPACE_USER,
                                   "restricted", VM_ASPACE_SHARE_RESTRICTED);
-}
-
-static struct vm_aspace *make_guest(void)
-{
-    return vm_aspace_create(VM_ASPACE_GUEST_PHYSICAL, "guest");
-}
-
-static void test_creation_without_memory(void **state)
-{
-    (void)state;
-    check_failing_creation(make_plain);
-    check_failing_creation(make_shared);
-    check_failing_creation(make_restricted);
-    check_failing_creation(make_guest);
 }
 
 /* ---- Mapping in a space, and accesses ---- */
@@ -385,106 +245,6 @@ static void discard_trio(const struct trio *trio, bool with_shared)
     assert_true(is_sound());
 }
 
-static struct vm_aspace *make_small(zx_vaddr_t base, size_t size, enum vm_aspace_share_opt share_opt)
-{
-    return vm_aspace_create_range(base, size, VM_ASPACE_USER, "small", share_opt);
-}
-
-static void test_unified_refusals(void **state)
-{
-    (void)state;
-    struct vm_aspace *shared = make_small(4 * TOP_ENTRY, 2 * TOP_ENTRY, VM_ASPACE_SHARE_SHARED);
-    struct vm_aspace *plain = make_small(TOP_ENTRY, TOP_ENTRY, VM_ASPACE_SHARE_NONE);
-    struct vm_aspace *fine = make_small(TOP_ENTRY, 3 * TOP_ENTRY, VM_ASPACE_SHARE_RESTRICTED);
-    struct vm_aspace *above = make_small(6 * TOP_ENTRY, TOP_ENTRY, VM_ASPACE_SHARE_RESTRICTED);
-    struct vm_aspace *overlapping = make_small(TOP_ENTRY, 3 * TOP_ENTRY + PAGE, VM_ASPACE_SHARE_RESTRICTED);
-    struct vm_aspace *inside = make_small(5 * TOP_ENTRY, PAGE, VM_ASPACE_SHARE_RESTRICTED);
-    struct vm_aspace *gone = make_small(TOP_ENTRY, TOP_ENTRY, VM_ASPACE_SHARE_RESTRICTED);
-    vm_aspace_destroy(gone);
-    struct snapshot before = snapshot_take();
-    assert_null(vm_aspace_create_unified(plain, fine, "u"));
-    assert_null(vm_aspace_create_unified(fine, fine, "u"));
-    assert_null(vm_aspace_create_unified(shared, plain, "u"));
-    assert_null(vm_aspace_create_unified(shared, shared, "u"));
-    assert_null(vm_aspace_create_unified(shared, overlapping, "u"));
-    assert_null(vm_aspace_create_unified(shared, inside, "u"));
-    assert_null(vm_aspace_create_unified(shared, gone, "u"));
-    check_unchanged(&before, __FILE__, __LINE__);
-    struct vm_aspace *below = vm_aspace_create_unified(shared, fine, "below");
-    struct vm_aspace *other = vm_aspace_create_unified(shared, above, "above");
-    assert_non_null(below);
-    assert_non_null(other);
-    assert_true(is_sound());
-    before = snapshot_take();
-    assert_null(vm_aspace_create_unified(shared, fine, "again"));
-    check_unchanged(&before, __FILE__, __LINE__);
-    discard(below);
-    below = vm_aspace_create_unified(shared, fine, "again");
-    assert_non_null(below);
-    discard(below);
-    discard(other);
-    struct vm_aspace *const rest[] = {plain, fine, above, overlapping, inside, gone, shared};
-    for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
-        discard(rest[i]);
-    assert_true(is_sound());
-}
-
-static struct trio halves;
-
-static struct vm_aspace *unify_halves(void)
-{
-    return vm_aspace_create_unified(halves.shared, halves.restricted, "unified");
-}
-
-static void test_unified_without_memory(void **state)
-{
-    (void)state;
-    halves = (struct trio){.shared = make_shared(), .restricted = make_restricted()};
-    check_failing_creation(unify_halves);
-    discard(halves.shared);
-    discard(halves.restricted);
-}
-
-static void test_unified_shows_both(void **state)
-{
-    (void)state;
-    struct trio trio = make_trio(NULL);
-    zx_vaddr_t low = 3 * TOP_ENTRY, high = VM_SHARED_ASPACE_BASE + 7 * TOP_ENTRY;
-    zx_handle_t vmo = make_vmo(4 * PAGE, 0), other = make_vmo(4 * PAGE, 0);
-    assert_int_equal(vm_aspace_base(trio.unified), 0);
-    assert_int_equal(vm_aspace_size(trio.unified), 0);
-    assert_true(vm_aspace_is_user(trio.unified));
-    assert_null(vm_aspace_root_vmar(trio.unified));
-    assert_int_equal(trio.unified->table.table_pages, 1);
-    assert_int_equal(map_at(trio.restricted, low, vmo, 4), ZX_OK);
-    assert_int_equal(map_at(trio.shared, high, other, 4), ZX_OK);
-    assert_int_equal(poke(trio.unified, low, 'r'), ZX_OK);
-    assert_int_equal(poke(trio.unified, high, 's'), ZX_OK);
-    assert_true(is_sound());
-    assert_int_equal(peek_on(1, trio.restricted, low), 'r');
-    assert_int_equal(peek_on(1, trio.shared, high), 's');
-    assert_int_equal(peek_on(1, trio.restricted, high), -1);
-    assert_int_equal(peek_on(1, trio.shared, low), -1);
-    char byte;
-    const zx_vaddr_t nowhere[] = {0,
-                                  low - PAGE,
-                                  low + 4 * PAGE,
-                                  high - PAGE,
-                                  VM_SHARED_ASPACE_BASE - PAGE,
-                                  VM_USER_ASPACE_TOP,
-                                  VM_KERNEL_ASPACE_BASE};
-    for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++)
-        assert_int_equal(access_on(2, trio.unified, nowhere[i], &byte, PROCESSOR_READ), ZX_ERR_NOT_FOUND);
-    /* the restricted one's top-level entries come and go */
-    assert_int_equal(unmap_at(trio.restricted, low, 4), ZX_OK);
-    assert_int_equal(top_entries(trio.unified)[3], 0);
-    assert_int_equal(map_at(trio.restricted, low, vmo, 4), ZX_OK);
-    assert_int_equal(peek_on(0, trio.unified, low), 'r');
-    assert_int_equal(vm_aspace_soft_fault(trio.unified, low + PAGE, VM_PF_FLAG_WRITE), ZX_OK);
-    assert_true(is_sound());
-    discard_trio(&trio, true);
-}
-
 /* What is taken away is forgotten by every processor, by whichever space it came to know it. */
 static void test_unified_invalidation(void **state)
 {
@@ -562,62 +322,6 @@ static void test_unified_destruction(void **state)
     vm_aspace_release(one.unified);
     assert_true(is_sound());
     discard_trio(&two, true);
-}
-
-static void test_unified_priority(void **state)
-{
-    (void)state;
-    struct trio trio = make_trio(NULL);
-    assert_false(vm_aspace_is_high_memory_priority(trio.unified));
-    assert_int_equal(vm_vmar_set_memory_priority(trio.shared->root, VM_MEMORY_PRIORITY_HIGH), ZX_OK);
-    assert_true(vm_aspace_is_high_memory_priority(trio.unified));
-    assert_false(vm_aspace_is_high_memory_priority(trio.restricted));
-    vm_aspace_destroy(trio.unified);
-    assert_false(vm_aspace_is_high_memory_priority(trio.unified));
-    discard_trio(&trio, true);
-}
-
-/* Whether `broken` ends the program by an assertion. */
-static bool asserts(void (*broken)(const struct trio *trio), const struct trio *trio)
-{
-    int status;
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGABRT, SIG_DFL);
-        if (freopen("/dev/null", "w", stderr) == NULL)
-            _exit(1);
-        broken(trio);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
-
-static void destroy_shared(const struct trio *trio)
-{
-    vm_aspace_destroy(trio->shared);
-}
-
-static void destroy_restricted(const struct trio *trio)
-{
-    vm_aspace_destroy(trio->restricted);
-}
-
-static void destroy_unified(const struct trio *trio)
-{
-    vm_aspace_destroy(trio->unified);
-}
-
-static void test_parts_destroyed_first(void **state)
-{
-    (void)state;
-    struct trio trio = make_trio(NULL);
-    assert_true(asserts(destroy_shared, &trio));
-    assert_true(asserts(destroy_restricted, &trio));
-    assert_false(asserts(destroy_unified, &trio));
-    discard_trio(&trio, true);
 }
 
 /* ---- What the checker and the views say ---- */
@@ -752,23 +456,12 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_priority_of_one),
         TEST(test_priority_of_a_tree),
         TEST(test_priority_of_refused_children),
-        TEST(test_priority_always_needed),
-        TEST(test_priority_of_the_dead),
-        TEST(test_range_refusals),
-        TEST(test_range_extremes),
-        TEST(test_creation_without_memory),
         TEST_MANY(test_low_kernel),
         TEST_MANY(test_shared_top_level_stays),
-        TEST_MANY(test_unified_refusals),
-        TEST_MANY(test_unified_without_memory),
-        TEST_MANY(test_unified_shows_both),
         TEST_MANY(test_unified_invalidation),
         TEST_MANY(test_unified_destruction),
-        TEST_MANY(test_unified_priority),
-        TEST_MANY(test_parts_destroyed_first),
         TEST_MANY(test_damage),
         TEST_MANY(test_views),
         TEST_MANY(test_threads),

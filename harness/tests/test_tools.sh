@@ -133,7 +133,7 @@ expect "public-names sees a name that is missing" 1 'zx_vmar_map: declared' harn
 expect "public-names, no archive" 2 'make host' harness/public-names --check "$work/nowhere.a"
 
 # ---- the table of all calls ----
-expect "the table of all calls is whole" 0 '^[0-9]+ passed, 0 failed' harness/check-calls
+expect "the tables of calls and of methods are whole" 0 '^[0-9]+ passed, 0 failed' harness/check-calls
 grep -v '^| `zx_vmar_destroy`' vm/CALLS.md >"$work/calls.md"
 expect "check-calls sees a call without a row" 1 'zx_vmar_destroy: declared, but has no row' harness/check-calls "$work/calls.md"
 grep -v '^| `ZX_INFO_VMAR`' vm/CALLS.md >"$work/calls.md"
@@ -144,6 +144,13 @@ sed 's/^| `zx_ticks_get`/| `zx_ticks_set`/' vm/CALLS.md >"$work/calls.md"
 expect "check-calls sees a call that is not there" 1 'zx_ticks_set: declared in no public header' harness/check-calls "$work/calls.md"
 sed -E 's/^(\| `zx_ticks_get`.*)`system: ticks`/\1/' vm/CALLS.md >"$work/calls.md"
 expect "check-calls sees a row without a test" 1 'names no test' harness/check-calls "$work/calls.md"
+sed '/`vm_aspace_rename`/d' vm/README.md >"$work/methods.md"
+expect "check-calls sees a method without a row" 1 'vm_aspace_rename: declared, but has no row' harness/check-calls "$work/methods.md"
+sed 's/`vdso\.h:[0-9]*`/`vdso.h:1`/' vm/README.md >"$work/methods.md"
+expect "check-calls sees a declaration that is elsewhere" 1 'vm_vmo_declare_vdso: declared at vdso.h:[0-9]+, not vdso.h:1' harness/check-calls "$work/methods.md"
+expect "check-calls puts lines right" 0 '^[0-9]+ passed, 0 failed' harness/check-calls --lines "$work/methods.md"
+sed 's/`regions: svg`/`test_spaces: test_views`/' vm/README.md >"$work/methods.md"
+expect "check-calls sees a method without a test in the kernel" 1 'test_spaces: test_views: there is no such test on the host and in the kernel' harness/check-calls "$work/methods.md"
 expect "check-calls, no table" 2 'no such file' harness/check-calls "$work/nowhere.md"
 
 cat >"$work/alone.c" <<'END'
