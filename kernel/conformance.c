@@ -18,7 +18,6 @@
 #include "conformance_checks.h"
 #include "port.h"
 #include "replay.h"
-#include "state.h"
 #include "text.h"
 #include "user.h"
 
@@ -31,7 +30,7 @@ static struct {
 
 uint64_t conformance_state(void)
 {
-    return state_hash();
+    return vm_state_hash();
 }
 
 void conformance_failed(void)

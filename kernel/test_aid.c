@@ -12,7 +12,6 @@
 #include "percpu.h"
 #include "port.h"
 #include "program.h"
-#include "state.h"
 #include "thread.h"
 #include "user/zvm.h"
 
@@ -32,7 +31,7 @@ zx_status_t zvm_state_hash(uint64_t *out)
 {
     if (!program_is_running())
         return ZX_ERR_BAD_SYSCALL;
-    uint64_t hash = state_hash();
+    uint64_t hash = vm_state_hash();
     return port_copy_to_user(out, &hash, sizeof(hash));
 }
 

@@ -7,6 +7,7 @@
 #define VM_CHECK_H_
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct vm_aspace;
 struct vm_sink;
@@ -17,5 +18,12 @@ bool vm_check(struct vm_sink *report);
 
 /* One space: its tree, its translations against mappings and VMOs. */
 bool vm_check_aspace(struct vm_aspace *aspace, struct vm_sink *report);
+
+/*
+ * The state of the selected machine as one number: regions, permissions, page tables, objects, references, handles,
+ * pages by state; not the bytes in pages, nor what only makes things fast. Equal numbers: nothing has changed, as far
+ * as 64 bits can tell. O(regions + objects + handles).
+ */
+uint64_t vm_state_hash(void);
 
 #endif /* VM_CHECK_H_ */
