@@ -370,6 +370,147 @@ static void test_failures(void **state)
     assert_true(refused > 4 && single > 4);
 }
 
+/* ---- At random ---- */
+
+#define BLOCKS 3
+#define PAGES  (BLOCKS * VM_LARGE_PAGES)
+
+/* A VMO, its snapshot (or none), and the first byte of each page of theirs. */
+static struct model {
+    uint64_t random;
+    zx_handle_t vmo[2], mapped_in[2];
+    zx_vaddr_t at[2];
+    bool writable[PAGES]; /* through the first VMO's mapping */
+    char bytes[2][PAGES];
+    uint64_t large; /* how often one was seen */
+} model;
+
+static uint64_t below(uint64_t bound)
+{
+    model.random = model.random * 6364136223846793005ull + 1442695040888963407ull;
+    return (model.random >> 33) % bound;
+}
+
+/* Mostly whole blocks; *count of pages. */
+static uint64_t draw_range(uint64_t *count)
+{
+    uint64_t first = below(BLOCKS) * VM_LARGE_PAGES;
+    *count = (1 + below(BLOCKS - first / VM_LARGE_PAGES)) * VM_LARGE_PAGES;
+    if (below(2) == 0) {
+        first += below(VM_LARGE_PAGES);
+        *count = 1 + below(2) * below(PAGES - first);
+    }
+    return first;
+}
+
+static void step_snapshot(void)
+{
+    zx_handle_t child;
+    if (model.vmo[1] != ZX_HANDLE_INVALID) {
+        assert_ok(zx_vmar_destroy(model.mapped_in[1]));
+        assert_ok(zx_handle_close(model.mapped_in[1]));
+        assert_ok(zx_handle_close(model.vmo[1]));
+        model.vmo[1] = ZX_HANDLE_INVALID;
+    } else if (zx_vmo_create_child(model.vmo[0], ZX_VMO_CHILD_SNAPSHOT, 0, BLOCKS * BLOCK, &child) == ZX_OK) {
+        model.vmo[1] = child;
+        model.at[1] = map_at(child, 0, BLOCKS * BLOCK, 0, RW);
+        model.mapped_in[1] = vmar;
+        memcpy(model.bytes[1], model.bytes[0], sizeof(model.bytes[0]));
+    }
+}
+
+static void step_access(unsigned which)
+{
+    uint64_t page = below(PAGES);
+    char byte = (char)('a' + below(26));
+    if (model.vmo[which] == ZX_HANDLE_INVALID)
+        return;
+    zx_vaddr_t va = model.at[which] + page * PAGE;
+    zx_status_t status = zvm_access(zx_process_self(), va, &byte, 1, ZVM_WRITE);
+    if (which == 0 && !model.writable[page])
+        assert_int_equal(status, ZX_ERR_ACCESS_DENIED);
+    else
+        assert_true(status == ZX_OK || status == ZX_ERR_NO_MEMORY);
+    if (status == ZX_OK)
+        model.bytes[which][page] = byte;
+    model.large += size_at(va) == BLOCK;
+}
+
+/* A step during which memory may run out. */
+static void step(void)
+{
+    uint64_t count, first = draw_range(&count);
+    zx_vaddr_t va = model.at[0] + first * PAGE;
+    bool writable = below(3) != 0;
+    switch (below(8)) {
+    case 0: /* anew, so that runs are wanted */
+        if (below(2) == 0 &&
+            zx_vmo_op_range(model.vmo[0], ZX_VMO_OP_DECOMMIT, first * PAGE, count * PAGE, NULL, 0) == ZX_OK)
+            memset(&model.bytes[0][first], 0, count);
+        (void)zx_vmo_op_range(model.vmo[0], ZX_VMO_OP_COMMIT, first * PAGE, count * PAGE, NULL, 0);
+        break;
+    case 1:
+        if (zx_vmo_op_range(model.vmo[0], ZX_VMO_OP_DECOMMIT, first * PAGE, PAGE, NULL, 0) == ZX_OK)
+            model.bytes[0][first] = 0;
+        break;
+    case 2:
+        if (below(2) == 0) { /* all of it, so that whole blocks have one permission */
+            va = model.at[0];
+            first = 0;
+            count = PAGES;
+        }
+        if (zx_vmar_protect(model.mapped_in[0], writable ? RW : R, va, count * PAGE) == ZX_OK)
+            for (uint64_t i = first; i < first + count; i++)
+                model.writable[i] = writable;
+        break;
+    case 3:
+        (void)zx_vmar_op_range(model.mapped_in[0], ZX_VMAR_OP_MAP_RANGE, va, count * PAGE, NULL, 0);
+        break;
+    case 4:
+        (void)vm_aspace_soft_fault_in_range(self(), va, 0, count * PAGE);
+        break;
+    case 5:
+        vm_aspace_note_active(self());
+        vm_aspace_harvest_all_user_accessed_bits(VM_NON_TERMINAL_FREE_UNACCESSED,
+                                                 VM_TERMINAL_UPDATE_AGE_AND_HARVEST);
+        break;
+    default:
+        step_access((unsigned)below(2));
+    }
+}
+
+static void compare(void)
+{
+    char byte;
+    for (unsigned which = 0; which < 2 && model.vmo[which] != ZX_HANDLE_INVALID; which++)
+        for (uint64_t page = below(64); page < PAGES; page += 64) {
+            assert_int_equal(zvm_access(zx_process_self(), model.at[which] + page * PAGE, &byte, 1, ZVM_READ),
+                             ZX_OK);
+            assert_int_equal(byte, model.bytes[which][page]);
+        }
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    model = (struct model){.random = 1, .vmo = {make_vmo(BLOCKS * BLOCK, 0), ZX_HANDLE_INVALID}};
+    model.at[0] = map_at(model.vmo[0], 0, BLOCKS * BLOCK, 0, RW);
+    model.mapped_in[0] = vmar;
+    memset(model.writable, true, sizeof(model.writable));
+    for (unsigned i = 0; i < 8000; i++) {
+        if (below(40) == 0)
+            step_snapshot();
+        zvm_fail_allocation(below(4) == 0 ? 1 + below(6) : 0, below(2) == 0);
+        step();
+        zvm_fail_allocation(0, false);
+        if (i % 8 == 0)
+            compare();
+        if (i % 16 == 0)
+            assert_int_equal(zvm_check(), ZX_OK);
+    }
+    assert_true(model.large > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,7 +519,7 @@ int main(void)
         TEST(test_decommit_part), TEST(test_protect_and_unmap_parts),
         TEST(test_snapshots),     TEST(test_pins),
         TEST(test_harvest),       TEST(test_fragmented),
-        TEST(test_failures),
+        TEST(test_failures),      TEST(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
