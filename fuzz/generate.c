@@ -509,12 +509,19 @@ enum run_kind {
     RUN_ROW,   /* each one beside the one before */
     RUN_NEST,  /* each one inside the one before */
     RUN_MARKS, /* the same done to one landmark after the other */
+    RUN_AGAIN, /* just the same */
 };
 
 static void maybe_start_run(struct generator *g, const struct trace_op *op)
 {
-    if (op->wild || !percent(g, 6))
+    if (op->wild || !percent(g, op->code == TRACE_HARVEST_ACCESSED_BITS ? 30 : 6))
         return;
+    if (op->code == TRACE_HARVEST_ACCESSED_BITS) { /* one right behind the other */
+        g->run_kind = RUN_AGAIN;
+        g->run_op = *op;
+        g->run_left = (uint8_t)(1 + generator_below(g, 3));
+        return;
+    }
     if (op->code == TRACE_VMAR_ALLOCATE || op->code == TRACE_VMAR_MAP) {
         if ((op->options & PLACED) == 0)
             g->run_kind = percent(g, 75) || op->code == TRACE_VMAR_MAP ? RUN_SAME : RUN_NEST;
@@ -546,6 +553,8 @@ static void continue_run(struct generator *g, struct trace_op *op)
 {
     *op = g->run_op;
     g->run_left--;
+    if (g->run_kind == RUN_AGAIN)
+        return;
     if (generator_vmar(g, op->a)->used >= generator_vmar(g, op->a)->pages)
         g->run_left = 0; /* full */
     switch (g->run_kind) {
