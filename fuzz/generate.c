@@ -69,7 +69,8 @@ static uint64_t bit(uint8_t slot)
 #define PLACED_AT          (ZX_VM_SPECIFIC | ZX_VM_SPECIFIC_OVERWRITE)
 
 /* About how many pages an amount means, where `whole` is the size of the object that the operation is about. */
-static uint32_t estimate(const struct generator *g, const struct trace_op *op, unsigned which, uint32_t whole)
+uint32_t generator_estimate(const struct generator *g, const struct trace_op *op, unsigned which,
+                            uint32_t whole)
 {
     const struct trace_amount *amount = &op->amount[which];
     const uint32_t mark = op->mark < TRACE_SLOTS ? g->mark[op->mark].pages : 16;
@@ -163,6 +164,9 @@ static bool note_place(struct generator *g, const struct trace_op *op, uint32_t 
         vmar->used += pages;
     g->marks |= bit(op->to);
     g->mappings &= ~bit(op->to);
+    g->vdso_marks &= ~bit(op->to);
+    for (unsigned i = 0; i < TRACE_SPACES; i++)
+        g->space_marks[i] &= ~bit(op->to);
     g->mark[op->to] = (struct generator_mark){op->a < TRACE_SLOTS ? op->a : GENERATOR_ROOT,
                                               op->b,
                                               vmar->process,
@@ -176,7 +180,7 @@ static bool note_place(struct generator *g, const struct trace_op *op, uint32_t 
 static void note_vmar(struct generator *g, const struct trace_op *op)
 {
     const struct generator_vmar *parent = generator_vmar(g, op->a);
-    const uint32_t pages = estimate(g, op, 1, parent->pages);
+    const uint32_t pages = generator_estimate(g, op, 1, parent->pages);
 
     if (!note_place(g, op, pages, op->options & CAN_MAP))
         return;
@@ -191,9 +195,12 @@ static void note_mapping(struct generator *g, const struct trace_op *op)
     if (op->b >= TRACE_SLOTS || !g->vmo[op->b].mappable ||
         (op->options & PERMISSIONS & ~(uint32_t)g->vmo[op->b].permissions) != 0)
         return;
-    if (note_place(g, op, estimate(g, op, 1, generator_vmar(g, op->a)->pages),
+    if (note_place(g, op, generator_estimate(g, op, 1, generator_vmar(g, op->a)->pages),
                    (op->options & PERMISSIONS) << CAN_MAP_SHIFT))
         g->mappings |= bit(op->to);
+    if ((g->mappings & bit(op->to)) != 0 && (g->vdsos & bit(op->b)) != 0 &&
+        (op->options & ZX_VM_PERM_EXECUTE) != 0)
+        g->vdso_marks |= bit(op->to);
 }
 
 static bool lies_in(const struct generator *g, uint8_t vmar, uint8_t ancestor)
@@ -273,6 +280,8 @@ static void note_executable(struct generator *g, const struct trace_op *op)
     g->vmo[op->to] = g->vmo[op->a];
     g->vmo[op->to].permissions |= ZX_VM_PERM_EXECUTE;
     g->vmos = (g->vmos & ~bit(op->a)) | bit(op->to);
+    if ((g->vdsos & bit(op->a)) != 0)
+        g->vdsos |= bit(op->to);
 }
 
 /* What comes next is mostly about these VMOs. */
@@ -292,7 +301,7 @@ static void note_child(struct generator *g, const struct trace_op *op)
     struct generator_vmo made = g->vmo[op->a];
     if (slice ? made.resizable : made.contiguous)
         return;
-    made.pages = estimate(g, op, 1, made.pages);
+    made.pages = generator_estimate(g, op, 1, made.pages);
     made.resizable = (op->options & ZX_VMO_CHILD_RESIZABLE) != 0;
     made.snapshot = made.snapshot || !slice;
     if (!slice)
@@ -336,8 +345,11 @@ static void note_run(struct generator *g, const struct trace_op *op, bool physic
     if (op->to >= TRACE_SLOTS)
         return;
     g->vmos |= bit(op->to);
-    g->vmo[op->to] = (struct generator_vmo){
-        false, true, false, true, physical, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, estimate(g, op, 1, 64)};
+    g->vmo[op->to] = (struct generator_vmo){.mappable = true,
+                                            .contiguous = true,
+                                            .physical = physical,
+                                            .permissions = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE,
+                                            .pages = generator_estimate(g, op, 1, 64)};
     note_family(g, op->to, op->to);
     g->fresh_large = op->amount[1].kind == TRACE_LARGE;
 }
@@ -369,7 +381,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         note_mapping(g, op);
         break;
     case TRACE_VMAR_UNMAP:
-        if (op->mark < TRACE_SLOTS && estimate(g, op, 1, GENERATOR_MANY) >= g->mark[op->mark].pages)
+        if (op->mark < TRACE_SLOTS && generator_estimate(g, op, 1, GENERATOR_MANY) >= g->mark[op->mark].pages)
             g->mappings &= ~bit(op->mark);
         break;
     case TRACE_VMAR_PROTECT:
@@ -383,14 +395,12 @@ void generator_note(struct generator *g, const struct trace_op *op)
         if (op->to >= TRACE_SLOTS)
             break;
         g->vmos |= bit(op->to);
-        g->vmo[op->to] = (struct generator_vmo){(op->options & ZX_VMO_RESIZABLE) != 0,
-                                                true,
-                                                false,
-                                                false,
-                                                false,
-                                                ZX_VM_PERM_READ | ZX_VM_PERM_WRITE,
-                                                estimate(g, op, 1, 64)};
+        g->vmo[op->to] = (struct generator_vmo){.resizable = (op->options & ZX_VMO_RESIZABLE) != 0,
+                                                .mappable = true,
+                                                .permissions = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE,
+                                                .pages = generator_estimate(g, op, 1, 64)};
         g->fresh_vmo = op->to;
+        g->vdsos &= ~bit(op->to);
         break;
     case TRACE_VMO_CREATE_CONTIGUOUS:
     case TRACE_VMO_CREATE_PHYSICAL:
@@ -398,7 +408,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         break;
     case TRACE_VMO_SET_SIZE:
         if (op->a < TRACE_SLOTS && g->vmo[op->a].resizable)
-            g->vmo[op->a].pages = estimate(g, op, 1, g->vmo[op->a].pages);
+            g->vmo[op->a].pages = generator_estimate(g, op, 1, g->vmo[op->a].pages);
         break;
     case TRACE_HANDLE_CLOSE_MANY:
         note_close_many(g, op);
@@ -427,6 +437,7 @@ void generator_note(struct generator *g, const struct trace_op *op)
         note_select(g, op->a);
         break;
     default:
+        generator_note_aspace(g, op);
         break;
     }
 }
@@ -452,6 +463,8 @@ static void draw_code(struct generator *g, struct trace_op *op)
         op->code = GENERATOR_PICK(g, TRACE_VMAR_MAP, TRACE_VMAR_MAP, TRACE_WRITE, TRACE_WRITE, TRACE_WRITE,
                                   TRACE_READ, TRACE_READ, TRACE_READ, TRACE_VMAR_UNMAP, TRACE_VMAR_PROTECT,
                                   TRACE_VMAR_OP_RANGE, TRACE_VMO_OP_RANGE, TRACE_VMO_SET_SIZE);
+    if (percent(g, 50))
+        generator_draw_theme_code(g, op);
     /* Which of one processor runs makes no difference. */
     if (op->code == TRACE_SELECT_PROCESSOR && g->processors == 1)
         op->code = TRACE_READ;
@@ -461,7 +474,8 @@ static void draw_code(struct generator *g, struct trace_op *op)
                            (op->code >= TRACE_VMO_READ && op->code <= TRACE_VMO_OP_RANGE);
     const bool wants_mapping = op->code == TRACE_VMAR_UNMAP || op->code == TRACE_VMAR_PROTECT ||
                                (op->code >= TRACE_READ && op->code <= TRACE_PAGE_FAULT) ||
-                               (op->code >= TRACE_VMAR_OP_RANGE && op->code <= TRACE_PROCESS_WRITE_MEMORY);
+                               (op->code >= TRACE_VMAR_OP_RANGE && op->code <= TRACE_PROCESS_WRITE_MEMORY) ||
+                               op->code == TRACE_SOFT_FAULT_IN_RANGE || op->code == TRACE_ACCESSED_FAULT;
     if (wants_vmo && g->vmos == 0 && !percent(g, 10))
         op->code = TRACE_VMO_CREATE;
     if (wants_mapping && g->mappings == 0 && !percent(g, 10))
@@ -495,12 +509,19 @@ enum run_kind {
     RUN_ROW,   /* each one beside the one before */
     RUN_NEST,  /* each one inside the one before */
     RUN_MARKS, /* the same done to one landmark after the other */
+    RUN_AGAIN, /* just the same */
 };
 
 static void maybe_start_run(struct generator *g, const struct trace_op *op)
 {
-    if (op->wild || !percent(g, 6))
+    if (op->wild || !percent(g, op->code == TRACE_HARVEST_ACCESSED_BITS ? 30 : 6))
         return;
+    if (op->code == TRACE_HARVEST_ACCESSED_BITS) { /* one right behind the other */
+        g->run_kind = RUN_AGAIN;
+        g->run_op = *op;
+        g->run_left = (uint8_t)(1 + generator_below(g, 3));
+        return;
+    }
     if (op->code == TRACE_VMAR_ALLOCATE || op->code == TRACE_VMAR_MAP) {
         if ((op->options & PLACED) == 0)
             g->run_kind = percent(g, 75) || op->code == TRACE_VMAR_MAP ? RUN_SAME : RUN_NEST;
@@ -532,6 +553,8 @@ static void continue_run(struct generator *g, struct trace_op *op)
 {
     *op = g->run_op;
     g->run_left--;
+    if (g->run_kind == RUN_AGAIN)
+        return;
     if (generator_vmar(g, op->a)->used >= generator_vmar(g, op->a)->pages)
         g->run_left = 0; /* full */
     switch (g->run_kind) {
@@ -591,6 +614,33 @@ static const uint8_t later_weights[TRACE_CODE_COUNT - TRACE_LATER] = {
     [TRACE_CPRNG_DRAW - TRACE_LATER] = 1,
     [TRACE_TICKS_GET - TRACE_LATER] = 1,
     [TRACE_SELECT_PROCESSOR - TRACE_LATER] = 4,
+    [TRACE_HARVEST_ACCESSED_BITS - TRACE_LATER] = 3,
+    [TRACE_DROP_PAGE_TABLES - TRACE_LATER] = 1,
+    [TRACE_DROP_ALL_PAGE_TABLES - TRACE_LATER] = 1,
+    [TRACE_SOFT_FAULT_IN_RANGE - TRACE_LATER] = 3,
+    [TRACE_ACCESSED_FAULT - TRACE_LATER] = 1,
+    [TRACE_ASPACE_RENAME - TRACE_LATER] = 1,
+    [TRACE_FIND_REGION - TRACE_LATER] = 2,
+    [TRACE_ASPACE_ENUMERATE - TRACE_LATER] = 1,
+    [TRACE_GET_MEMORY_USAGE - TRACE_LATER] = 2,
+    [TRACE_GUEST_CREATE - TRACE_LATER] = 1,
+    [TRACE_GUEST_DESTROY - TRACE_LATER] = 1,
+    [TRACE_SPACE_ALLOC - TRACE_LATER] = 1,
+    [TRACE_SPACE_ALLOC_CONTIGUOUS - TRACE_LATER] = 1,
+    [TRACE_SPACE_ALLOC_PHYSICAL - TRACE_LATER] = 1,
+    [TRACE_SPACE_MAP_OBJECT - TRACE_LATER] = 2,
+    [TRACE_SPACE_FREE_REGION - TRACE_LATER] = 1,
+    [TRACE_SPACE_READ - TRACE_LATER] = 1,
+    [TRACE_SPACE_WRITE - TRACE_LATER] = 1,
+    [TRACE_SPACE_EXECUTE - TRACE_LATER] = 1,
+    [TRACE_VMO_DECLARE_VDSO - TRACE_LATER] = 1,
+    [TRACE_VDSO_ADDRESS - TRACE_LATER] = 1,
+    [TRACE_VALLOC_INIT - TRACE_LATER] = 1,
+    [TRACE_VALLOC_ALLOC - TRACE_LATER] = 1,
+    [TRACE_VALLOC_FREE - TRACE_LATER] = 1,
+    [TRACE_VALLOC_ALLOCATE_RANGE - TRACE_LATER] = 1,
+    [TRACE_VALLOC_FREE_ALL - TRACE_LATER] = 1,
+    [TRACE_VALLOC_DESTROY - TRACE_LATER] = 1,
 };
 
 void generator_start(struct generator *g, uint64_t seed)
@@ -604,6 +654,8 @@ void generator_start(struct generator *g, uint64_t seed)
     g->fresh_vmo = TRACE_SLOT_NONE;
     g->process_slot[0] = TRACE_SLOT_OWN;
     g->wild = percent(g, 60);
+    if (percent(g, 45))
+        g->theme = (uint8_t)(1 + generator_below(g, GENERATOR_THEMES - 1));
     for (uint8_t code = 0; code < TRACE_CODE_COUNT; code++) {
         const uint8_t usual = code < TRACE_LATER
                                   ? (uint8_t)(trace_shapes[code].weight + trace_shapes[code].wild_weight)
@@ -630,7 +682,8 @@ void generator_draw(struct generator *g, struct trace_op *op)
     /* A third of the VMOs may be executed, unless the trace is not about that. */
     if (g->fresh_large && percent(g, 60))
         op->code = TRACE_VMAR_MAP;
-    else if (g->fresh_vmo < TRACE_SLOTS && g->weight[TRACE_VMO_REPLACE_AS_EXECUTABLE] > 0 && percent(g, 40))
+    else if (g->fresh_vmo < TRACE_SLOTS && g->weight[TRACE_VMO_REPLACE_AS_EXECUTABLE] > 0 &&
+             percent(g, g->theme == GENERATOR_VDSO ? 85 : 40))
         op->code = TRACE_VMO_REPLACE_AS_EXECUTABLE;
     else
         draw_code(g, op);
@@ -656,6 +709,7 @@ void generator_redraw(struct generator *g, struct trace_op *op, unsigned field)
     case TRACE_FIELD_PROCESS:
     case TRACE_FIELD_PROCESS_HANDLE:
     case TRACE_FIELD_JOB:
+    case TRACE_FIELD_SPACE:
         op->a = fresh.a;
         break;
     case TRACE_FIELD_ANY:

@@ -29,6 +29,7 @@ struct generator_vmo {
     bool physical;       /* likewise; then contiguous too */
     uint8_t permissions; /* ZX_VM_PERM_* that its handle allows */
     uint32_t pages;
+    uint32_t code, code_pages; /* of a vDSO: where its code begins, in pages; none: 0 pages */
 };
 
 struct generator_mark {
@@ -42,6 +43,16 @@ struct generator_mark {
 #define GENERATOR_ANYWHERE UINT32_MAX
 #define GENERATOR_MANY     0x7fffffffu /* pages: more than matters */
 #define GENERATOR_RECENT   4
+
+/* What a trace is about, beside VMARs and VMOs. */
+enum generator_theme {
+    GENERATOR_NO_THEME,
+    GENERATOR_TABLES, /* page tables come and go */
+    GENERATOR_SPACES, /* the kernel's space and those of guests */
+    GENERATOR_VALLOC,
+    GENERATOR_VDSO,
+    GENERATOR_THEMES
+};
 
 /* What the trace so far has probably made, told from its operations alone. Slots are the handles of the current process;
    slot GENERATOR_ROOT has the root VMAR's from the start, and `vmars` does not tell of it. */
@@ -71,7 +82,13 @@ struct generator {
     uint8_t processes, process;       /* how many beside the first; the current one */
     uint8_t weight[TRACE_CODE_COUNT]; /* how often each operation is drawn in this trace */
     uint16_t weight_sum;
-    bool wild; /* whether wild options are drawn at all */
+    bool wild;                          /* whether wild options are drawn at all */
+    uint8_t theme;                      /* enum generator_theme */
+    uint8_t guests;                     /* spaces of guests: a bit for each number */
+    uint64_t space_marks[TRACE_SPACES]; /* landmarks in the kernel's space and those of guests */
+    uint64_t vdsos, vdso_marks;         /* VMOs that are; landmarks of their code */
+    bool valloc;                        /* virtual_alloc was initialised */
+    uint8_t valloc_runs;
     /* A run of similar operations, such as fragments are made of. */
     uint8_t run_left, run_step, run_kind;
     struct trace_op run_op;
@@ -91,6 +108,14 @@ void generator_redraw(struct generator *generator, struct trace_op *op, unsigned
 
 /* Draws all operands of the operation that op->code names; the rest of `op` is zero. Not yet in canonical form. (generate_op.c) */
 void generator_draw_operands(struct generator *generator, struct trace_op *op);
+
+/* Of operations from harvest_accessed_bits on: what they leave behind. (generate_aspace.c) */
+void generator_note_aspace(struct generator *generator, const struct trace_op *op);
+/* An operation that the trace's theme calls for; false: none now. (generate_aspace.c) */
+bool generator_draw_theme_code(struct generator *generator, struct trace_op *op);
+/* About how many pages the amount of that number means. */
+uint32_t generator_estimate(const struct generator *generator, const struct trace_op *op, unsigned which,
+                            uint32_t whole);
 
 void generator_header(struct generator *generator, struct trace_header *header);
 
@@ -116,7 +141,11 @@ static inline uint64_t generator_bit(uint8_t slot)
 /* Slots with a VMAR's handle or a mapping. */
 static inline uint64_t generator_taken(const struct generator *generator)
 {
-    return generator->vmars | generator->mappings | (uint64_t)1 << GENERATOR_ROOT;
+    uint64_t taken = generator->vmars | generator->mappings | (uint64_t)1 << GENERATOR_ROOT;
+
+    for (unsigned i = 0; i < TRACE_SPACES; i++)
+        taken |= generator->space_marks[i];
+    return taken;
 }
 
 static inline struct generator_vmar *generator_vmar(struct generator *generator, uint8_t slot)

@@ -277,7 +277,8 @@ static struct places find_places(const struct model *model, int32_t vmar, uint64
         } else if (window > 0) {
             window -= free_bytes;
         }
-        if (!places.any && first < stop && size <= stop - first) {
+        /* Rounding up may wrap at the end of the kernel's space. */
+        if (!places.any && first >= at && first < stop && size <= stop - first) {
             places.any = true;
             places.lowest = first;
         }

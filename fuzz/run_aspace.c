@@ -64,9 +64,16 @@ static void check_dropped(struct run *run, uint8_t process, const char *why)
 
 /* ---- Harvests ---- */
 
+/* Processors differ in whether an access that was refused is a use of the space; harvests may not. */
 void run_note_use(struct run *run, uint8_t process)
 {
-    run->passes_due[process] = QUIET_PASSES;
+    const int32_t shared = run->model.processes[process].spaces[1];
+
+    vm_aspace_note_active(aspace_of(run, process));
+    for (unsigned i = 0; i < TRACE_PROCESSES; i++) {
+        if (i == process || (shared != MODEL_NONE && run->model.processes[i].spaces[1] == shared))
+            run->passes_due[i] = QUIET_PASSES;
+    }
 }
 
 /* What is left of the use of a page a moment ago. */

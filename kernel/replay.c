@@ -11,6 +11,8 @@
 #include "../fuzz/run.h"
 #include "../fuzz/trace_host.h"
 
+#include <vm/arch_mmu.h>
+#include <vm/aspace.h>
 #include <vm/format.h>
 #include <vm/machine.h>
 #include <vm/mem.h>
@@ -199,13 +201,62 @@ struct vm_process *trace_host_set_process(struct vm_process *process)
     return port_set_process(process);
 }
 
+/* The entries that lead to the tables for va, and whether a use was noted in each. */
+struct notes {
+    uint64_t *entries[3];
+    bool noted[3];
+    unsigned count;
+};
+
+static void read_notes(zx_paddr_t root, zx_vaddr_t va, struct notes *notes)
+{
+    zx_paddr_t table = root;
+
+    notes->count = 0;
+    for (unsigned shift = 39; table != 0 && shift >= 21; shift -= 9) {
+        uint64_t *const entry = (uint64_t *)physical_to_virtual(table) + (va >> shift & 511);
+        if ((*entry & X86_PTE_PRESENT) == 0 || (shift < 39 && (*entry & X86_PTE_LARGE) != 0))
+            return;
+        notes->entries[notes->count] = entry;
+        notes->noted[notes->count++] = (*entry & X86_PTE_ACCESSED) != 0;
+        table = *entry & X86_PTE_ADDRESS;
+    }
+}
+
+/* Processors may note the use of tables by which they came to a page that is not there. Where the access was
+   refused, what is freed later would depend on the processor; so these notes are taken back. */
+static void restore_notes(const struct notes *notes)
+{
+    for (unsigned i = 0; i < notes->count; i++) {
+        if (!notes->noted[i])
+            *notes->entries[i] &= ~X86_PTE_ACCESSED;
+    }
+    paging_forget_all();
+}
+
+/* Page by page. Whoever refuses an access changes no table. */
 zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
                               uint32_t kind, size_t *done)
 {
-    enum user_access access = kind & TRACE_ACCESS_EXECUTE ? USER_EXECUTE
-                              : kind & TRACE_ACCESS_WRITE ? USER_WRITE
-                                                          : USER_READ;
-    return user_access(aspace, va, buffer, size, access, done);
+    const enum user_access access = kind & TRACE_ACCESS_EXECUTE ? USER_EXECUTE
+                                    : kind & TRACE_ACCESS_WRITE ? USER_WRITE
+                                                                : USER_READ;
+    zx_status_t status = ZX_OK;
+
+    *done = 0;
+    while (status == ZX_OK && *done < size) {
+        const zx_vaddr_t at = va + *done;
+        const size_t rest = ZX_PAGE_SIZE - (at & ZX_PAGE_MASK);
+        const size_t part = rest < size - *done ? rest : size - *done;
+        struct notes notes;
+        size_t moved = 0;
+        read_notes(vm_aspace_table_root(aspace), at, &notes);
+        status = user_access(aspace, at, (char *)buffer + *done, part, access, &moved);
+        if (status != ZX_OK && at >> 47 == 0)
+            restore_notes(&notes);
+        *done += moved;
+    }
+    return status;
 }
 
 /* The processor runs in the kernel's own machine, and has no guests. */

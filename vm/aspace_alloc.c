@@ -37,6 +37,14 @@ static void assert_usage(const struct vm_aspace *aspace, uint32_t flags, uint32_
     VM_ASSERT((mmu_flags & ~ARCH_MMU_PERMS) == 0 && (mmu_flags == 0 || (mmu_flags & ARCH_MMU_READ) != 0));
 }
 
+/* Of a physical VMO there is nothing to commit, and its size stays as it is. */
+static zx_status_t commit_all(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
+{
+    if (vmo->target->kind != VMO_PHYSICAL)
+        return vmo_commit(vmo, offset, size);
+    return offset <= vmo->size && size <= vmo->size - offset ? ZX_OK : ZX_ERR_OUT_OF_RANGE;
+}
+
 /* Maps into the root, which is referenced; everything that needs no look at the space has been checked. */
 static zx_status_t map_in_root(struct vm_vmar *root, struct vm_vmo *vmo, uint64_t vmo_offset, size_t size,
                                uint32_t options, size_t offset, struct vm_mapped *out)
@@ -44,8 +52,8 @@ static zx_status_t map_in_root(struct vm_vmar *root, struct vm_vmo *vmo, uint64_
     zx_status_t status = vmar_map(root, options, offset, vmo, vmo_offset, size, CAN_MAP_PERMS, NULL);
     if (status != ZX_OK)
         return status;
-    if ((options & VMAR_MAP_ALL) != 0 && vmo->target->kind != VMO_PHYSICAL)
-        status = vmo_commit(vmo, vmo_offset, round_up_page(size));
+    if ((options & VMAR_MAP_ALL) != 0)
+        status = commit_all(vmo, vmo_offset, round_up_page(size));
     if (status == ZX_OK)
         status = vmar_map(root, options, offset, vmo, vmo_offset, size, CAN_MAP_PERMS, out);
     return status;

@@ -79,9 +79,9 @@ static zx_status_t enter_pages_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t
 {
     zx_paddr_t paddrs[FAULT_PAGES];
     bool shared;
-    zx_vaddr_t table_end = (va & ~(TABLE_SPAN - 1)) + TABLE_SPAN;
-    if (table_end < end)
-        end = table_end;
+    zx_vaddr_t table_last = va | (TABLE_SPAN - 1); /* its end may have no representation */
+    if (table_last < end - 1)
+        end = table_last + 1;
     size_t count = mapping_gather_vmo_locked(mapping, va, end, FAULT_PAGES, paddrs, &shared);
     if (shared)
         perms &= ~ARCH_MMU_WRITE;

@@ -683,6 +683,24 @@ static void the_machine_runs_as_told(void **state)
     assert_true(run_bytes(bytes, parse(machine, bytes, sizeof bytes), 0).digest == digest);
 }
 
+/* Each of those from 152 on, but for the accesses of processes. */
+static const char spaces[] =
+    "trace memory=1024 seed=5\nvmo_create size=pages:9 to=1\nvmo_replace_as_executable handle=vmo:1 to=1\n"
+    "vmar_map vmar=own options=PERM_READ|PERM_WRITE vmo=1 len=pages:9 to=1\n"
+    "soft_fault_in_range options=WRITE|USER addr=mark len=pages:3 mark=1\naccessed_fault addr=mark mark=1\n"
+    "harvest_accessed_bits options=FREE_UNACCESSED|TOUCH addr=mark mark=1\ndrop_page_tables\n"
+    "drop_all_page_tables\naspace_rename size=bytes:40 fill=2\nfind_region addr=mark mark=1\n"
+    "aspace_enumerate\nget_memory_usage\nguest_create space=guest-2\n"
+    "space_map_object space=guest-2 options=READ|WRITE vmo=1 size=pages:9 to=2\n"
+    "space_write space=guest-2 addr=mark size=bytes:9 fill=7 mark=2\n"
+    "space_read space=guest-2 addr=mark size=bytes:9 mark=2\nspace_execute space=guest-2 addr=mark mark=2\n"
+    "space_alloc options=READ|WRITE size=pages:2 to=3\nspace_free_region addr=mark mark=3\n"
+    "space_alloc_contiguous options=COMMIT|READ size=pages:2 to=3\n"
+    "space_alloc_physical options=READ size=pages:2 to=4\nguest_destroy space=guest-2\n"
+    "vmo_create size=pages:2 to=2\nvmo_declare_vdso vmo=2 size=pages:1\nvdso_address len=pages:1\n"
+    "valloc_init size=2m:1 guard=1\nvalloc_alloc size=pages:3 to=5\nvalloc_free from=pages:1 size=pages:1\n"
+    "valloc_allocate_range size=pages:1 to=6\nvalloc_free_all\nvalloc_destroy\n";
+
 /* What a written trace does may not change when operations are added, nor may the digest of what it did. Memory is never short
    in these, so no detail of the core's bookkeeping shows. */
 static void digests_stay_what_they_are(void **state)
@@ -693,7 +711,7 @@ static void digests_stay_what_they_are(void **state)
     } pinned[] = {
         {story, 0x2e281f17094daac1ull},   {regions, 0xa3192c0f6d832953ull}, {objects, 0xb260f494ce14ad9dull},
         {devices, 0x29ae55dbbb97bd13ull}, {family, 0xa0e5b98523d645b5ull},  {sharing, 0x47111c104173ede4ull},
-        {machine, 0xf2521773a9b8f14cull},
+        {machine, 0xf2521773a9b8f14cull}, {spaces, 0x333434d616b95fe2ull},
     };
     static uint8_t bytes[TRACE_HEADER_SIZE + 200 * TRACE_OPERATION_SIZE];
 

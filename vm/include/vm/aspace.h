@@ -143,8 +143,8 @@ zx_status_t vm_aspace_alloc_physical(struct vm_aspace *aspace, const char *name,
                                      uint8_t align_log2, zx_paddr_t paddr, uint32_t flags,
                                      uint32_t mmu_flags);
 /* What those three do: maps a part of a VMO. INVALID_ARGS: size 0, vmo_offset not page-aligned. With COMMIT,
-   OUT_OF_RANGE: not within the VMO; where NO_MEMORY comes for the tables, what was committed stays committed.
- */
+   behind those of the place, OUT_OF_RANGE: not within the VMO; where NO_MEMORY comes for the tables, what was
+   committed stays committed. */
 zx_status_t vm_aspace_map_object(struct vm_aspace *aspace, struct vm_vmo *vmo, uint64_t vmo_offset,
                                  size_t size, void **at, uint8_t align_log2, uint32_t flags,
                                  uint32_t mmu_flags);
