@@ -3,11 +3,10 @@
  * behaviour.c: runs the behaviour suites in the booted kernel: the sources that the host runs, unchanged, each test
  * on a machine of its own (conformance.c).
  *
- * Accesses of the kernel to a space of such a machine are real ones. They go through tables that have the kernel
- * itself at its place and all else as the machine's kernel space has it; a page fault is caught, handed to the core
- * and tried again. These tables are loaded for one access at a time; what the processor remembers of global
- * translations is not forgotten with them, so that a missing invalidation shows. No processor of ours runs a guest:
- * its accesses go by what the tables say.
+ * Accesses of the kernel to a space of such a machine are real ones. The machine's kernel space has the image of the
+ * kernel too, so that its tables can be the processor's; a page fault is caught, handed to the core and tried again.
+ * The tables stay loaded, as after a visit of ring 3, so that a missing invalidation shows. No processor of ours runs
+ * a guest: its accesses go by what the tables say.
  *
  * An assertion that a test wants is caught as the core panics; then the machine's memory is put back as it was.
  */
@@ -28,9 +27,6 @@
 
 #define BREAKPOINT   0xcc
 #define RETRIES_MAX  8
-#define ENTRIES      512
-#define KERNEL_SLOT  511 /* of the top level: the kernel's space */
-#define IMAGE_SLOT   510 /* below that: the image, to the end */
 #define MEMORY_PAGES 2048
 
 /* ---- Accesses in user mode ---- */
@@ -44,29 +40,12 @@ zx_status_t behaviour_user(struct vm_aspace *aspace, zx_vaddr_t va, char *byte, 
 
 /* ---- Accesses of the kernel ---- */
 
-static _Alignas(ZX_PAGE_SIZE) uint64_t top_table[ENTRIES], middle_table[ENTRIES];
+static _Alignas(ZX_PAGE_SIZE) uint64_t top_table[ZX_PAGE_SIZE / sizeof(uint64_t)];
 
-static const uint64_t *table_behind(uint64_t entry)
-{
-    return physical_to_virtual(entry & X86_PTE_ADDRESS);
-}
-
-/* The tables by which the kernel reaches what is in the space. */
+/* The tables by which the kernel reaches what is in its space, or in one in low memory. */
 static zx_paddr_t root_of(struct vm_aspace *aspace)
 {
-    zx_paddr_t root = vm_aspace_table_root(aspace);
-    if (vm_aspace_base(aspace) < VM_KERNEL_ASPACE_BASE)
-        return root;
-    const uint64_t *ours = table_behind(paging_kernel_root());
-    uint64_t entry = table_behind(root)[KERNEL_SLOT];
-    memcpy(top_table, ours, sizeof(top_table));
-    memset(middle_table, 0, sizeof(middle_table));
-    if ((entry & X86_PTE_PRESENT) != 0)
-        memcpy(middle_table, table_behind(entry), sizeof(middle_table));
-    memcpy(middle_table + IMAGE_SLOT, table_behind(ours[KERNEL_SLOT]) + IMAGE_SLOT,
-           (ENTRIES - IMAGE_SLOT) * sizeof(middle_table[0]));
-    top_table[KERNEL_SLOT] = kernel_to_physical(middle_table) | X86_PTE_PRESENT | X86_PTE_WRITABLE;
-    return kernel_to_physical(top_table);
+    return aspace == vm_aspace_kernel() ? kernel_to_physical(top_table) : vm_aspace_table_root(aspace);
 }
 
 struct attempt {
@@ -99,8 +78,6 @@ static bool attempt_by(zx_paddr_t root, struct attempt *what, struct trap_frame 
     }
     paging_switch(root);
     bool caught = trap_catch(attempt, what, frame, cr2);
-    if (root == kernel_to_physical(top_table))
-        paging_switch(paging_kernel_root());
     if (fetches)
         *byte = before;
     return !caught || (fetches && frame->vector == TRAP_BREAKPOINT && frame->rip == what->va + 1);
@@ -206,10 +183,9 @@ bool behaviour_asserts(void (*function)(void *context), void *context)
     return caught;
 }
 
-/* The image is in the way of nothing: its place is the same in every kernel space. */
 static bool prepare(void)
 {
-    return vm_aspace_set_aside(KERNEL_BASE, 0 - KERNEL_BASE - ZX_PAGE_SIZE) == ZX_OK;
+    return paging_make_root(top_table);
 }
 
 void behaviour(const char *pattern, struct test_tally *tally)

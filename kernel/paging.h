@@ -44,6 +44,10 @@ void paging_start(void);
    without memory. */
 bool paging_join_space(void);
 
+/* Enters the image into the tables of the selected machine's kernel space, which nobody uses yet, and fills a page
+ * with a top-level table that has that space, and all else as the kernel has it. False without memory. */
+bool paging_make_root(uint64_t *root);
+
 /* Writes the kernel's half into a top-level table. */
 void paging_fill_root(zx_paddr_t root);
 
