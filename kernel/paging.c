@@ -162,7 +162,7 @@ static bool join_image(struct page_table *table)
     return true;
 }
 
-bool paging_make_root(uint64_t *root)
+bool paging_join_space(void)
 {
     struct vm_aspace *aspace = vm_aspace_kernel();
     struct page_table *table = vm_aspace_page_table(aspace);
@@ -172,15 +172,7 @@ bool paging_make_root(uint64_t *root)
     if (page_table_fix(table) != ZX_OK || vm_aspace_set_aside((uintptr_t)image_text, size) != ZX_OK ||
         !join_image(table))
         return false;
-    memcpy(root, table_at(kernel_root), ZX_PAGE_SIZE);
-    root[slot] = table_at(vm_aspace_table_root(aspace))[slot];
-    return true;
-}
-
-bool paging_join_space(void)
-{
-    if (!paging_make_root(table_at(kernel_root)))
-        return false;
+    table_at(kernel_root)[slot] = table_at(vm_aspace_table_root(aspace))[slot];
     paging_forget_global();
     return true;
 }
