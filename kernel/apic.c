@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "cpu.h"
 #include "io.h"
+#include "paging.h"
 #include "spinlock.h"
 #include "trap.h"
 
@@ -197,9 +198,10 @@ static void on_spurious(void)
 
 static bool map_registers(zx_paddr_t base)
 {
-    void *at = NULL;
+    void *at = (void *)APIC_BASE;
     uint32_t flags = ARCH_MMU_READ | ARCH_MMU_WRITE | VM_UNCACHED_DEVICE << ARCH_MMU_CACHE_SHIFT;
-    if (vm_aspace_alloc_physical(vm_aspace_kernel(), "apic", ZX_PAGE_SIZE, &at, 0, base, 0, flags) != ZX_OK)
+    if (vm_aspace_alloc_physical(vm_aspace_kernel(), "apic", ZX_PAGE_SIZE, &at, 0, base,
+                                 VMM_FLAG_VALLOC_SPECIFIC, flags) != ZX_OK)
         return false;
     registers = at;
     return true;

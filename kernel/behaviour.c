@@ -3,11 +3,11 @@
  * behaviour.c: runs the behaviour suites in the booted kernel: the sources that the host runs, unchanged, each test
  * on a machine of its own (conformance.c).
  *
- * Accesses of the kernel to a space of such a machine are real ones. They go through tables that have the kernel
- * itself at its place and all else as the machine's kernel space has it; a page fault is caught, handed to the core
- * and tried again. These tables are loaded for one access at a time; what the processor remembers of global
- * translations is not forgotten with them, so that a missing invalidation shows. No processor of ours runs a guest:
- * its accesses go by what the tables say.
+ * Accesses of the kernel to a space of such a machine are real ones. For one in its kernel space, the entry of the
+ * kernel's own tables that spans the address becomes that of the machine's for the time of the access, with interrupts
+ * off; a page fault is caught, handed to the core and tried again. The processor's tables stay loaded throughout, so
+ * that a translation which the core fails to invalidate shows at the next access. No processor of ours runs a guest: its
+ * accesses go by what the tables say.
  *
  * An assertion that a test wants is caught as the core panics; then the machine's memory is put back as it was.
  */
@@ -23,15 +23,15 @@
 #include "paging.h"
 #include "port.h"
 #include "replay.h"
+#include "spinlock.h"
 #include "trap.h"
 #include "user.h"
 
 #define BREAKPOINT   0xcc
 #define RETRIES_MAX  8
 #define ENTRIES      512
-#define KERNEL_SLOT  511 /* of the top level: the kernel's space */
-#define IMAGE_SLOT   510 /* below that: the image, to the end */
 #define MEMORY_PAGES 2048
+#define OURS_FROM    BUFFER_BASE /* buffers, the registers of the interrupt controller, the image */
 
 /* ---- Accesses in user mode ---- */
 
@@ -44,29 +44,24 @@ zx_status_t behaviour_user(struct vm_aspace *aspace, zx_vaddr_t va, char *byte, 
 
 /* ---- Accesses of the kernel ---- */
 
-static _Alignas(ZX_PAGE_SIZE) uint64_t top_table[ENTRIES], middle_table[ENTRIES];
-
-static const uint64_t *table_behind(uint64_t entry)
+/* The entry that spans va, 1 GiB of it, in the tables of a kernel space; null where there is none. */
+static uint64_t *entry_for(zx_paddr_t root, zx_vaddr_t va)
 {
-    return physical_to_virtual(entry & X86_PTE_ADDRESS);
+    uint64_t *top = physical_to_virtual(root);
+    uint64_t entry = top[va >> 39 & (ENTRIES - 1)];
+    if ((entry & X86_PTE_PRESENT) == 0)
+        return NULL;
+    return (uint64_t *)physical_to_virtual(entry & X86_PTE_ADDRESS) + (va >> 30 & (ENTRIES - 1));
 }
 
-/* The tables by which the kernel reaches what is in the space. */
-static zx_paddr_t root_of(struct vm_aspace *aspace)
+/* Puts an entry in the place of one of the kernel's own; what was there. What the processor knows of tables is
+   forgotten with a page that has nothing to do with it, translations are not. */
+static uint64_t exchange(uint64_t *entry, uint64_t value)
 {
-    zx_paddr_t root = vm_aspace_table_root(aspace);
-    if (vm_aspace_base(aspace) < VM_KERNEL_ASPACE_BASE)
-        return root;
-    const uint64_t *ours = table_behind(paging_kernel_root());
-    uint64_t entry = table_behind(root)[KERNEL_SLOT];
-    memcpy(top_table, ours, sizeof(top_table));
-    memset(middle_table, 0, sizeof(middle_table));
-    if ((entry & X86_PTE_PRESENT) != 0)
-        memcpy(middle_table, table_behind(entry), sizeof(middle_table));
-    memcpy(middle_table + IMAGE_SLOT, table_behind(ours[KERNEL_SLOT]) + IMAGE_SLOT,
-           (ENTRIES - IMAGE_SLOT) * sizeof(middle_table[0]));
-    top_table[KERNEL_SLOT] = kernel_to_physical(middle_table) | X86_PTE_PRESENT | X86_PTE_WRITABLE;
-    return kernel_to_physical(top_table);
+    uint64_t before = *entry;
+    *entry = value;
+    paging_forget_page(USER_WINDOW);
+    return before;
 }
 
 struct attempt {
@@ -87,20 +82,35 @@ static void attempt(void *context)
         ((void (*)(void))(uintptr_t)attempt->va)();
 }
 
+/* As trap_catch, by the tables of the space. */
+static bool caught_in(struct vm_aspace *aspace, struct attempt *what, struct trap_frame *frame, uint64_t *cr2)
+{
+    zx_paddr_t root = vm_aspace_table_root(aspace);
+    if (vm_aspace_base(aspace) < VM_KERNEL_ASPACE_BASE) {
+        paging_switch(root);
+        return trap_catch(attempt, what, frame, cr2);
+    }
+    uint64_t *ours = entry_for(paging_kernel_root(), what->va), *theirs = entry_for(root, what->va);
+    uint64_t flags = interrupts_off(), before = exchange(ours, theirs != NULL ? *theirs : 0);
+    bool caught = trap_catch(attempt, what, frame, cr2);
+    (void)exchange(ours, before);
+    interrupts_restore(flags);
+    return caught;
+}
+
 /* Whether it was done; else how it failed. Where it fetches there is a breakpoint meanwhile. */
-static bool attempt_by(zx_paddr_t root, struct attempt *what, struct trap_frame *frame, uint64_t *cr2)
+static bool attempt_in(struct vm_aspace *aspace, struct attempt *what, struct trap_frame *frame,
+                       uint64_t *cr2)
 {
     zx_paddr_t pa;
-    bool fetches = what->kind == BEHAVIOUR_EXECUTE && paging_walk(root, what->va, &pa);
+    bool fetches =
+        what->kind == BEHAVIOUR_EXECUTE && paging_walk(vm_aspace_table_root(aspace), what->va, &pa);
     uint8_t *byte = fetches ? physical_to_virtual(pa) : NULL, before = 0;
     if (fetches) {
         before = *byte;
         *byte = BREAKPOINT;
     }
-    paging_switch(root);
-    bool caught = trap_catch(attempt, what, frame, cr2);
-    if (root == kernel_to_physical(top_table))
-        paging_switch(paging_kernel_root());
+    bool caught = caught_in(aspace, what, frame, cr2);
     if (fetches)
         *byte = before;
     return !caught || (fetches && frame->vector == TRAP_BREAKPOINT && frame->rip == what->va + 1);
@@ -150,8 +160,12 @@ zx_status_t behaviour_kernel(struct vm_aspace *aspace, zx_vaddr_t va, char *byte
     uint64_t cr2 = 0;
     if (vm_aspace_page_table(aspace)->guest)
         return guest_access(aspace, va, byte, kind);
+    if (va >= OURS_FROM) {
+        vm_print(&vm_log_sink, "# %016llx is the kernel's own\n", (unsigned long long)va);
+        return ZX_ERR_INTERNAL;
+    }
     for (unsigned retries = 0; retries < RETRIES_MAX; retries++) {
-        if (attempt_by(root_of(aspace), &what, &frame, &cr2))
+        if (attempt_in(aspace, &what, &frame, &cr2))
             return ZX_OK;
         if (frame.vector != TRAP_PAGE_FAULT || cr2 != va ||
             (frame.error & ~(uint64_t)PF_PRESENT) != error_of(kind))
@@ -195,6 +209,7 @@ static bool panics(void (*function)(void *context), void *context)
 
 bool behaviour_asserts(void (*function)(void *context), void *context)
 {
+    static const struct port_invalidation everything = {.everything = true, .global = true};
     struct pmm_range memory = replay_memory(MEMORY_PAGES);
     void *bytes = physical_to_virtual(memory.base);
     user_leave();
@@ -202,14 +217,8 @@ bool behaviour_asserts(void (*function)(void *context), void *context)
     bool caught = panics(function, context);
     user_leave();
     memcpy(bytes, saved_memory, memory.size);
-    paging_forget_global();
+    port_invalidate(&everything);
     return caught;
-}
-
-/* The image is in the way of nothing: its place is the same in every kernel space. */
-static bool prepare(void)
-{
-    return vm_aspace_set_aside(KERNEL_BASE, 0 - KERNEL_BASE - ZX_PAGE_SIZE) == ZX_OK;
 }
 
 void behaviour(const char *pattern, struct test_tally *tally)
@@ -219,7 +228,7 @@ void behaviour(const char *pattern, struct test_tally *tally)
     if (saved_memory == NULL)
         conformance_report(tally, false, "", "memory for the behaviour suites");
     else
-        conformance_run(behaviour_suites, pattern, prepare, tally);
+        conformance_run(behaviour_suites, pattern, tally);
     buffer_give(saved_memory, size);
     saved_memory = NULL;
 }

@@ -102,13 +102,13 @@ static bool run_function(const struct conformance_test *test)
     return true;
 }
 
-static bool run_test(const struct conformance_test *test, bool (*prepare)(void))
+static bool run_test(const struct conformance_test *test)
 {
     struct vm_machine *machine = vm_machine_current();
     struct vm_process *process = port_set_process(NULL);
     bool fine = start();
     if (fine) {
-        fine = (prepare == NULL || prepare()) && run_function(test);
+        fine = run_function(test);
         fine = stop() && fine;
     }
     vm_machine_select(machine);
@@ -131,18 +131,17 @@ bool conformance_end(const struct test_tally *tally)
     return tally->failed == 0 && tally->passed != 0;
 }
 
-void conformance_run(const struct conformance_suite *suites, const char *pattern, bool (*prepare)(void),
-                     struct test_tally *tally)
+void conformance_run(const struct conformance_suite *suites, const char *pattern, struct test_tally *tally)
 {
     for (; suites->name != NULL; suites++)
         for (const struct conformance_test *test = suites->tests; test->name != NULL; test++)
             if (pattern == NULL || text_contains(suites->name, pattern))
-                conformance_report(tally, run_test(test, prepare), suites->name, test->name);
+                conformance_report(tally, run_test(test), suites->name, test->name);
 }
 
 bool conformance(const char *pattern)
 {
     struct test_tally tally = {0};
-    conformance_run(conformance_suites, pattern, NULL, &tally);
+    conformance_run(conformance_suites, pattern, &tally);
     return conformance_end(&tally);
 }

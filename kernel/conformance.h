@@ -22,8 +22,7 @@ bool conformance_end(const struct test_tally *tally);
 
 struct conformance_suite;
 /* Every test of those suites of the table with `pattern` (null: any) in their names, each on a machine of its
- * own. `prepare` (may be null) is called when the machine has started; the test fails where it returns false. */
-void conformance_run(const struct conformance_suite *suites, const char *pattern, bool (*prepare)(void),
-                     struct test_tally *tally);
+ * own. */
+void conformance_run(const struct conformance_suite *suites, const char *pattern, struct test_tally *tally);
 
 #endif /* KERNEL_CONFORMANCE_H_ */

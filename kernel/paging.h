@@ -6,6 +6,7 @@
  *   0xffffff0000000000  two pages that ring 3 may use: code that moves bytes, and a buffer for them (user.c)
  *   0xffffff8000000000  the kernel's own address space, as the core manages it (paging_join_space); in it:
  *   0xffffffc000000000  large buffers (buffer.c)
+ *   0xffffffff7ffff000  the registers of the interrupt controllers (apic.c)
  *   0xffffffff80000000  the kernel image: code, constants and data, each with its own permissions
  */
 #ifndef KERNEL_PAGING_H_
@@ -19,6 +20,7 @@
 #define DIRECT_MAP_SIZE (512ull << 30)
 #define EARLY_MAP_SIZE  (4ull << 30) /* what boot.S maps */
 #define USER_WINDOW     0xffffff0000000000ull
+#define APIC_BASE       0xffffffff7ffff000ull
 #define KERNEL_BASE     0xffffffff80000000ull
 
 /* linker.ld */

@@ -303,7 +303,7 @@ bool asserts_in_a_copy(void (*function)(void *context), void *context)
         if (freopen("/dev/null", "w", stderr) == NULL)
             _exit(1);
         function(context);
-        _exit(0);
+        (void)kill(getpid(), SIGKILL); /* as in a rehearsal: its machine is not to be taken for leaked */
     }
     if (child < 0 || waitpid(child, &status, 0) != child) {
         print_error("cannot fork\n");
