@@ -6,7 +6,8 @@
  * Accesses of the kernel to a space of such a machine are real ones. They go through tables that have the kernel
  * itself at its place and all else as the machine's kernel space has it; a page fault is caught, handed to the core
  * and tried again. These tables are loaded for one access at a time; what the processor remembers of global
- * translations is not forgotten with them, so that a missing invalidation shows. No processor of ours runs a guest:
+ * translations is not forgotten with them, so that a missing invalidation shows. Of the kernel only the image is
+ * there meanwhile: the tests run on the first processor, whose stacks lie in it, and an access with interrupts off. No processor of ours runs a guest:
  * its accesses go by what the tables say.
  *
  * An assertion that a test wants is caught as the core panics; then the machine's memory is put back as it was.
@@ -23,6 +24,7 @@
 #include "paging.h"
 #include "port.h"
 #include "replay.h"
+#include "spinlock.h"
 #include "trap.h"
 #include "user.h"
 
@@ -97,10 +99,12 @@ static bool attempt_by(zx_paddr_t root, struct attempt *what, struct trap_frame 
         before = *byte;
         *byte = BREAKPOINT;
     }
+    uint64_t flags = interrupts_off();
     paging_switch(root);
     bool caught = trap_catch(attempt, what, frame, cr2);
     if (root == kernel_to_physical(top_table))
         paging_switch(paging_kernel_root());
+    interrupts_restore(flags);
     if (fetches)
         *byte = before;
     return !caught || (fetches && frame->vector == TRAP_BREAKPOINT && frame->rip == what->va + 1);

@@ -73,7 +73,6 @@ static bool replay_file(const struct tar_file *file, struct totals *totals)
     trace_run(file->bytes, file->size, &options, &result);
     user_leave();
     thread_pin(0);
-    thread_pin(-1);
     port_reset_allocations();
     vm_machine_select(machine);
     port_set_process(process);

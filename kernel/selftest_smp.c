@@ -63,7 +63,6 @@ static void test_each(void)
         }
     }
     thread_pin(0);
-    thread_pin(-1);
     selftest_expect(caught, "each processor takes its exceptions");
     selftest_expect(shown, "each sees the kernel's own memory");
     selftest_expect(forgotten, "none sees what another one has given back");

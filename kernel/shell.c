@@ -18,7 +18,6 @@
 #include "serial.h"
 #include "shell.h"
 #include "text.h"
-#include "thread.h"
 #include "trap.h"
 
 #define LINE_MAX 256
@@ -217,7 +216,6 @@ static void echo(const char *text)
 static void read_line(char line[static LINE_MAX])
 {
     size_t length = 0;
-    thread_pin(0); /* the serial line interrupts the first processor */
     for (;;) {
         char c = serial_read();
         if (c == '\r' || c == '\n')
