@@ -21,10 +21,13 @@
 #include "memory.h"
 #include "multiboot.h"
 #include "paging.h"
+#include "percpu.h"
 #include "port.h"
 #include "replay.h"
+#include "shootdown.h"
 #include "tar.h"
 #include "text.h"
+#include "thread.h"
 #include "user.h"
 
 #define TRACE_MEMORY_SIZE  (TRACE_MEMORY_PAGES_MAX * ZX_PAGE_SIZE)
@@ -71,6 +74,7 @@ static bool replay_file(const struct tar_file *file, struct totals *totals)
 
     trace_run(file->bytes, file->size, &options, &result);
     user_leave();
+    thread_pin(0);
     port_reset_allocations();
     vm_machine_select(machine);
     port_set_process(process);
@@ -180,15 +184,18 @@ struct pmm_range trace_host_device(void)
     return (struct pmm_range){trace_device, TRACE_DEVICE_SIZE};
 }
 
-/* There is one processor, which is all of them. */
+/* What a trace does on its processor n is done on processor n, or, where there are fewer, on one that stands for
+   several. None remembers anything of an earlier machine in the same memory. */
 void trace_host_start_processors(unsigned count)
 {
     (void)count;
+    shootdown_leave_all();
+    thread_pin(0);
 }
 
 void trace_host_select_processor(unsigned processor)
 {
-    (void)processor;
+    thread_pin((int)(processor % percpu_count()));
 }
 
 void *trace_host_scratch(size_t bytes)

@@ -12,6 +12,7 @@ bool selftest(void);
 /* For the parts of it: one line; and those parts. */
 void selftest_expect(bool fine, const char *what);
 void selftest_threads(void);
+void selftest_processors(void);
 
 /* Exceptions that nobody expects, by name; selftest_crash does not come back. */
 unsigned selftest_crash_count(void);

@@ -144,7 +144,6 @@ static void test_pin(void)
         fine &= percpu()->number == i;
     }
     thread_pin(0);
-    thread_pin(-1);
     selftest_expect(fine, "a thread runs on the processor that it asks for");
 }
 

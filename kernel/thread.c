@@ -518,7 +518,7 @@ void thread_start_first(void)
         list_init(&ready_pinned[i]);
     for (unsigned i = 0; i < QUEUES; i++)
         list_init(&waiting[i]);
-    first.pinned = -1;
+    first.pinned = 0;
     first.state = THREAD_RUNNING;
     first.stack_top = (uintptr_t)boot_stack_end;
     list_add_tail(&all, &first.all);

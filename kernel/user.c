@@ -16,6 +16,7 @@
 #include <vm/mem.h>
 
 #include "port.h"
+#include "shootdown.h"
 #include "trap.h"
 #include "user.h"
 
@@ -162,5 +163,5 @@ zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, s
 
 void user_leave(void)
 {
-    paging_switch(paging_kernel_root());
+    shootdown_leave_all();
 }

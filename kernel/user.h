@@ -34,7 +34,7 @@ zx_status_t user_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, s
 struct trap_frame;
 bool user_fetch(zx_paddr_t root, zx_vaddr_t va, struct trap_frame *frame, uint64_t *cr2);
 
-/* Leaves the last space that was visited. */
+/* Every processor leaves the last space that was visited there, and remembers nothing of it. */
 void user_leave(void);
 
 #endif /* KERNEL_USER_H_ */
