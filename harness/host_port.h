@@ -60,6 +60,9 @@ void host_schedule_step(void);
 /* Whether the host says of threads of programs, from now on, that they run. Nothing does: whoever asks for this calls
    vm_thread_ended for each that was started. */
 void host_threads_start(bool run);
+/* While the next thread is being started, what the core did before that done, `what` is called: what another thread may have
+   done by then. */
+void host_interrupt_thread_start(void (*what)(void *context), void *context);
 /* How many were started that way, and (may be null) the latest one. */
 struct host_thread_entry {
     struct vm_thread *thread;

@@ -26,7 +26,15 @@ static struct {
     atomic_bool run;
     atomic_uint_least64_t count;
     struct host_thread_entry last;
+    void (*what)(void *context); /* is to happen while the next one is being started */
+    void *context;
 } started;
+
+void host_interrupt_thread_start(void (*what)(void *context), void *context)
+{
+    started.what = what;
+    started.context = context;
+}
 
 void host_threads_start(bool run)
 {
@@ -47,6 +55,11 @@ struct vm_thread *port_current_thread(void)
 
 zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread_entry *entry)
 {
+    void (*what)(void *context) = started.what;
+
+    started.what = NULL;
+    if (what != NULL)
+        what(started.context);
     if (!port_allocation_allowed())
         return ZX_ERR_NO_MEMORY;
     if (!atomic_load(&started.run))

@@ -44,6 +44,11 @@ bool conformance_fail_allocation(uint64_t nth, bool persistent)
     return true;
 }
 
+bool conformance_runs_programs(void)
+{
+    return false;
+}
+
 /* ---- Accesses ---- */
 
 static zx_status_t access_at(zx_vaddr_t va, void *buffer, size_t size, enum user_access kind)

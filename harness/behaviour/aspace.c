@@ -269,6 +269,36 @@ TEST(root_vmar)
     vm_aspace_release(aspace);
 }
 
+static struct vm_thread *thread;
+
+static void attach(void *context)
+{
+    vm_aspace_attach_to_thread(context, thread);
+}
+
+/* A thread that has not run yet runs in the space that was attached last; a user space. */
+TEST(attach_to_thread)
+{
+    struct vm_aspace *aspace = vm_aspace_create(VM_ASPACE_USER, "attached");
+    struct vm_process *process;
+    STATUS(ZX_OK, vm_process_from_handle(zx_process_self(), &process));
+    STATUS(ZX_OK, vm_thread_create(process, "thread", &thread));
+    CHECK(vm_thread_process(thread) == process && vm_thread_aspace(thread) == vm_process_aspace(process));
+    attach(aspace);
+    CHECK(vm_thread_aspace(thread) == aspace);
+    check_sound();
+    attach(self());
+    CHECK(vm_thread_aspace(thread) == self());
+    CHECK(behaviour_asserts(attach, vm_aspace_kernel()));
+    CHECK(!behaviour_asserts(attach, aspace));
+    attach(aspace);
+    vm_aspace_destroy(aspace);
+    vm_aspace_release(aspace);
+    check_sound();
+    vm_thread_release(thread);
+    vm_process_release(process);
+}
+
 const struct conformance_test aspace_tests[] = {
     CASE(name_is_a_copy),
     CASE(name_is_cut),
@@ -283,5 +313,6 @@ const struct conformance_test aspace_tests[] = {
     CASE(destroyed),
     CASE(destruction_gives_back),
     CASE(root_vmar),
+    CASE(attach_to_thread),
     NO_MORE_CASES,
 };

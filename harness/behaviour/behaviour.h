@@ -23,6 +23,7 @@
 #include <vm/machine.h>
 #include <vm/page_queue.h>
 #include <vm/pmm.h>
+#include <vm/thread.h>
 #include <vm/vdso.h>
 #include <vm/virtual_alloc.h>
 #include <vm/vmar.h>

@@ -75,6 +75,10 @@ struct conformance_suite {
     SUITE(process)                                                                                           \
     SUITE(process_memory)                                                                                    \
     SUITE(process_shared)                                                                                    \
+    SUITE(process_start)                                                                                     \
+    SUITE(thread)                                                                                            \
+    SUITE(wait)                                                                                              \
+    SUITE(clock)                                                                                             \
     SUITE(system)
 
 #define CONFORMANCE_DECLARE(name) extern const struct conformance_test name##_tests[];
@@ -188,6 +192,10 @@ zx_status_t access_execute(zx_vaddr_t va, size_t size);
 /* The nth allocation of the machine from now fails, and all after it where persistent; 0: none does.
    Whether that can be done: where it cannot, tests of failing allocations are left out. */
 bool conformance_fail_allocation(uint64_t nth, bool persistent);
+
+/* Whether threads of programs run: where they do not, starting one is NOT_SUPPORTED, and tests of what they do are
+   left out. */
+bool conformance_runs_programs(void);
 
 /* The macros above. A check that fails prints the place, the values and the notes, and does not return. */
 void conformance_check(bool condition, const struct conformance_place *place);

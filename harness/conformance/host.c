@@ -312,6 +312,11 @@ bool asserts_in_a_copy(void (*function)(void *context), void *context)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
+bool conformance_runs_programs(void)
+{
+    return false;
+}
+
 /* ---- Accesses ---- */
 
 zx_status_t access_read(zx_vaddr_t va, void *buffer, size_t size)

@@ -92,7 +92,7 @@ void check_bad_handles(call_on_handle *call)
 void check_wrong_types(call_on_handle *call, zx_obj_type_t fine)
 {
     const zx_handle_t handles[] = {make_vmo(ZX_PAGE_SIZE, 0), zx_vmar_root_self(), zx_process_self(),
-                                   zx_job_default()};
+                                   zx_job_default(), make_thread(zx_process_self())};
     for (unsigned i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
         if (basic_of(handles[i]).type == fine)
             continue;
@@ -141,6 +141,41 @@ zx_handle_t make_process(zx_handle_t *root)
     zx_handle_t process = ZX_HANDLE_INVALID;
     STATUS(ZX_OK, zx_process_create(ZX_HANDLE_INVALID, "process", 7, 0, &process, root));
     return process;
+}
+
+zx_handle_t make_thread(zx_handle_t process)
+{
+    zx_handle_t thread = ZX_HANDLE_INVALID;
+    STATUS(ZX_OK, zx_thread_create(process, "thread", 6, 0, &thread));
+    return thread;
+}
+
+/* Its program is one instruction, a jump to itself (x86-64). */
+zx_handle_t start_spinner(zx_handle_t *thread)
+{
+    static const unsigned char jump[2] = {0xeb, 0xfe};
+    zx_handle_t root, process = make_process(&root), vmo = make_executable_vmo(ZX_PAGE_SIZE);
+    STATUS(ZX_OK, zx_vmo_write(vmo, jump, 0, sizeof(jump)));
+    CHECK_EQUAL(map_at(root, ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE, SPINNER_ENTRY - vmar_info_of(root).base,
+                       vmo, 0, 1),
+                SPINNER_ENTRY);
+    *thread = make_thread(process);
+    STATUS(ZX_OK, zx_process_start(process, *thread, SPINNER_ENTRY, 0, ZX_HANDLE_INVALID, 0));
+    return process;
+}
+
+zx_info_process_t process_info_of(zx_handle_t process)
+{
+    zx_info_process_t info;
+    STATUS(ZX_OK, zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), NULL, NULL));
+    return info;
+}
+
+zx_signals_t signals_of(zx_handle_t task)
+{
+    zx_signals_t signals = ~ZX_SIGNAL_NONE;
+    STATUS(ZX_ERR_TIMED_OUT, zx_object_wait_one(task, ZX_SIGNAL_NONE, ZX_TIME_INFINITE_PAST, &signals));
+    return signals;
 }
 
 uint32_t handle_count_of(zx_handle_t handle)

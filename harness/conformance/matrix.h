@@ -53,6 +53,18 @@ void check_handles(call_on_handle *call, zx_handle_t handle, zx_obj_type_t type,
 /* A process with nothing in it, and its root VMAR. */
 zx_handle_t make_process(zx_handle_t *root);
 
+/* A thread of it that does not run. */
+zx_handle_t make_thread(zx_handle_t process);
+
+/* A process that does nothing, for ever, and the thread that does; where programs run. */
+#define SPINNER_ENTRY ((zx_vaddr_t)64 << 20)
+zx_handle_t start_spinner(zx_handle_t *thread);
+
+zx_info_process_t process_info_of(zx_handle_t process);
+
+/* What a process or a thread asserts now. */
+zx_signals_t signals_of(zx_handle_t task);
+
 /* How many handles lead to the object. */
 uint32_t handle_count_of(zx_handle_t handle);
 

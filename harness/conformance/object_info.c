@@ -124,10 +124,10 @@ TEST(topics_of_all_types)
 {
     zx_vaddr_t base;
     const zx_handle_t handles[] = {make_vmo(PAGE, 0), make_vmar(0, 1, &base), zx_vmar_root_self(),
-                                   zx_process_self(), zx_job_default()};
+                                   zx_process_self(), zx_job_default(),       make_thread(zx_process_self())};
     for (unsigned i = 0; i < TOPICS; i++) {
         begin(&topics[i]);
-        for (unsigned j = 0; j < 5 && topic->type == ZX_OBJ_TYPE_NONE; j++)
+        for (unsigned j = 0; j < 6 && topic->type == ZX_OBJ_TYPE_NONE; j++)
             OK(call_on(handles[j]));
     }
 }
@@ -241,12 +241,14 @@ TEST(basic)
          ZX_DEFAULT_VMAR_RIGHTS | ZX_RIGHT_READ | ZX_RIGHT_WRITE | ZX_RIGHT_EXECUTE},
         {zx_process_self(), ZX_OBJ_TYPE_PROCESS, ZX_DEFAULT_PROCESS_RIGHTS},
         {zx_job_default(), ZX_OBJ_TYPE_JOB, ZX_DEFAULT_JOB_RIGHTS},
+        {make_thread(zx_process_self()), ZX_OBJ_TYPE_THREAD, ZX_DEFAULT_THREAD_RIGHTS},
     };
+    zx_koid_t own = basic_of(zx_process_self()).koid;
     for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
         zx_info_handle_basic_t info = basic_of(expected[i].handle);
         CHECK_EQUAL(info.type, expected[i].type);
         CHECK_EQUAL(info.rights, expected[i].rights);
-        CHECK_EQUAL(info.related_koid, 0);
+        CHECK_EQUAL(info.related_koid, info.type == ZX_OBJ_TYPE_THREAD ? own : 0);
         CHECK_EQUAL(info.reserved, 0);
         CHECK(all_bytes((const char *)info.padding1, 0, sizeof(info.padding1)));
         CHECK(info.koid != ZX_KOID_INVALID && info.koid != ZX_KOID_KERNEL);

@@ -98,10 +98,10 @@ TEST(errors_in_order)
     begin();
     check_errors(&(const struct errors){good, spoil_get, call_get});
     check_errors(&(const struct errors){good, spoil_set, call_set});
-    const zx_handle_t named[] = {vmo, zx_process_self(), zx_job_default()};
+    const zx_handle_t named[] = {vmo, zx_process_self(), zx_job_default(), make_thread(zx_process_self())};
     check_bad_handles(get_on);
     check_bad_handles(set_on);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         check_rights(get_on, named[i], ZX_RIGHT_GET_PROPERTY);
         check_rights(set_on, named[i], ZX_RIGHT_SET_PROPERTY);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* process.c: zx_process_create; zx_process_self, zx_vmar_root_self, zx_job_default. */
+/* process.c: zx_process_create, zx_task_kill; zx_process_self, zx_vmar_root_self, zx_job_default. */
 #include "matrix.h"
 
 #define PAGE ZX_PAGE_SIZE
@@ -195,6 +195,48 @@ TEST(a_process_dies_of_its_last_handle)
     OK_ONCE(zx_handle_close(root));
 }
 
+/* ---- zx_task_kill, ZX_INFO_PROCESS ---- */
+
+TEST(kill_refusals)
+{
+    zx_handle_t other_root, victim = make_process(&other_root);
+    begin();
+    check_bad_handles(zx_task_kill);
+    zx_handle_t weak = without(victim, ZX_RIGHT_DESTROY), thread = make_thread(victim);
+    zx_handle_t weak_thread = without(thread, ZX_RIGHT_DESTROY), weak_job = without(job, ZX_RIGHT_DESTROY);
+    REFUSED(ZX_ERR_ACCESS_DENIED, zx_task_kill(weak));
+    REFUSED(ZX_ERR_ACCESS_DENIED, zx_task_kill(wrong)); /* a VMO: no handle to one has the right */
+    REFUSED(ZX_ERR_WRONG_TYPE, zx_task_kill(thread));
+    REFUSED(ZX_ERR_ACCESS_DENIED, zx_task_kill(weak_thread));
+    REFUSED(ZX_ERR_NOT_SUPPORTED, zx_task_kill(job));
+    REFUSED(ZX_ERR_ACCESS_DENIED, zx_task_kill(weak_job));
+    check_rights(zx_task_kill, victim, ZX_RIGHT_DESTROY); /* again and again: it is dead already */
+}
+
+TEST(kill)
+{
+    zx_vaddr_t base;
+    zx_handle_t child;
+    begin();
+    OK(call());
+    zx_handle_t vmo = make_vmo(PAGE, 0), thread = make_thread(process);
+    (void)map_at(root, ZX_VM_PERM_READ, 0, vmo, 0, 1);
+    zx_info_process_t info = process_info_of(process);
+    CHECK(info.return_code == 0 && info.start_time == 0 && info.flags == 0);
+    OK_ONCE(zx_task_kill(with_rights(process, ZX_RIGHT_DESTROY)));
+    info = process_info_of(process);
+    CHECK_EQUAL(info.return_code, ZX_TASK_RETCODE_SYSCALL_KILL);
+    CHECK_EQUAL(info.flags, ZX_INFO_PROCESS_FLAG_EXITED);
+    CHECK_EQUAL(info.start_time, 0);
+    CHECK(all_bytes((const char *)info.padding1, 0, sizeof(info.padding1)));
+    CHECK_EQUAL(vmo_info_of(vmo).num_mappings, 0);
+    CHECK_EQUAL(signals_of(process), ZX_PROCESS_TERMINATED);
+    CHECK_EQUAL(signals_of(thread), ZX_THREAD_TERMINATED);
+    REFUSED(ZX_ERR_BAD_STATE, zx_vmar_allocate(root, 0, 0, PAGE, &child, &base));
+    REFUSED(ZX_OK, zx_task_kill(process));
+    CHECK_EQUAL(process_info_of(zx_process_self()).flags & ZX_INFO_PROCESS_FLAG_EXITED, 0);
+}
+
 /* ---- What every process has ---- */
 
 TEST(self)
@@ -236,6 +278,8 @@ const struct conformance_test process_tests[] = {CASE(create_errors_in_order),
                                                  CASE(create_names),
                                                  CASE(create_makes),
                                                  CASE(a_process_dies_of_its_last_handle),
+                                                 CASE(kill_refusals),
+                                                 CASE(kill),
                                                  CASE(self),
                                                  CASE(default_job),
                                                  NO_MORE_CASES};

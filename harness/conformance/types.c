@@ -24,7 +24,9 @@ SAME_TYPE(zx_vaddr_t, uintptr_t);
 SAME_TYPE(zx_paddr_t, uintptr_t);
 SAME_TYPE(zx_off_t, uint64_t);
 SAME_TYPE(zx_time_t, int64_t);
+SAME_TYPE(zx_duration_t, int64_t);
 SAME_TYPE(zx_ticks_t, int64_t);
+SAME_TYPE(zx_signals_t, uint32_t);
 SAME_TYPE(zx_koid_t, uint64_t);
 SAME_TYPE(zx_obj_type_t, uint32_t);
 SAME_TYPE(zx_info_maps_type_t, uint32_t);
@@ -42,6 +44,25 @@ IS(ZX_OBJ_TYPE_THREAD, 2);
 IS(ZX_OBJ_TYPE_VMO, 3);
 IS(ZX_OBJ_TYPE_JOB, 17);
 IS(ZX_OBJ_TYPE_VMAR, 18);
+
+/* ---- Time, signals, return codes ---- */
+
+IS(ZX_TIME_INFINITE, INT64_MAX);
+IS(ZX_TIME_INFINITE_PAST, INT64_MIN);
+IS(ZX_NSEC(7), 7);
+IS(ZX_USEC(7), 7000);
+IS(ZX_MSEC(7), 7000000);
+IS(ZX_SEC(7), 7000000000);
+IS(ZX_MIN(7), 420000000000);
+IS(ZX_HOUR(7), 25200000000000);
+IS(ZX_SIGNAL_NONE, 0);
+IS(ZX_TASK_TERMINATED, 0x8);
+IS(ZX_PROCESS_TERMINATED, 0x8);
+IS(ZX_THREAD_TERMINATED, 0x8);
+IS(ZX_THREAD_RUNNING, 0x10);
+IS(ZX_TASK_RETCODE_SYSCALL_KILL, -1024);
+IS(ZX_TASK_RETCODE_VDSO_KILL, -1027);
+IS(ZX_TASK_RETCODE_EXCEPTION_KILL, -1028);
 
 /* ---- Limits ---- */
 
@@ -110,6 +131,7 @@ IS(ZX_RIGHTS_POLICY, 0xc00);
 IS(ZX_DEFAULT_VMAR_RIGHTS, 0x208003);
 IS(ZX_DEFAULT_VMO_RIGHTS, 0xd0ef);
 IS(ZX_DEFAULT_PROCESS_RIGHTS, 0x6d3cf);
+IS(ZX_DEFAULT_THREAD_RIGHTS, 0x4d2cf);
 IS(ZX_DEFAULT_JOB_RIGHTS, 0x7dfcf);
 
 /* ---- Options and operations ---- */
@@ -180,6 +202,7 @@ IS(ZX_VMO_CHILD_NO_WRITE, 0x20);
 
 IS(ZX_INFO_HANDLE_VALID, 1);
 IS(ZX_INFO_HANDLE_BASIC, 2);
+IS(ZX_INFO_PROCESS, 3);
 IS(ZX_INFO_VMAR, 7);
 IS(ZX_INFO_TASK_STATS, 12);
 IS(ZX_INFO_PROCESS_MAPS, 13);
@@ -200,6 +223,8 @@ IS(ZX_INFO_VMO_VIA_HANDLE, 0x8);
 IS(ZX_INFO_VMO_VIA_MAPPING, 0x10);
 IS(ZX_INFO_VMO_PAGER_BACKED, 0x20);
 IS(ZX_INFO_VMO_CONTIGUOUS, 0x40);
+IS(ZX_INFO_PROCESS_FLAG_STARTED, 0x1);
+IS(ZX_INFO_PROCESS_FLAG_EXITED, 0x2);
 
 /* A member is where it is, and as large as that. */
 #define MEMBER(structure, member, at, size)                                                                  \
@@ -212,6 +237,11 @@ MEMBER(zx_info_handle_basic_t, rights, 8, 4);
 MEMBER(zx_info_handle_basic_t, type, 12, 4);
 MEMBER(zx_info_handle_basic_t, related_koid, 16, 8);
 MEMBER(zx_info_handle_basic_t, reserved, 24, 4);
+
+IS(sizeof(zx_info_process_t), 24);
+MEMBER(zx_info_process_t, return_code, 0, 8);
+MEMBER(zx_info_process_t, start_time, 8, 8);
+MEMBER(zx_info_process_t, flags, 16, 4);
 
 IS(sizeof(zx_info_vmar_t), 16);
 MEMBER(zx_info_vmar_t, base, 0, 8);
@@ -298,7 +328,16 @@ CALL(zx_process_create, zx_status_t, zx_handle_t, const char *, size_t, uint32_t
      zx_handle_t *);
 CALL(zx_process_create_shared, zx_status_t, zx_handle_t, uint32_t, const char *, size_t, zx_handle_t *,
      zx_handle_t *);
+CALL(zx_process_start, zx_status_t, zx_handle_t, zx_handle_t, zx_vaddr_t, zx_vaddr_t, zx_handle_t, uintptr_t);
 CALL(zx_process_exit, void, int64_t);
+CALL(zx_task_kill, zx_status_t, zx_handle_t);
+CALL(zx_thread_create, zx_status_t, zx_handle_t, const char *, size_t, uint32_t, zx_handle_t *);
+CALL(zx_thread_start, zx_status_t, zx_handle_t, zx_vaddr_t, zx_vaddr_t, uintptr_t, uintptr_t);
+CALL(zx_thread_exit, void, void);
+CALL(zx_object_wait_one, zx_status_t, zx_handle_t, zx_signals_t, zx_time_t, zx_signals_t *);
+CALL(zx_nanosleep, zx_status_t, zx_time_t);
+CALL(zx_clock_get_monotonic, zx_time_t, void);
+CALL(zx_ticks_per_second, zx_ticks_t, void);
 CALL(zx_process_read_memory, zx_status_t, zx_handle_t, zx_vaddr_t, void *, size_t, size_t *);
 CALL(zx_process_write_memory, zx_status_t, zx_handle_t, zx_vaddr_t, const void *, size_t, size_t *);
 CALL(zx_process_self, zx_handle_t, void);
