@@ -40,10 +40,12 @@ vector = 0
     pushq $0
     .endif
     pushq $vector
-    .if vector < 32 && ((ANYWHERE >> vector) & 1)
-    jmp trap_anywhere
-    .elseif vector == 14
+    .if vector == 14
     jmp trap_page_fault
+    .elseif vector >= 32
+    jmp trap_common
+    .elseif (ANYWHERE >> vector) & 1
+    jmp trap_anywhere
     .else
     jmp trap_common
     .endif
