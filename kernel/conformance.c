@@ -80,6 +80,7 @@ static bool start(void)
     struct pmm_range memory = replay_memory(MACHINE_PAGES);
     const struct vm_machine_config config = {.memory = &memory, .memory_count = 1, .seed = SEED};
     port_reset_allocations();
+    port_refuse_programs(true);
     if (memory.base == 0 || vm_machine_start(&config) == NULL)
         return false;
     struct vm_process *process = vm_process_create("self");
@@ -116,6 +117,7 @@ static bool run_test(const struct conformance_test *test)
         fine = run_function(test);
         fine = stop() && fine;
     }
+    port_refuse_programs(false);
     vm_machine_select(machine);
     port_set_process(process);
     return fine;

@@ -266,8 +266,17 @@ struct vm_thread *port_current_thread(void)
     return thread_current()->object;
 }
 
+static bool programs_refused;
+
+void port_refuse_programs(bool refuse)
+{
+    programs_refused = refuse;
+}
+
 zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread_entry *entry)
 {
+    if (programs_refused)
+        return ZX_ERR_NOT_SUPPORTED;
     return thread_start_user(thread, entry->entry, entry->stack, entry->arg1, entry->arg2);
 }
 

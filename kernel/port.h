@@ -19,6 +19,9 @@ struct vm_process *port_set_process(struct vm_process *process);
 void port_set_user_aspace(struct vm_aspace *aspace);
 struct vm_aspace *port_running_aspace(void);
 
+/* Whether threads of programs are not started from now on (NOT_SUPPORTED): on machines that are gone in a moment. */
+void port_refuse_programs(bool refuse);
+
 /* The nth allocation from now fails (0: none), and all after it where persistent. */
 void port_fail_allocation(uint64_t nth, bool persistent);
 uint64_t port_allocation_count(void);

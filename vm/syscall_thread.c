@@ -57,9 +57,9 @@ zx_status_t zx_thread_start(zx_handle_t handle, zx_vaddr_t entry, zx_vaddr_t sta
     zx_status_t status = handle_get(handle, ZX_OBJ_TYPE_THREAD, ZX_RIGHT_MANAGE_THREAD, &object, NULL);
     if (status != ZX_OK)
         return status;
-    status = thread_is_entry(entry) ? thread_start(container_of(object, struct vm_thread, object),
-                                                   THREAD_START_FURTHER, &begin, NULL)
-                                    : ZX_ERR_INVALID_ARGS;
+    status = thread_is_entry(entry, stack) ? thread_start(container_of(object, struct vm_thread, object),
+                                                          THREAD_START_FURTHER, &begin, NULL)
+                                           : ZX_ERR_INVALID_ARGS;
     vm_object_release(object);
     return status;
 }
@@ -68,7 +68,7 @@ zx_status_t zx_thread_start(zx_handle_t handle, zx_vaddr_t entry, zx_vaddr_t sta
 static zx_status_t start_first(struct vm_thread *thread, struct port_thread_entry *entry,
                                struct handle_move *move)
 {
-    if (!thread_is_entry(entry->entry))
+    if (!thread_is_entry(entry->entry, entry->stack))
         return ZX_ERR_INVALID_ARGS;
     if (move->object == NULL)
         return thread_start(thread, THREAD_START_FIRST, entry, NULL);

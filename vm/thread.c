@@ -213,8 +213,8 @@ zx_status_t vm_thread_start(struct vm_thread *thread, zx_vaddr_t entry, zx_vaddr
                             uint64_t arg2)
 {
     struct port_thread_entry begin = {.entry = entry, .stack = stack, .arg1 = arg1, .arg2 = arg2};
-    return thread_is_entry(entry) ? thread_start(thread, THREAD_START_ANY, &begin, NULL)
-                                  : ZX_ERR_INVALID_ARGS;
+    return thread_is_entry(entry, stack) ? thread_start(thread, THREAD_START_ANY, &begin, NULL)
+                                         : ZX_ERR_INVALID_ARGS;
 }
 
 /* ---- Ending ---- */

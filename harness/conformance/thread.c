@@ -192,18 +192,19 @@ TEST(a_thread_does_not_keep_its_process)
 
 static struct {
     zx_handle_t handle;
-    zx_vaddr_t entry;
+    zx_vaddr_t entry, stack;
 } start;
 
 static void good_start(void)
 {
     start.handle = thread;
     start.entry = ENTRY;
+    start.stack = 0;
 }
 
 static zx_status_t call_start(void)
 {
-    return zx_thread_start(start.handle, start.entry, UINT64_MAX, 1, 2);
+    return zx_thread_start(start.handle, start.entry, start.stack, 1, 2);
 }
 
 /* Its process was not started: that is the last thing to be found. */
@@ -234,6 +235,9 @@ static zx_status_t spoil_start(unsigned nth)
     case 3:
         start.entry = (zx_vaddr_t)1 << 63;
         return ZX_ERR_INVALID_ARGS;
+    case 4:
+        start.stack = (zx_vaddr_t)1 << 63;
+        return ZX_ERR_INVALID_ARGS;
     default:
         return ZX_OK;
     }
@@ -251,7 +255,7 @@ TEST(start_errors_in_order)
     REFUSED(ZX_ERR_BAD_STATE, call_start());
 }
 
-/* An entry is an address of user space, whatever is there. */
+/* Entry and stack are addresses of user space, whatever is there; a stack may begin at its end. */
 TEST(entries)
 {
     const zx_vaddr_t own = vmar_info_of(zx_vmar_root_self()).base,
@@ -264,14 +268,22 @@ TEST(entries)
     for (unsigned i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
         start.entry = fine[i];
         REFUSED(ZX_ERR_BAD_STATE, call_start());
+        start.stack = fine[i];
+        REFUSED(ZX_ERR_BAD_STATE, call_start());
     }
+    start.stack = end;
+    REFUSED(ZX_ERR_BAD_STATE, call_start());
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        good_start();
         start.entry = bad[i];
+        REFUSED(ZX_ERR_INVALID_ARGS, call_start());
+        good_start();
+        start.stack = bad[i] + 1 != 0 ? bad[i] + 1 : bad[i];
         REFUSED(ZX_ERR_INVALID_ARGS, call_start());
     }
 }
 
-/* ---- Where programs run ---- */
+/* ---- Where programs run: what they do changes the state meanwhile; all of them are ended ---- */
 
 TEST(further_threads)
 {
@@ -283,10 +295,10 @@ TEST(further_threads)
     args.process = spinner;
     OK(call());
     second = thread;
-    REFUSED(ZX_ERR_BAD_STATE, zx_thread_start(first, ENTRY, 0, 0, 0));
+    STATUS(ZX_ERR_BAD_STATE, zx_thread_start(first, ENTRY, 0, 0, 0));
     STATUS(ZX_OK, zx_thread_start(second, SPINNER_ENTRY, 0, 0, 0));
     CHECK_EQUAL(signals_of(second), ZX_THREAD_RUNNING);
-    REFUSED(ZX_ERR_BAD_STATE, zx_thread_start(second, SPINNER_ENTRY, 0, 0, 0));
+    STATUS(ZX_ERR_BAD_STATE, zx_thread_start(second, SPINNER_ENTRY, 0, 0, 0));
     STATUS(ZX_OK, zx_task_kill(spinner));
     STATUS(ZX_OK, zx_object_wait_one(first, ZX_THREAD_TERMINATED, ZX_TIME_INFINITE, NULL));
     STATUS(ZX_OK, zx_object_wait_one(second, ZX_THREAD_TERMINATED, ZX_TIME_INFINITE, NULL));

@@ -41,6 +41,11 @@ bool conformance_fail_allocation(uint64_t nth, bool persistent)
     return zvm_fail_allocation(nth, persistent) == ZX_OK;
 }
 
+bool conformance_runs_programs(void)
+{
+    return true;
+}
+
 /* ---- Accesses ---- */
 
 static bool is_canonical(zx_vaddr_t va)

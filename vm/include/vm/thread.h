@@ -34,8 +34,7 @@ struct vm_aspace *vm_thread_aspace(struct vm_thread *thread);
    it; destroying that space is still its maker's part. */
 void vm_aspace_attach_to_thread(struct vm_aspace *aspace, struct vm_thread *thread);
 
-/* Starts it, the process's first or a further one. Errors in order: INVALID_ARGS entry no address of user
-   space; BAD_STATE the thread is not new, or the process dead; those of port_thread_start. O(1). */
+/* Starts it, the process's first or a further one. Errors in order: INVALID_ARGS entry or stack no address of user space; BAD_STATE the thread is not new, or the process dead; those of port_thread_start. O(1). */
 zx_status_t vm_thread_start(struct vm_thread *thread, zx_vaddr_t entry, zx_vaddr_t stack, uint64_t arg1,
                             uint64_t arg2);
 

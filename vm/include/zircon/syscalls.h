@@ -336,7 +336,7 @@ zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, 
  * it; it dies when the last one has ended, with the return code 0.
  * Errors in order: handle BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; thread BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
  * without WRITE; ACCESS_DENIED the thread is one of another process; arg1 BAD_HANDLE, ACCESS_DENIED without TRANSFER;
- * INVALID_ARGS entry no address of user space; BAD_STATE the process was started before or is dead, the thread was
+ * INVALID_ARGS entry or stack no address of user space; BAD_STATE the process was started before or is dead, the thread was
  * started before; NO_MEMORY; NOT_SUPPORTED the machine runs no programs. Refused, the caller keeps arg1.
  * Cost: O(1).
  */
@@ -394,8 +394,7 @@ zx_status_t zx_thread_create(zx_handle_t process, const char *name, size_t name_
 /*
  * Starts a further thread of a process that was started: it begins at `entry`, with that stack pointer and those two
  * arguments; all else is zero.
- * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without MANAGE_THREAD; INVALID_ARGS entry no address of user
- * space; BAD_STATE the thread was started before, the process was not, or is dead; NO_MEMORY; NOT_SUPPORTED the machine
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without MANAGE_THREAD; INVALID_ARGS entry or stack no address of user space; BAD_STATE the thread was started before, the process was not, or is dead; NO_MEMORY; NOT_SUPPORTED the machine
  * runs no programs.
  * Cost: O(1).
  */
