@@ -72,6 +72,13 @@ zx_status_t zvm_processors(uint32_t *out)
     return port_copy_to_user(out, &count, sizeof(count));
 }
 
+zx_status_t zvm_others_wait(void)
+{
+    if (!program_is_running())
+        return ZX_ERR_BAD_SYSCALL;
+    return thread_others_wait() ? ZX_OK : ZX_ERR_SHOULD_WAIT;
+}
+
 zx_status_t zvm_catch_faults(zx_vaddr_t handler, uint32_t options)
 {
     if (!program_is_running())

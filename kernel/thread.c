@@ -440,6 +440,20 @@ zx_status_t thread_set_fault_handler(zx_vaddr_t handler, bool every)
     return ZX_OK;
 }
 
+bool thread_others_wait(void)
+{
+    bool quiet = true;
+    uint64_t flags = spinlock_acquire(&lock);
+    list_for_each(node, &all)
+    {
+        const struct thread *thread = container_of(node, struct thread, all);
+        if (thread != thread_current() && thread->state != THREAD_WAITING)
+            quiet = false;
+    }
+    spinlock_release(&lock, flags);
+    return quiet;
+}
+
 /* ---- Ends ---- */
 
 void thread_exit(void)

@@ -117,6 +117,10 @@ void thread_kill(struct vm_process *process);
  */
 zx_status_t thread_set_fault_handler(zx_vaddr_t handler, bool every);
 
+/* A test aid: whether every other thread waits. As long as the running thread does not wake one, and no deadline passes,
+   nobody else does anything. O(threads). */
+bool thread_others_wait(void);
+
 /* Threads of programs that have not ended yet. */
 unsigned thread_count_user(void);
 

@@ -4,7 +4,7 @@
  * through the vDSO and whose accesses are loads, stores and calls of this program.
  *
  * Each test is a process of its own, of this program, with the test's number as an argument; the process that was started first
- * waits for it, and asks whether every invariant holds. A test's process has its memory touched beforehand, so that
+ * waits for it, and asks whether every invariant holds. A test's process has its memory touched beforehand and begins when all others wait, so that
  * nothing but the test changes the state of the machine, which is compared as a number (zvm_state_hash).
  *
  * What is fetched must be something that comes back: while a byte is fetched it is the return instruction, if the page
@@ -105,6 +105,13 @@ zx_status_t access_execute(zx_vaddr_t va, size_t size)
 
 /* ---- Running ---- */
 
+/* Who started this process may still be closing handles. */
+static void await_quiet(void)
+{
+    while (zvm_others_wait() == ZX_ERR_SHOULD_WAIT)
+        (void)zx_nanosleep(zx_clock_get_monotonic() + ZX_USEC(100));
+}
+
 static int run_one(const char *number)
 {
     const struct conformance_test *test = NULL;
@@ -115,6 +122,7 @@ static int run_one(const char *number)
     if (test == NULL)
         give_up("conformance: %s: expected the number of a test", number);
     runtime_settle();
+    await_quiet();
     conformance_begin();
     test->function();
     return 0;

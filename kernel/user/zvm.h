@@ -32,6 +32,10 @@ zx_status_t zvm_program_vmo(zx_handle_t *out);
 /* How many processors run threads. Errors in order: BAD_SYSCALL; INVALID_ARGS. */
 zx_status_t zvm_processors(uint32_t *out);
 
+/* Whether every other thread in the machine waits: what is compared from then on, nobody else changes. Errors in order:
+   BAD_SYSCALL; SHOULD_WAIT one is ready, or runs. Cost: the threads. */
+zx_status_t zvm_others_wait(void);
+
 /*
  * From now on the calling thread goes on at `handler` where a page fault of its own is refused (0: it dies again,
  * and its process with it): rdi is the status, rsi the address, all other registers are those of the faulting
