@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hello.c: what every program counts on: that it was started right. */
 #include "../elf.h"
+#include "bootstrap.h"
 #include "test.h"
 
 static int argument_count;
@@ -82,6 +83,21 @@ TEST(further_processes_end)
         CHECK_EQUAL(code, 7);
 }
 
+/* More arguments than there is room for, in number and in length: nothing is started. */
+TEST(arguments_have_a_limit)
+{
+    static char long_word[BOOTSTRAP_SIZE_MAX];
+    static const char *many[BOOTSTRAP_ARGUMENTS + 1];
+    const char *const one[] = {long_word};
+    zx_handle_t process = ZX_HANDLE_INVALID;
+    memset(long_word, 'x', sizeof(long_word) - 1);
+    for (unsigned i = 0; i < BOOTSTRAP_ARGUMENTS + 1; i++)
+        many[i] = "x";
+    CHECK_STATUS(ZX_ERR_OUT_OF_RANGE, spawn_self("many", BOOTSTRAP_ARGUMENTS + 1, many, &process));
+    CHECK_STATUS(ZX_ERR_OUT_OF_RANGE, spawn_self("long", 1, one, &process));
+    CHECK_EQUAL(process, ZX_HANDLE_INVALID);
+}
+
 int main(int count, char **words)
 {
     uint64_t code;
@@ -96,5 +112,6 @@ int main(int count, char **words)
     RUN(calls_reach_the_kernel);
     RUN(threads_run);
     RUN(further_processes_end);
+    RUN(arguments_have_a_limit);
     return test_end();
 }
