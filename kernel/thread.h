@@ -80,7 +80,7 @@ void thread_join(struct thread *thread);
 /*
  * A thread of a program: enters ring 3 at `entry` with that stack pointer, arg1 in rdi, arg2 in rsi, all other
  * registers zero. The caller's reference to `object` goes over to it, and with vm_thread_ended back to the core.
- * INVALID_ARGS: an entry or stack that no program can have. NO_MEMORY. The reference then stays the caller's.
+ * Both are addresses of user space. NO_MEMORY. The reference then stays the caller's.
  */
 zx_status_t thread_start_user(struct vm_thread *object, zx_vaddr_t entry, zx_vaddr_t stack, uint64_t arg1,
                               uint64_t arg2);

@@ -115,14 +115,18 @@ static void free_locked(struct vm_handle *handle)
     slab_free(&vm_machine->handle_cache, handle);
 }
 
+/* Nobody could use the number, so it may be the next again: a refused call leaves no trace in those that follow. */
+static void forget_serial_locked(const struct vm_handle *handle)
+{
+    if (vm_machine->next_serial == ((handle->serial + 1) & SERIAL_MASK))
+        vm_machine->next_serial = handle->serial;
+}
+
 void handle_unreserve(struct vm_handle *handle)
 {
     VM_ASSERT(handle->object == NULL);
     port_mutex_lock(&vm_machine->handle_lock);
-    /* Nobody could use the number, so it may be the next again: a refused call leaves no trace in those that
-       follow. */
-    if (vm_machine->next_serial == ((handle->serial + 1) & SERIAL_MASK))
-        vm_machine->next_serial = handle->serial;
+    forget_serial_locked(handle);
     free_locked(handle);
     port_mutex_unlock(&vm_machine->handle_lock);
 }
@@ -175,7 +179,7 @@ void handle_publish(struct vm_handle *handle, struct vm_object *object, zx_right
 
 /* ---- Finding ---- */
 
-static struct vm_handle *find_locked(const struct vm_process *process, zx_handle_t value)
+static struct vm_handle *find_any_locked(const struct vm_process *process, zx_handle_t value)
 {
     if ((value & ZX_HANDLE_FIXED_BITS_MASK) != ZX_HANDLE_FIXED_BITS_MASK)
         return NULL;
@@ -184,6 +188,13 @@ static struct vm_handle *find_locked(const struct vm_process *process, zx_handle
     if (handle == NULL || handle->serial != serial || handle->process != process || handle->object == NULL)
         return NULL;
     return handle;
+}
+
+/* Of those that are not just leaving. */
+static struct vm_handle *find_locked(const struct vm_process *process, zx_handle_t value)
+{
+    struct vm_handle *handle = find_any_locked(process, value);
+    return handle != NULL && !handle->moving ? handle : NULL;
 }
 
 zx_status_t handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t needed, struct vm_object **out,
@@ -285,46 +296,38 @@ zx_status_t handle_duplicate(zx_handle_t value, zx_rights_t rights, struct vm_ha
 
 /* ---- Moving into another process ---- */
 
-/* The slot of the old handle is kept, and leads nowhere: should the move come to nothing, it takes its former number
-   again. */
+/* The old handle stays where it is, but nobody finds it: should the move come to nothing, it is as it was. */
 zx_status_t handle_move_locked(struct handle_move *move)
 {
     struct vm_handle *old = find_locked(port_current_process(), move->value);
     if (old == NULL || old->object != move->object)
         return ZX_ERR_BAD_HANDLE;
-    publish_locked(move->fresh, old->object, old->rights); /* takes over the reference */
-    if (is_counted(old))
-        old->object->handles--;
-    list_remove(&old->node);
-    old->object = NULL;
-    move->old = old;
+    vm_object_acquire(old->object);
+    publish_locked(move->fresh, old->object, old->rights);
+    old->moving = true;
+    move->moved = true;
     return ZX_OK;
 }
 
-/* Where the process that it went to has died meanwhile, it was closed there; that is undone, too. */
+/* A process that died meanwhile has closed what it had of the two. */
 void handle_move_end(struct handle_move *move, bool keep)
 {
-    struct vm_handle *old = move->old, *there;
-    struct vm_object *given_up[2] = {NULL, NULL};
+    struct vm_object *given_up = NULL;
     struct list_node doomed;
     list_init(&doomed);
     port_mutex_lock(&vm_machine->handle_lock);
-    if (keep) {
-        free_locked(old);
-    } else {
-        vm_object_acquire(move->object);
-        publish_locked(old, move->object, old->rights);
-        there = find_locked(move->to, move->fresh_value);
-        if (there != NULL)
-            given_up[0] = take_locked(there, &doomed);
-        if (old->process->dead)
-            given_up[1] = take_locked(old, &doomed);
-    }
+    struct vm_handle *old = find_any_locked(port_current_process(), move->value);
+    struct vm_handle *there = find_any_locked(move->to, move->fresh_value);
+    if (old != NULL)
+        old->moving = false;
+    if (!keep && there != NULL)
+        forget_serial_locked(there);
+    if (keep ? old != NULL : there != NULL)
+        given_up = take_locked(keep ? old : there, &doomed);
     port_mutex_unlock(&vm_machine->handle_lock);
     process_end_doomed(&doomed);
-    for (unsigned i = 0; i < 2; i++)
-        if (given_up[i] != NULL)
-            vm_object_release(given_up[i]);
+    if (given_up != NULL)
+        vm_object_release(given_up);
 }
 
 /* ---- Checking ---- */

@@ -204,6 +204,7 @@ struct vm_handle {
     struct vm_object *object;   /* (c) referenced; null while reserved */
     struct vm_process *process; /* (h) who holds it */
     struct list_node node;      /* (h) on process->handles */
+    bool moving;                /* (h) on its way into another process: found by nobody */
 };
 
 struct vm_process {
@@ -376,7 +377,7 @@ struct handle_move {
     struct vm_process *to;    /* where it goes */
     struct vm_handle *fresh;  /* reserved there */
     zx_handle_t fresh_value;  /* what it will be there */
-    struct vm_handle *old;    /* once it has moved: its former place, which is kept */
+    bool moved;               /* the first step is done */
 };
 /* Moves it, keeping its rights; the handle lock is held, the process where it goes alive. BAD_HANDLE: it has been closed
    meanwhile, nothing done. */

@@ -125,6 +125,14 @@ static void take_process(struct state *state, const struct vm_process *process)
     port_mutex_unlock(&vm_machine->handle_lock);
 }
 
+static void take_thread(struct state *state, struct vm_thread *thread)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    take(state, thread->process->object.koid);
+    take(state, thread->state);
+    port_mutex_unlock(&vm_machine->handle_lock);
+}
+
 static void take_object(struct state *state, struct vm_object *object)
 {
     take(state, object->koid);
@@ -136,6 +144,9 @@ static void take_object(struct state *state, struct vm_object *object)
         break;
     case ZX_OBJ_TYPE_PROCESS:
         take_process(state, container_of(object, struct vm_process, object));
+        break;
+    case ZX_OBJ_TYPE_THREAD:
+        take_thread(state, container_of(object, struct vm_thread, object));
         break;
     default:
         break;

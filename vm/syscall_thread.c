@@ -81,7 +81,7 @@ static zx_status_t start_first(struct vm_thread *thread, struct port_thread_entr
     move->fresh_value = handle_value(move->fresh);
     entry->arg1 = move->fresh_value;
     status = thread_start(thread, THREAD_START_FIRST, entry, move);
-    if (move->old == NULL)
+    if (!move->moved)
         handle_unreserve(move->fresh);
     return status;
 }
