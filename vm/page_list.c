@@ -98,7 +98,7 @@ static void node_put(struct page_list_node *node, unsigned slot, void *what)
     node->present |= bit_of(slot);
 }
 
-/* How many nodes are missing on the way to index. */
+/* How many nodes are missing on the way to index, whose leaf is. */
 static unsigned nodes_missing(const struct page_list *list, uint64_t index)
 {
     if (list->height == 0)
@@ -109,12 +109,10 @@ static unsigned nodes_missing(const struct page_list *list, uint64_t index)
         return (height - list->height) + (height - 1);
     }
     const struct page_list_node *node = list->root;
-    for (unsigned level = list->height - 1; level > 0; level--) {
-        node = node->slots[slot_at(index, level)];
-        if (node == NULL)
-            return level;
-    }
-    return 0;
+    unsigned level = list->height - 1;
+    while ((node = node->slots[slot_at(index, level)]) != NULL)
+        level--;
+    return level;
 }
 
 static zx_status_t nodes_take(struct page_list_node **nodes, unsigned count)

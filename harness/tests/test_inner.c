@@ -267,12 +267,12 @@ static void shrink_victim(void *unused)
     check_status(zx_vmo_set_size(victim, 0), ZX_OK, __FILE__, __LINE__);
 }
 
-static void decommit_victim(void *unused)
+/* Memory runs out as well, where it is told so. */
+static void decommit_victim(void *run_out)
 {
-    (void)unused;
     check_status(zx_vmo_op_range(victim, ZX_VMO_OP_DECOMMIT, 0, 2 * PAGE, NULL, 0), ZX_OK, __FILE__,
                  __LINE__);
-    host_fail_allocation(1, true);
+    host_fail_allocation(run_out != NULL ? 1 : 0, true);
 }
 
 /* A VMO shrinks, or loses the pages that the call had made, before the second chunk is written. */
@@ -282,6 +282,11 @@ static void test_vmo_changed_meanwhile(void **state)
     char bytes[1024] = {1}, byte = 0;
     victim = make_vmo(2 * PAGE, ZX_VMO_RESIZABLE);
     host_interrupt_user_copy(4, decommit_victim, NULL);
+    bytes[VM_COPY_CHUNK] = 2;
+    assert_int_equal(zx_vmo_write(victim, bytes, 0, sizeof(bytes)), ZX_OK);
+    assert_ok(zx_vmo_read(victim, &byte, VM_COPY_CHUNK, 1));
+    assert_int_equal(byte, 2);
+    host_interrupt_user_copy(4, decommit_victim, bytes);
     assert_int_equal(zx_vmo_write(victim, bytes, 0, sizeof(bytes)), ZX_ERR_NO_MEMORY);
     host_fail_allocation(0, false);
     host_interrupt_user_copy(4, shrink_victim, NULL);
