@@ -270,13 +270,16 @@ static struct places find_places(const struct model *model, int32_t vmar, uint64
         const zx_vaddr_t gap_end = i < count ? model->gaps[i][0] : end;
         const uint64_t free_bytes = gap_end - at;
         const zx_vaddr_t stop = gap_end < limit ? gap_end : limit;
-        const zx_vaddr_t first = (at + alignment - 1) & ~(alignment - 1);
+        zx_vaddr_t first = (at + alignment - 1) & ~(alignment - 1);
         if (window > 0 && free_bytes >= window) {
             places.window_end = at + window;
             window = 0;
         } else if (window > 0) {
             window -= free_bytes;
         }
+        /* Nothing that was not asked to be there is placed at 0. */
+        if (first == 0 && at == 0)
+            first = alignment;
         /* Rounding up may wrap at the end of the kernel's space. */
         if (!places.any && first >= at && first < stop && size <= stop - first) {
             places.any = true;
@@ -788,17 +791,22 @@ void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high)
     }
 }
 
+bool model_is_space_high(const struct model *model, uint8_t space)
+{
+    for (int32_t i = 0; i < model->vmar_count; i++) {
+        const struct model_vmar *v = &model->vmars[i];
+        if (v->alive && v->high && v->space == space)
+            return true;
+    }
+    return model->spaces[space].always_need;
+}
+
 bool model_is_high_priority(const struct model *model, uint8_t process)
 {
     const int32_t *const spaces = model->processes[process].spaces;
 
-    for (int32_t i = 0; i < model->vmar_count; i++) {
-        const struct model_vmar *v = &model->vmars[i];
-        if (v->alive && v->high && (v->space == spaces[0] || v->space == spaces[1]))
-            return true;
-    }
     for (unsigned i = 0; i < 2; i++) {
-        if (spaces[i] != MODEL_NONE && model->spaces[spaces[i]].always_need)
+        if (spaces[i] != MODEL_NONE && model_is_space_high(model, (uint8_t)spaces[i]))
             return true;
     }
     return false;

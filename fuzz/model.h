@@ -246,6 +246,7 @@ struct model_answer model_vmar_destroy(const struct model *model, int32_t vmar);
 void model_do_vmar_destroy(struct model *model, int32_t vmar);
 struct model_answer model_vmar_set_priority(const struct model *model, int32_t vmar);
 void model_do_vmar_set_priority(struct model *model, int32_t vmar, bool high);
+bool model_is_space_high(const struct model *model, uint8_t space);
 /* Whether a space of a process that is alive is of high memory priority. */
 bool model_is_high_priority(const struct model *model, uint8_t process);
 /* The piece that holds va; MODEL_NONE in a gap. */

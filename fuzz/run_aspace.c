@@ -8,7 +8,7 @@
  * is looked up in the tables at once, and stays out of the digest.
  *
  * Quiet harvests. A space is looked at by two harvests that free tables after its last use; when both came one
- * right behind the other, nothing is left of its translations. So each process has a count of the harvests
+ * right behind the other, nothing is left of its translations. So each space has a count of the harvests
  * that are still due.
  *
  * Locking: none; one run at a time. Cost: linear in the model, for each page of a range.
@@ -47,18 +47,28 @@ static bool is_space_of(const struct run *run, uint8_t space, uint8_t process)
     return space == p->spaces[0] || space == p->spaces[1];
 }
 
-/* No page at the ends of a mapping of the process is translated. */
-static void check_dropped(struct run *run, uint8_t process, const char *why)
+/* No page at the ends of a mapping of the space, which the process sees, is translated. */
+static void check_space_dropped(struct run *run, uint8_t process, uint8_t space, const char *why)
 {
     struct page_table_entry entry;
 
     for (int32_t i = 0; i < run->model.piece_count && !run->broken; i++) {
         const struct model_piece *piece = &run->model.pieces[i];
-        if (!is_space_of(run, piece->space, process))
+        if (piece->space != space)
             continue;
         if (look_up(aspace_of(run, process), piece->base, &entry) ||
             look_up(aspace_of(run, process), piece->end - 1, &entry))
             run_broken(run, "0x%llx is translated still, after %s", (unsigned long long)entry.va, why);
+    }
+}
+
+static void check_dropped(struct run *run, uint8_t process, const char *why)
+{
+    const int32_t *const spaces = run->model.processes[process].spaces;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (spaces[i] != MODEL_NONE)
+            check_space_dropped(run, process, (uint8_t)spaces[i], why);
     }
 }
 
@@ -67,12 +77,12 @@ static void check_dropped(struct run *run, uint8_t process, const char *why)
 /* Processors differ in whether an access that was refused is a use of the space; harvests may not. */
 void run_note_use(struct run *run, uint8_t process)
 {
-    const int32_t shared = run->model.processes[process].spaces[1];
+    const int32_t *const spaces = run->model.processes[process].spaces;
 
     vm_aspace_note_active(aspace_of(run, process));
-    for (unsigned i = 0; i < TRACE_PROCESSES; i++) {
-        if (i == process || (shared != MODEL_NONE && run->model.processes[i].spaces[1] == shared))
-            run->passes_due[i] = QUIET_PASSES;
+    for (unsigned i = 0; i < 2; i++) {
+        if (spaces[i] != MODEL_NONE)
+            run->passes_due[spaces[i]] = QUIET_PASSES;
     }
 }
 
@@ -94,18 +104,27 @@ static void check_touched(struct run *run, uint8_t process, zx_vaddr_t va)
         run_broken(run, "a page that was in use is of age %u", vm_page_age(page));
 }
 
+/* A process alive that sees the space; MODEL_NONE. */
+static int32_t seen_by(const struct run *run, uint8_t space)
+{
+    for (uint8_t i = 0; i < TRACE_PROCESSES; i++) {
+        if (run->processes[i] != NULL && run->model.processes[i].alive && is_space_of(run, space, i))
+            return i;
+    }
+    return MODEL_NONE;
+}
+
 /* This harvest has freed what was not used. */
 static void check_quiet(struct run *run)
 {
     const bool quiet = run->quiet_harvests == run->index && run->index > 0;
 
-    for (uint8_t i = 0; i < TRACE_PROCESSES && !run->broken; i++) {
-        if (run->processes[i] == NULL || !run->model.processes[i].alive)
-            continue;
-        if (model_is_high_priority(&run->model, i))
-            run->passes_due[i] = 0;
-        if (run->passes_due[i] > 0 && --run->passes_due[i] == 0 && quiet)
-            check_dropped(run, i, "two harvests without a use");
+    for (uint8_t space = 0; space < MODEL_SPACE_KERNEL && !run->broken; space++) {
+        const int32_t process = seen_by(run, space);
+        if (process == MODEL_NONE || model_is_space_high(&run->model, space))
+            run->passes_due[space] = 0;
+        if (run->passes_due[space] > 0 && --run->passes_due[space] == 0 && quiet)
+            check_space_dropped(run, (uint8_t)process, space, "two harvests without a use");
     }
     run->quiet_harvests = run->index + 1;
 }

@@ -34,7 +34,7 @@ uint8_t run_adopt_process(struct run *run, struct vm_process *process, bool host
     memcpy(run->model.processes[index].name, hosted ? "trace" : NAME, hosted ? 5 : sizeof NAME - 1);
     run->processes[index] = process;
     run->closed[index] = ZX_HANDLE_INVALID;
-    run->passes_due[index] = 0;
+    run->passes_due[run->model.vmars[run->model.processes[index].root].space] = 0;
     memset(run->slots[index], 0, sizeof run->slots[index]);
     run_name_handle(run, index, TRACE_TYPE_VMAR, 0, root);
     run_name_handle(run, index, TRACE_TYPE_PROCESS, 0, self);

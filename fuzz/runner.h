@@ -50,7 +50,7 @@ struct run {
     uint32_t drawn_count;
     struct run_landmark landmarks[TRACE_SLOTS];
     zx_handle_t closed[TRACE_PROCESSES];
-    uint8_t passes_due[TRACE_PROCESSES];    /* harvests that find something of its last use */
+    uint8_t passes_due[MODEL_SPACES];       /* harvests that find something of its last use */
     uint32_t quiet_harvests;                /* the operation behind the last one that freed tables */
     struct vm_aspace *guests[TRACE_GUESTS]; /* referenced; null where the model has none */
     struct virtual_alloc valloc;
