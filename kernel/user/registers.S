@@ -2,8 +2,8 @@
 /* registers.S: what C cannot say of registers (registers.h). */
 
     .text
-    .globl registers_hold, registers_through, registers_snapshot
-    .hidden registers_hold, registers_through, registers_snapshot
+    .globl registers_hold, registers_through, registers_snapshot, registers_touch, registers_return, registers_spin
+    .hidden registers_hold, registers_through, registers_snapshot, registers_touch, registers_return, registers_spin
 
     .macro for_each_xmm instruction, from
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
@@ -110,6 +110,16 @@ registers_through:
     popq %r12
     popq %rbp
     popq %rbx
+    ret
+
+registers_touch:
+    movb $1, (%rbx)
+registers_return:
+    ret
+
+registers_spin:
+    decq %rcx
+    jnz registers_spin
     ret
 
 /* Where a thread begins whose first argument is a struct registers_all; its second is what it calls at the end. */

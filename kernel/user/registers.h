@@ -15,6 +15,11 @@ struct registers {
 void registers_through(struct registers *registers, void (*function)(void))
     __attribute__((visibility("hidden")));
 
+/* To be called through: writes a byte at rbx; does nothing; counts rcx down to 0. */
+void registers_touch(void) __attribute__((visibility("hidden")));
+void registers_return(void) __attribute__((visibility("hidden")));
+void registers_spin(void) __attribute__((visibility("hidden")));
+
 #define REGISTERS_XMM_WORDS 32
 
 /* Loads xmm0 to xmm15 with `pattern`; then 64 times spins `spins` rounds and calls call(0), which must not touch them
