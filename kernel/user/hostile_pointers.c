@@ -181,7 +181,7 @@ static void try_bad(const struct call *call, unsigned nth, const struct bad *bad
     if (!text_equal(call->result, "zx_status_t"))
         return; /* coming back is all that it can do right */
     fine = attempt.status == ZX_ERR_INVALID_ARGS || (usual != ZX_OK && attempt.status == usual);
-    if ((input && bad->readable) || (pointer == 0 && may_be_null(call, nth)))
+    if ((input && bad->readable) || (pointer == 0 && (may_be_null(call, nth) || must_be_null(call, nth))))
         fine = attempt.status == usual || (attempt.status == ZX_ERR_BAD_HANDLE && input);
     if (!fine) {
         CHECK(!"a bad pointer is answered wrongly");

@@ -207,19 +207,24 @@ static void vdso_stays(void)
     CHECK_STATUS(ZX_ERR_ACCESS_DENIED, zx_vmo_write(vdso, &word, 0, sizeof(word)));
     CHECK_STATUS(ZX_ERR_ACCESS_DENIED, zx_vmo_op_range(vdso, ZX_VMO_OP_ZERO, 0, PAGE, NULL, 0));
     CHECK_STATUS(ZX_ERR_ACCESS_DENIED, zx_vmar_op_range(root, ZX_VMAR_OP_DECOMMIT, code, PAGE, NULL, 0));
-    CHECK(zx_process_write_memory(zx_process_self(), code, &word, sizeof(word), &actual) != ZX_OK);
-    CHECK(zx_process_write_memory(zx_process_self(), runtime_vdso_base(), &word, 4, &actual) != ZX_OK);
+    CHECK_STATUS(ZX_ERR_NO_MEMORY,
+                 zx_process_write_memory(zx_process_self(), code, &word, sizeof(word), &actual));
+    word = *(uint64_t *)runtime_vdso_base();
+    CHECK_STATUS(ZX_ERR_NO_MEMORY, zx_process_write_memory(zx_process_self(), runtime_vdso_base(), &word,
+                                                           sizeof(word), &actual));
+    word = *(uint64_t *)code;
     CHECK_EQUAL(*(uint64_t *)code, word);
 }
 
 /* The code of all processes of a program is one VMO. */
 static void image_stays(void)
 {
-    zx_vaddr_t code = (zx_vaddr_t)registers_touch;
+    zx_vaddr_t code = (zx_vaddr_t)registers_touch & ~(zx_vaddr_t)7;
     uint64_t word = *(uint64_t *)code;
     zx_handle_t image;
     size_t actual = 0;
-    CHECK(zx_process_write_memory(zx_process_self(), code, &word, sizeof(word), &actual) != ZX_OK);
+    CHECK_STATUS(ZX_ERR_NO_MEMORY,
+                 zx_process_write_memory(zx_process_self(), code, &word, sizeof(word), &actual));
     CHECK_STATUS(ZX_OK, zvm_program_vmo(&image));
     CHECK_STATUS(ZX_ERR_ACCESS_DENIED, zx_vmo_write(image, &word, 0, sizeof(word)));
     CHECK_STATUS(ZX_ERR_ACCESS_DENIED, zx_vmo_op_range(image, ZX_VMO_OP_DECOMMIT, 0, PAGE, NULL, 0));

@@ -37,8 +37,7 @@ registers_hold:
     movl $64, %r15d
     for_each_xmm load_xmm, %rbx
 1:  movl %r14d, %ecx
-2:  pause
-    decl %ecx
+2:  decl %ecx
     jnz 2b
     xorl %edi, %edi
     call *%r13

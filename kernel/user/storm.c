@@ -430,7 +430,7 @@ static bool keep_registers(struct worker *worker)
     for (unsigned i = 0; i < REGISTERS_XMM_WORDS; i++)
         pattern[i] = (uint64_t)(worker->number + 1) << 48 | (uint64_t)draw(worker, 1u << 30) << 8 | i;
     __asm__ volatile("ldmxcsr %0" : : "m"(control));
-    registers_hold(pattern, seen, zx_nanosleep, 2000);
+    registers_hold(pattern, seen, zx_nanosleep, 20000);
     __asm__ volatile("stmxcsr %0" : "=m"(control_seen));
     __asm__ volatile("ldmxcsr %0" : : "m"(usual));
     for (unsigned i = 0; i < REGISTERS_XMM_WORDS; i++)
@@ -449,7 +449,7 @@ static void work(void *context)
         return;
     }
     for (unsigned step = 0; step < worker->steps && !worker->failed; step++) {
-        bool fine = step % 256 == 255 ? keep_registers(worker)
+        bool fine = step % 512 == 511 ? keep_registers(worker)
                     : draw(worker, 4) ? own_step(worker)
                                       : common_step(worker);
         if (!fine)
