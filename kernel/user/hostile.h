@@ -12,7 +12,7 @@
 
 /* What a process ends with that did what should have killed it, and went on. */
 #define SURVIVED 77
-/* For a deed: that its parent must kill it, after a while. */
+/* For a deed: that its parent must kill it, after a while; as `other`: unless it has ended by then. */
 #define NEEDS_KILLING ((int64_t)1 << 40)
 
 /* What a process of its own does; its end must be `code`, or `other`. */
@@ -21,6 +21,12 @@ struct deed {
     void (*function)(void);
     int64_t code, other;
 };
+
+#define DEED_NAME(function) #function
+#define DEED(function, code, other)                                                                          \
+    {                                                                                                        \
+        DEED_NAME(function), function, code, other                                                           \
+    }
 
 /* What kills (hostile_deeds.c), and what does not (hostile_survivors.c): the latter is made of checks, as a test. */
 extern const struct deed deeds[], survivors[];

@@ -377,10 +377,7 @@ static void copies_while_unmapping(void)
     CHECK_EQUAL(kinds, 0);
 }
 
-#define LIVES(function)                                                                                      \
-    {                                                                                                        \
-#        function, function, 0, 0                                                                            \
-    }
+#define LIVES(function) DEED(function, 0, 0)
 
 const struct deed survivors[] = {
     LIVES(bad_pointers),         LIVES(unused_numbers),           LIVES(registers_and_calls),
