@@ -714,9 +714,10 @@ void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, c
 
 #define MEMORY_SIZE_MAX (64ull << 20)
 
-/* How many of the bytes at va have memory of the machine, whatever the mappings permit; it ends where
-   another space begins. */
-static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size)
+/* How many of the bytes at va have memory of the machine, whatever the mappings permit; where `write`, they could be made
+   to permit it. It ends where another space begins. */
+static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size,
+                            bool write)
 {
     const uint8_t space = model_space_at(model, process, va);
     uint64_t done = 0;
@@ -727,7 +728,7 @@ static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr
             break;
         const struct model_piece *piece = &model->pieces[i];
         if (piece->vmo_offset + (va + done - piece->base) >= model->vmos[piece->vmo].size ||
-            model_shown(model, piece->vmo)->physical)
+            model_shown(model, piece->vmo)->physical || (write && (piece->may & MODEL_WRITE) == 0))
             break;
         done += step(va + done, size - done);
     }
@@ -748,7 +749,7 @@ struct model_answer model_process_memory(const struct model *model, int32_t hand
     const uint8_t process = (uint8_t)model_object(model, handle);
     if (!model->processes[process].alive)
         return answer(ZX_ERR_BAD_STATE);
-    *done = bytes_there(model, process, va, size);
+    *done = bytes_there(model, process, va, size, write);
     if (*done == 0)
         return answer(ZX_ERR_NO_MEMORY);
     if (null_actual)

@@ -14,6 +14,7 @@
 #include <vm/vmo.h>
 
 #include "elf.h"
+#include "kill.h"
 #include "multiboot.h"
 #include "paging.h"
 #include "syscall.h"
@@ -137,6 +138,7 @@ static bool run_module(const struct boot_module *module, const char *name, unsig
     running_image = vmo;
     bool fine = run_image(name, image, count, arguments);
     running_image = NULL;
+    kill_report_in_full(true);
     zx_handle_close(image);
     vm_vmo_release(vmo);
     return fine;

@@ -8,6 +8,7 @@
 #include <vm/vmo.h>
 #include <zircon/syscalls.h>
 
+#include "kill.h"
 #include "paging.h"
 #include "percpu.h"
 #include "port.h"
@@ -102,4 +103,12 @@ zx_status_t zvm_poke(zx_vaddr_t va, uint32_t byte, uint32_t *before)
     if (status == ZX_OK)
         *at = (uint8_t)byte;
     return status;
+}
+
+zx_status_t zvm_report_deaths(uint32_t in_full)
+{
+    if (!program_is_running())
+        return ZX_ERR_BAD_SYSCALL;
+    kill_report_in_full(in_full != 0);
+    return ZX_OK;
 }

@@ -4,7 +4,8 @@
  *
  * Concept. An address leads to a mapping, the mapping to a place in its VMO, and there the bytes are
  * copied: neither page tables nor permissions take part. A byte that no mapping shows, or that lies past
- * the end of its VMO, is not mapped. Where the process sees two spaces as one, the address says which it is,
+ * the end of its VMO, is not mapped; for a writer neither is one in a mapping that can never be made
+ * writable, since others may have the VMO as their code: the vDSO's is everybody's. Where the process sees two spaces as one, the address says which it is,
  * and a copy ends where they meet.
  *
  * Method. How far memory reaches without a break is found first. Before the first byte is written, the
@@ -18,8 +19,15 @@
  */
 #include "internal.h"
 
+/* Whether bytes can be copied from the mapping's VMO, or to it where `write`. */
+static bool has_memory(const struct vm_mapping *mapping, bool write)
+{
+    return mapping->vmo->kind != VMO_PHYSICAL &&
+           (!write || (mapping->region.flags & ZX_VM_CAN_MAP_WRITE) != 0);
+}
+
 /* How many of the `size` bytes from va on are mapped. */
-static size_t extent_locked(struct vm_vmar *root, zx_vaddr_t va, size_t size)
+static size_t extent_locked(struct vm_vmar *root, zx_vaddr_t va, size_t size, bool write)
 {
     zx_vaddr_t root_end = root->region.base + root->region.size;
     if (va < root->region.base || va >= root_end)
@@ -30,7 +38,7 @@ static size_t extent_locked(struct vm_vmar *root, zx_vaddr_t va, size_t size)
     while (mapping_walk_next(&walk, &mapping, &base, &end) == ZX_OK) {
         uint64_t offset = mapping->vmo_offset + (base - mapping->region.base);
         uint64_t vmo_end = mapping_vmo_end(mapping);
-        if (offset >= vmo_end || mapping->vmo->kind == VMO_PHYSICAL)
+        if (offset >= vmo_end || !has_memory(mapping, write))
             return base - va;
         if (end - base > vmo_end - offset)
             return base - va + (vmo_end - offset);
@@ -49,7 +57,7 @@ static bool copy_chunk_locked(struct vm_vmar *root, zx_vaddr_t va, char *bytes, 
         return false;
     struct vm_vmo *vmo = mapping->vmo;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
-    if (offset >= mapping->vmo_limit || vmo->kind == VMO_PHYSICAL)
+    if (offset >= mapping->vmo_limit || !has_memory(mapping, write))
         return false;
     port_mutex_lock(&vmo->lock);
     zx_status_t status =
@@ -71,8 +79,8 @@ static bool copy_chunk(struct vm_process *process, zx_vaddr_t va, char *bytes, s
 
 /* How many bytes of the range are mapped, at least one; with `commit`, they have pages then. BAD_STATE,
    NO_MEMORY. */
-static zx_status_t find_extent(struct vm_process *process, zx_vaddr_t va, size_t size, bool commit,
-                               size_t *extent)
+static zx_status_t find_extent(struct vm_process *process, zx_vaddr_t va, size_t size, bool write,
+                               bool commit, size_t *extent)
 {
     struct vm_aspace *aspace = aspace_at(process->aspace, va);
     zx_status_t status = ZX_ERR_BAD_STATE;
@@ -80,7 +88,7 @@ static zx_status_t find_extent(struct vm_process *process, zx_vaddr_t va, size_t
         return status;
     port_mutex_lock(&aspace->lock);
     if (aspace->root != NULL) {
-        *extent = extent_locked(aspace->root, va, size);
+        *extent = extent_locked(aspace->root, va, size, write);
         status = *extent == 0 ? ZX_ERR_NO_MEMORY : ZX_OK;
         if (status == ZX_OK && commit)
             status = mappings_commit_locked(aspace->root, va, va + *extent);
@@ -94,7 +102,7 @@ zx_status_t process_read_memory(struct vm_process *process, zx_vaddr_t va, void 
 {
     uintptr_t to = (uintptr_t)user_to;
     char bytes[VM_COPY_CHUNK];
-    zx_status_t status = find_extent(process, va, size, false, &size);
+    zx_status_t status = find_extent(process, va, size, false, false, &size);
     if (status != ZX_OK)
         return status;
     size_t done = 0, step;
@@ -114,11 +122,11 @@ zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, cons
 {
     uintptr_t from = (uintptr_t)user_from;
     char bytes[VM_COPY_CHUNK];
-    zx_status_t status = find_extent(process, va, size, false, &size);
+    zx_status_t status = find_extent(process, va, size, true, false, &size);
     if (status == ZX_OK)
         status = user_probe(user_from, size);
     if (status == ZX_OK)
-        status = find_extent(process, va, size, true, &size);
+        status = find_extent(process, va, size, true, true, &size);
     if (status != ZX_OK)
         return status;
     size_t done = 0, step;

@@ -5,6 +5,8 @@
     .text
     .globl access_try_read, access_try_write, access_try_fetch, access_caught
     .hidden access_try_read, access_try_write, access_try_fetch, access_caught
+    .globl access_try_load, access_try_store
+    .hidden access_try_load, access_try_store
 
 access_try_read:
     movq %rsp, %r8
@@ -23,6 +25,19 @@ access_try_write:
 access_try_fetch:
     movq %rsp, %r8
     call *%rdi
+    movl $1, %eax
+    ret
+
+access_try_load:
+    movq %rsp, %r8
+    movq (%rdi), %rax
+    movq %rax, (%rsi)
+    movl $1, %eax
+    ret
+
+access_try_store:
+    movq %rsp, %r8
+    movq %rsi, (%rdi)
     movl $1, %eax
     ret
 

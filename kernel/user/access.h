@@ -18,4 +18,8 @@ int access_try_read(zx_vaddr_t va, uint8_t *byte) __attribute__((visibility("hid
 int access_try_write(zx_vaddr_t va, const uint8_t *byte) __attribute__((visibility("hidden")));
 int access_try_fetch(zx_vaddr_t va) __attribute__((visibility("hidden")));
 
+/* The same for eight bytes at once; va is a multiple of eight. */
+int access_try_load(zx_vaddr_t va, uint64_t *value) __attribute__((visibility("hidden")));
+int access_try_store(zx_vaddr_t va, uint64_t value) __attribute__((visibility("hidden")));
+
 #endif /* KERNEL_USER_ACCESS_H_ */

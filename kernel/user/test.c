@@ -48,6 +48,11 @@ void test_run(const char *name, void (*function)(void))
     print("%s %u - %s\n", fine ? "ok" : "not ok", passed + failed, name);
 }
 
+bool test_has_failed(void)
+{
+    return atomic_load(&broken);
+}
+
 int test_end(void)
 {
     print("1..%u\n%u passed, %u failed\n", passed + failed, passed, failed);

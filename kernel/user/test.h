@@ -23,6 +23,9 @@ bool test_status(zx_status_t status, zx_status_t expected, const char *file, int
 
 void test_run(const char *name, void (*function)(void));
 
+/* Whether a check has failed since the last test began: for processes that are part of a test of another one. */
+bool test_has_failed(void);
+
 /* Prints the plan and `N passed, N failed`; what main returns: 0 where something ran and nothing failed. */
 int test_end(void);
 

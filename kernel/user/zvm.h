@@ -54,4 +54,8 @@ zx_status_t zvm_catch_faults(zx_vaddr_t handler, uint32_t options);
  */
 zx_status_t zvm_poke(zx_vaddr_t va, uint32_t byte, uint32_t *before);
 
+/* Whether the deaths of programs are told in full from now on, or (0) in a line each. In full again when the command
+   ends. Errors: BAD_SYSCALL. */
+zx_status_t zvm_report_deaths(uint32_t in_full);
+
 #endif /* KERNEL_USER_ZVM_H_ */
