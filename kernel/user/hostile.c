@@ -14,7 +14,7 @@
 
 #include "zvm.h"
 
-#define PATIENCE      ZX_SEC(10) /* for the end of a process */
+#define PATIENCE      ZX_SEC(120) /* for the end of a process */
 #define KILL_AFTER    30         /* milliseconds; for what never ends */
 #define GIVE_UP_AFTER 2000       /* for what may not */
 #define BATCH         2000       /* random calls of a process */

@@ -174,10 +174,14 @@ static bool is_end(const struct call *call, const uint64_t arguments[CALL_ARGUME
     return false;
 }
 
-/* Whether it would change the name by which this process tells how far it is. */
+/* Whether it would change the name of a process: that of this one tells how far it is. */
 static bool is_renaming(const struct call *call, const uint64_t arguments[CALL_ARGUMENTS])
 {
-    return text_equal(call->name, "zx_object_set_property") && arguments[0] == zx_process_self();
+    zx_info_handle_basic_t info;
+    return text_equal(call->name, "zx_object_set_property") &&
+           zx_object_get_info((zx_handle_t)arguments[0], ZX_INFO_HANDLE_BASIC, &info, sizeof(info), NULL,
+                              NULL) == ZX_OK &&
+           info.type == ZX_OBJ_TYPE_PROCESS;
 }
 
 /* What the call may have given, where it was told to leave handles. */
