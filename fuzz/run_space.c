@@ -12,7 +12,6 @@
  */
 #include <vm/aspace.h>
 #include <vm/mem.h>
-#include <vm/port.h>
 #include <vm/vmo.h>
 
 #include "runner.h"
@@ -48,7 +47,7 @@ static uint8_t *reach(struct vm_aspace *aspace, zx_vaddr_t va, uint32_t kind)
         page_table_query(vm_aspace_page_table(aspace), page, &entry) != ZX_OK ||
         (perms_of(kind) & ~entry.flags) != 0)
         return NULL;
-    return (uint8_t *)port_phys_to_virt(entry.paddr + (page - entry.va)) + (va - page);
+    return (uint8_t *)trace_host_physical(entry.paddr + (page - entry.va)) + (va - page);
 }
 
 static zx_status_t access_by_hand(struct vm_aspace *aspace, uint8_t space, zx_vaddr_t va, uint8_t *buffer,

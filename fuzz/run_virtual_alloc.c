@@ -12,7 +12,6 @@
  */
 #include <vm/aspace.h>
 #include <vm/mem.h>
-#include <vm/port.h>
 
 #include "runner.h"
 #include "trace_host.h"
@@ -33,7 +32,7 @@ static uint64_t *words_at(uint64_t page, struct page_table_entry *entry)
 
     if (page_table_query(vm_aspace_page_table(vm_aspace_kernel()), va, entry) != ZX_OK)
         return NULL;
-    return port_phys_to_virt(entry->paddr + (va - entry->va));
+    return trace_host_physical(entry->paddr + (va - entry->va));
 }
 
 /* What the page should have in its first and last word. */

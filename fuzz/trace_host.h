@@ -58,6 +58,9 @@ zx_status_t trace_host_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buf
 bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buffer, size_t size,
                              uint32_t kind, size_t *done, zx_status_t *status);
 
+/* Where the host itself reaches the byte at that physical address, of the machine's memory or the device's. */
+void *trace_host_physical(zx_paddr_t paddr);
+
 /* The switch behind port_allocation_allowed: the nth allocation from now fails (0: none), and all after it
    where persistent. */
 void trace_host_fail_allocation(uint64_t nth, bool persistent);

@@ -100,6 +100,11 @@ bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
     return true;
 }
 
+void *trace_host_physical(zx_paddr_t paddr)
+{
+    return port_phys_to_virt(paddr);
+}
+
 void trace_host_fail_allocation(uint64_t nth, bool persistent)
 {
     host_fail_allocation(nth, persistent);

@@ -274,6 +274,11 @@ bool trace_host_space_access(struct vm_aspace *aspace, zx_vaddr_t va, void *buff
     return false;
 }
 
+void *trace_host_physical(zx_paddr_t paddr)
+{
+    return physical_to_virtual(paddr);
+}
+
 void trace_host_fail_allocation(uint64_t nth, bool persistent)
 {
     port_fail_allocation(nth, persistent);
