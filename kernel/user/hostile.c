@@ -15,9 +15,9 @@
 #include "zvm.h"
 
 #define PATIENCE      ZX_SEC(120) /* for the end of a process */
-#define KILL_AFTER    30         /* milliseconds; for what never ends */
-#define GIVE_UP_AFTER 2000       /* for what may not */
-#define BATCH         2000       /* random calls of a process */
+#define KILL_AFTER    30          /* milliseconds; for what never ends */
+#define GIVE_UP_AFTER 2000        /* for what may not */
+#define BATCH         2000        /* random calls of a process */
 #define CALLS_NORMAL  50000
 
 static uint64_t calls_wanted = CALLS_NORMAL, seed = 1;

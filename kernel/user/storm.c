@@ -31,6 +31,8 @@
 #define WORDS       (PAGE / sizeof(uint64_t))
 #define READ_WRITE  (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
 #define COMMON_MARK 0xc0ull
+#define ROUNDS      4
+#define STEPS       12000 /* of all threads, in a round */
 
 static unsigned thread_count;
 static zx_handle_t arena, common_arena;
@@ -543,13 +545,13 @@ TEST(threads_change_one_space)
 
 int main(int count, char **words)
 {
-    uint64_t rounds = argument(count, words, 1, 6), seed = argument(count, words, 2, 1);
+    uint64_t rounds = argument(count, words, 1, ROUNDS), seed = argument(count, words, 2, 1);
     uint32_t processors = 1;
     uint64_t touches = 0, faults = 0, calls = 0;
-    steps = (unsigned)argument(count, words, 3, 6000);
     if (zvm_processors(&processors) != ZX_OK)
         give_up("storm: needs the test aids");
     thread_count = processors + 2 < THREADS_MAX ? processors + 2 : THREADS_MAX;
+    steps = (unsigned)argument(count, words, 3, STEPS / thread_count);
     if (!make_arenas(seed))
         give_up("storm: the arenas cannot be made");
     for (uint64_t round = 0; round < rounds; round++)
