@@ -714,8 +714,8 @@ void model_do_space_write(struct model *model, uint8_t process, zx_vaddr_t va, c
 
 #define MEMORY_SIZE_MAX (64ull << 20)
 
-/* How many of the bytes at va have memory of the machine, whatever the mappings permit; where `write`, they could be made
-   to permit it. It ends where another space begins. */
+/* How many of the bytes at va have memory of the machine, whatever the mappings permit; where `write`, memory
+   that is no vDSO's. It ends where another space begins. */
 static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr_t va, uint64_t size,
                             bool write)
 {
@@ -728,7 +728,8 @@ static uint64_t bytes_there(const struct model *model, uint8_t process, zx_vaddr
             break;
         const struct model_piece *piece = &model->pieces[i];
         if (piece->vmo_offset + (va + done - piece->base) >= model->vmos[piece->vmo].size ||
-            model_shown(model, piece->vmo)->physical || (write && (piece->may & MODEL_WRITE) == 0))
+            model_shown(model, piece->vmo)->physical ||
+            (write && model_shown(model, piece->vmo)->vdso_size != 0))
             break;
         done += step(va + done, size - done);
     }

@@ -117,7 +117,7 @@ struct elf_program {
 };
 
 /*
- * Makes a process, maps program, vDSO and a stack of ELF_STACK_SIZE in it and starts its first thread as
+ * Makes a process, maps a snapshot of the program, the vDSO and a stack of ELF_STACK_SIZE in it and starts its first thread as
  * user/README.md says. *process is a handle to it. Errors in order: those of zx_process_create; of elf_load, for
  * program and vDSO, with INVALID_ARGS a program without entry; of elf_map_stack; OUT_OF_RANGE the arguments do not fit
  * (user/bootstrap.h), NO_MEMORY; those of zx_thread_create, zx_process_start. The process is gone then.

@@ -42,11 +42,27 @@ struct memory {
     zx_vaddr_t entry, vdso, stack;
 };
 
+/* What a process has of the image is a snapshot: whoever may write to its memory (zx_process_write_memory) writes to
+   its own. */
+static zx_status_t load_image(zx_handle_t image, zx_handle_t root, struct elf_place *out)
+{
+    uint64_t size;
+    zx_handle_t own;
+    zx_status_t status = zx_vmo_get_size(image, &size);
+    if (status == ZX_OK)
+        status = zx_vmo_create_child(image, ZX_VMO_CHILD_SNAPSHOT, 0, size, &own);
+    if (status != ZX_OK)
+        return status;
+    status = elf_load(own, root, out);
+    zx_handle_close(own);
+    return status;
+}
+
 static zx_status_t map_all(const struct elf_program *program, zx_handle_t root, struct memory *out)
 {
     struct elf_place image, vdso;
     zx_handle_t stack_vmar;
-    zx_status_t status = elf_load(program->image, root, &image);
+    zx_status_t status = load_image(program->image, root, &image);
     if (status == ZX_OK && image.entry == 0)
         status = ZX_ERR_INVALID_ARGS;
     if (status == ZX_OK)

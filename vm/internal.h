@@ -543,6 +543,8 @@ static inline struct vm_mapping *mapping_of(struct vm_region *region)
 #define VMAR_MAP_ALL (1u << 16)
 
 /* vdso.c; the aspace's lock is held in those named so */
+/* Whether it was declared to be one. Takes the VMO's lock. */
+bool vdso_is(struct vm_vmo *vmo);
 /* ACCESS_DENIED where this would be an executable mapping of a vDSO that may not be. */
 zx_status_t vdso_check_map_locked(const struct vm_aspace *aspace, const struct vm_vmo *source,
                                   uint64_t vmo_offset, size_t size, uint32_t perms);

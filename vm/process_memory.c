@@ -4,8 +4,7 @@
  *
  * Concept. An address leads to a mapping, the mapping to a place in its VMO, and there the bytes are
  * copied: neither page tables nor permissions take part. A byte that no mapping shows, or that lies past
- * the end of its VMO, is not mapped; for a writer neither is one in a mapping that can never be made
- * writable, since others may have the VMO as their code: the vDSO's is everybody's. Where the process sees two spaces as one, the address says which it is,
+ * the end of its VMO, is not mapped; for a writer neither is one of a vDSO, which is everybody's. Where the process sees two spaces as one, the address says which it is,
  * and a copy ends where they meet.
  *
  * Method. How far memory reaches without a break is found first. Before the first byte is written, the
@@ -22,8 +21,7 @@
 /* Whether bytes can be copied from the mapping's VMO, or to it where `write`. */
 static bool has_memory(const struct vm_mapping *mapping, bool write)
 {
-    return mapping->vmo->kind != VMO_PHYSICAL &&
-           (!write || (mapping->region.flags & ZX_VM_CAN_MAP_WRITE) != 0);
+    return mapping->vmo->kind != VMO_PHYSICAL && !(write && vdso_is(mapping->vmo));
 }
 
 /* How many of the `size` bytes from va on are mapped. */

@@ -43,7 +43,7 @@ zx_status_t vm_vmo_declare_vdso(struct vm_vmo *vmo, uint64_t code_offset, uint64
     return status;
 }
 
-static bool is_vdso(struct vm_vmo *vmo)
+bool vdso_is(struct vm_vmo *vmo)
 {
     port_mutex_lock(&vmo->lock);
     bool declared = vmo->vdso_code_size != 0;
@@ -63,21 +63,21 @@ zx_status_t vdso_check_map_locked(const struct vm_aspace *aspace, const struct v
                                   uint64_t vmo_offset, size_t size, uint32_t perms)
 {
     VM_ASSERT(port_mutex_is_held(&aspace->lock));
-    if ((perms & ARCH_MMU_EXECUTE) == 0 || !is_vdso(source->target))
+    if ((perms & ARCH_MMU_EXECUTE) == 0 || !vdso_is(source->target))
         return ZX_OK;
     return aspace->vdso_code == NULL && is_code(source, vmo_offset, size) ? ZX_OK : ZX_ERR_ACCESS_DENIED;
 }
 
 uint32_t vdso_may(const struct vm_vmo *source, uint32_t perms, uint32_t may)
 {
-    bool never = (perms & ARCH_MMU_EXECUTE) == 0 && is_vdso(source->target);
+    bool never = (perms & ARCH_MMU_EXECUTE) == 0 && vdso_is(source->target);
     return never ? may & ~ZX_VM_CAN_MAP_EXECUTE : may;
 }
 
 void vdso_mapped_locked(struct vm_mapping *mapping)
 {
     struct vm_aspace *aspace = mapping->region.aspace;
-    if ((mapping->perms & ARCH_MMU_EXECUTE) != 0 && is_vdso(mapping->vmo)) {
+    if ((mapping->perms & ARCH_MMU_EXECUTE) != 0 && vdso_is(mapping->vmo)) {
         VM_ASSERT_REGION(aspace->vdso_code == NULL, &mapping->region);
         aspace->vdso_code = mapping;
     }

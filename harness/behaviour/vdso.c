@@ -184,6 +184,22 @@ TEST(op_range)
     STATUS(ZX_OK, zx_vmar_op_range(inner, ZX_VMAR_OP_MAP_RANGE, code - PAGE, PAGE, NULL, 0));
 }
 
+/* It is everybody's memory: nobody writes to it by way of a process that shows it. */
+TEST(process_memory)
+{
+    zx_handle_t vdso = make_vdso(), root = zx_vmar_root_self(), process = zx_process_self();
+    zx_vaddr_t code, data;
+    size_t actual = 0;
+    char bytes[4] = {0};
+    STATUS(ZX_OK, zx_vmo_write(vdso, "code", CODE_OFFSET, 4));
+    STATUS(ZX_OK, zx_vmar_map(root, RX, 0, vdso, CODE_OFFSET, CODE_SIZE, &code));
+    STATUS(ZX_OK, zx_vmar_map(root, R, 0, vdso, 0, PAGE, &data));
+    REFUSED(ZX_ERR_NO_MEMORY, zx_process_write_memory(process, code, "evil", 4, &actual));
+    REFUSED(ZX_ERR_NO_MEMORY, zx_process_write_memory(process, data, "evil", 4, &actual));
+    STATUS(ZX_OK, zx_process_read_memory(process, code, bytes, 4, &actual));
+    CHECK(actual == 4 && same_bytes(bytes, "code", 4));
+}
+
 TEST(intersects)
 {
     lay_out();
@@ -238,7 +254,7 @@ TEST(spaces)
 }
 
 const struct conformance_test vdso_tests[] = {
-    CASE(declaring),         CASE(mapping),   CASE(mapping_a_slice), CASE(data),
-    CASE(unmap_and_destroy), CASE(overwrite), CASE(protect),         CASE(op_range),
-    CASE(intersects),        CASE(spaces),    NO_MORE_CASES,
+    CASE(declaring),         CASE(mapping),    CASE(mapping_a_slice), CASE(data),
+    CASE(unmap_and_destroy), CASE(overwrite),  CASE(protect),         CASE(op_range),
+    CASE(process_memory),    CASE(intersects), CASE(spaces),          NO_MORE_CASES,
 };

@@ -347,7 +347,7 @@ zx_status_t zx_process_start(zx_handle_t handle, zx_handle_t thread, zx_vaddr_t 
  * Copies bytes out of or into the memory of a process, through the VMOs behind its mappings: whatever
  * permissions these have. What a write needs is made first, all or none. *actual is short where memory ends
  * before buffer_size bytes: at a gap, past the end of a VMO, at a mapping of a physical one, (writing) at a
- * mapping that can never be made writable, or where a process's restricted space meets the shared one.
+ * mapping of the vDSO, or where a process's restricted space meets the shared one.
  * Errors in order: INVALID_ARGS buffer null, buffer_size 0 or above 64 MiB; BAD_HANDLE, WRONG_TYPE,
  * ACCESS_DENIED without WRITE (reading: READ and WRITE); BAD_STATE the process is dead; NO_MEMORY there
  * is no such memory at vaddr; INVALID_ARGS bad buffer, or (writing) bad result pointer; NO_MEMORY; INVALID_ARGS
