@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cpu.c: what the processor can do, and switching it on: WP and NX, which must be there, then global
- * pages, SMEP, SMAP, UMIP, each where there is one; and the ways in which pages can be cached. What the first processor
+ * pages, PCID, SMEP, SMAP, UMIP, each where there is one; and the ways in which pages can be cached. What the first processor
  * has all of them have; each is switched on by itself.
  */
 #include <vm/format.h>
@@ -11,7 +11,7 @@
 #include "io.h"
 #include "power.h"
 
-static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "UMIP", "SMEP", "SMAP", "XSAVE"};
+static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "PCID", "UMIP", "SMEP", "SMAP", "XSAVE"};
 static bool features[CPU_FEATURE_COUNT];
 static size_t line_size;
 
@@ -24,6 +24,7 @@ enum { UNCACHED = 0, WRITE_COMBINING = 1, WRITE_BACK = 6, UNCACHED_UNLESS = 7 };
 void cpu_start(void)
 {
     features[CPU_PGE] = cpuid(1).d >> 13 & 1;
+    features[CPU_PCID] = cpuid(1).c >> 17 & 1;
     features[CPU_XSAVE] = cpuid(1).c >> 26 & 1;
     features[CPU_NX] = cpuid(0x80000001).d >> 20 & 1;
     if (cpuid(0).a >= 7) {
@@ -52,8 +53,11 @@ size_t cpu_cache_line_size(void)
 
 void cpu_protect(void)
 {
-    static const uint64_t bits[CPU_FEATURE_COUNT] = {
-        [CPU_PGE] = CR4_PGE, [CPU_UMIP] = CR4_UMIP, [CPU_SMEP] = CR4_SMEP, [CPU_SMAP] = CR4_SMAP};
+    static const uint64_t bits[CPU_FEATURE_COUNT] = {[CPU_PGE] = CR4_PGE,
+                                                     [CPU_PCID] = CR4_PCIDE,
+                                                     [CPU_UMIP] = CR4_UMIP,
+                                                     [CPU_SMEP] = CR4_SMEP,
+                                                     [CPU_SMAP] = CR4_SMAP};
     uint64_t cr4 = read_cr4();
     for (unsigned i = 0; i < CPU_FEATURE_COUNT; i++)
         if (features[i])

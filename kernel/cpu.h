@@ -7,17 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CR0_WP   (1ull << 16)
-#define CR4_PGE  (1ull << 7)
-#define CR4_UMIP (1ull << 11)
-#define CR4_SMEP (1ull << 20)
-#define CR4_SMAP (1ull << 21)
+#define CR0_WP    (1ull << 16)
+#define CR4_PGE   (1ull << 7)
+#define CR4_UMIP  (1ull << 11)
+#define CR4_PCIDE (1ull << 17)
+#define CR4_SMEP  (1ull << 20)
+#define CR4_SMAP  (1ull << 21)
 
 #define MSR_PAT  0x277u
 #define MSR_EFER 0xc0000080u
 #define EFER_NXE (1ull << 11)
 
-enum cpu_feature { CPU_NX, CPU_PGE, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_XSAVE, CPU_FEATURE_COUNT };
+enum cpu_feature { CPU_NX, CPU_PGE, CPU_PCID, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_XSAVE, CPU_FEATURE_COUNT };
 
 struct cpuid {
     uint32_t a, b, c, d;
@@ -34,7 +35,8 @@ static inline struct cpuid cpuid(uint32_t leaf)
 void cpu_start(void);
 /* Switches on, for the running processor, what needs no tables of ours: NX, WP, the cache policies. */
 void cpu_start_processor(void);
-/* The rest, for the running processor: global pages, SMEP, SMAP, UMIP. Once the kernel's own tables are loaded. */
+/* The rest, for the running processor: global pages, PCID, SMEP, SMAP, UMIP. Once the kernel's own tables are loaded, and nothing
+   since: PCID demands identifier 0. */
 void cpu_protect(void);
 
 bool cpu_has(enum cpu_feature feature);

@@ -23,6 +23,7 @@
 #include "memory.h"
 #include "multiboot.h"
 #include "paging.h"
+#include "pcid.h"
 #include "percpu.h"
 #include "power.h"
 #include "spinlock.h"
@@ -190,6 +191,12 @@ zx_paddr_t paging_kernel_root(void)
 
 /* Others look at what this processor has loaded before they decide whether to tell it of what has changed: it is
    noted first, and what was changed before that is then seen in the tables. */
+static void load_noted(struct percpu *self, zx_paddr_t root)
+{
+    write_cr3(cpu_has(CPU_PCID) ? pcid_load(&self->pcids, root) : root);
+    atomic_store(&self->leaving, root);
+}
+
 void paging_switch(zx_paddr_t root)
 {
     if (atomic_load_explicit(&percpu()->root, memory_order_relaxed) == root)
@@ -197,9 +204,36 @@ void paging_switch(zx_paddr_t root)
     uint64_t flags = interrupts_off();
     struct percpu *self = percpu();
     atomic_store(&self->root, root);
-    write_cr3(root);
-    atomic_store(&self->leaving, root);
+    load_noted(self, root);
     interrupts_restore(flags);
+}
+
+/* A space that is destroyed has no root first, and only then looks for processors that have it loaded: one of the two sees the
+   other. Until the root is noted, its page may come to be used for something else; so it is looked up again then, before it is
+   loaded. The one that stays loaded is in `leaving` meanwhile. */
+bool paging_switch_to_space(struct vm_aspace *aspace)
+{
+    uint64_t flags = interrupts_off();
+    struct percpu *self = percpu();
+    zx_paddr_t root = vm_aspace_table_root(aspace), before = atomic_load(&self->root);
+    bool there = root != 0;
+
+    if (there && root != before) {
+        atomic_store(&self->root, root);
+        atomic_thread_fence(memory_order_seq_cst);
+        there = vm_aspace_table_root(aspace) == root;
+        if (there)
+            load_noted(self, root);
+        else
+            atomic_store(&self->root, before);
+    }
+    interrupts_restore(flags);
+    return there;
+}
+
+static bool is_root(const void *context, zx_paddr_t root)
+{
+    return root == *(const zx_paddr_t *)context;
 }
 
 /* By the bit in the top-level entry, which is the root's own. */
@@ -207,6 +241,10 @@ void paging_open_window(zx_paddr_t root, bool open)
 {
     uint64_t *entry = &table_at(root)[index_at(USER_WINDOW, 3)];
     *entry = open ? *entry | X86_PTE_USER : *entry & ~X86_PTE_USER;
+    if (atomic_load(&percpu()->root) != root) {
+        pcid_mark(&percpu()->pcids, is_root, &root);
+        return;
+    }
     paging_forget_page(USER_WINDOW_CODE);
     paging_forget_page(USER_WINDOW_BUFFER);
 }
@@ -223,10 +261,13 @@ void paging_forget_all(void)
 
 void paging_forget_global(void)
 {
+    struct percpu *self = percpu();
     uint64_t cr4 = read_cr4();
     write_cr4(cr4 & ~CR4_PGE);
     write_cr3(read_cr3());
     write_cr4(cr4);
+    pcid_mark_all(&self->pcids);
+    pcid_unmark(&self->pcids, atomic_load(&self->root));
 }
 
 bool paging_walk(zx_paddr_t root, zx_vaddr_t va, zx_paddr_t *pa)

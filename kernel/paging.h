@@ -56,10 +56,17 @@ zx_paddr_t paging_kernel_root(void);
    who loads, or the load by the one who changes. */
 void paging_switch(zx_paddr_t root);
 
-/* Whether ring 3 may use the window with the tables of that root: not, but for a visit. */
+/* The same with the table of a space that may be destroyed meanwhile. False: it is, and what was loaded still is. The caller has a
+   reference to the space. */
+struct vm_aspace;
+bool paging_switch_to_space(struct vm_aspace *aspace);
+
+/* Whether ring 3 may use the window with the tables of that root: not, but for a visit. The running processor knows at once, others
+   when they load the root again. */
 void paging_open_window(zx_paddr_t root, bool open);
 
-/* Forgets one page of the current space; everything of it; everything, global translations too. */
+/* Forgets, on the running processor, one page of the space that is loaded, and global translations of that page; everything of that
+   space; everything of all spaces, global translations too (interrupts off, or at boot). */
 void paging_forget_page(zx_vaddr_t va);
 void paging_forget_all(void);
 void paging_forget_global(void);

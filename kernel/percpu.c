@@ -3,6 +3,8 @@
  * percpu.c: what each processor has for itself lies in one array, of which smp.c fills an element before it starts the
  * processor.
  */
+#include <vm/mem.h>
+
 #include "io.h"
 #include "percpu.h"
 
@@ -21,6 +23,7 @@ struct percpu *percpu_prepare(void)
     unsigned number = atomic_load(&count);
     if (number == PERCPU_MAX)
         return NULL;
+    memset(&processors[number], 0, sizeof(processors[number])); /* of one that did not get far */
     processors[number].self = &processors[number];
     processors[number].number = number;
     return &processors[number];

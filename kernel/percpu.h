@@ -22,6 +22,8 @@
 #    include <stdint.h>
 #    include <zircon/types.h>
 
+#    include "pcid.h"
+
 struct thread;
 struct tss;
 
@@ -36,6 +38,7 @@ struct percpu {
     struct thread *idle;           /* what it runs when there is nothing to do */
     _Atomic(zx_paddr_t) root;      /* the top-level table that it has loaded; written before that */
     _Atomic(zx_paddr_t) leaving;   /* the one that it had until then; written after that, the same again */
+    struct pcid_set pcids;         /* and those that it had before, where it knows them apart */
     atomic_bool online;            /* takes interrupts from other processors */
     atomic_bool reschedule;        /* somebody else is to run: looked at on the way out to ring 3 */
     uint64_t switches, shootdowns; /* for people */

@@ -367,6 +367,7 @@ bool selftest(void)
     test_large_buffers();
     selftest_threads();
     selftest_processors();
+    selftest_paging();
     expect(pmm_check(&vm_log_sink), "every page is in one state");
     behaviour(NULL, &tally);
     return conformance_end(&tally);

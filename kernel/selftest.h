@@ -13,6 +13,7 @@ bool selftest(void);
 void selftest_expect(bool fine, const char *what);
 void selftest_threads(void);
 void selftest_processors(void);
+void selftest_paging(void);
 
 /* Exceptions that nobody expects, by name; selftest_crash does not come back. */
 unsigned selftest_crash_count(void);

@@ -3,13 +3,15 @@
  * shootdown.c: translations that are to be forgotten, on the running processor and on all others that may have them.
  *
  * Concept. A processor keeps translations of the one space whose root it has loaded; loading another forgets those
- * that are not global. Ring 3 visits, and processors that have nothing to do, leave the last root loaded, so that a
+ * that are not global, or, with PCID, keeps those of a few spaces apart (pcid.c). Ring 3 visits, and processors that have nothing to do, leave the last root loaded, so that a
  * translation which the core fails to invalidate stays visible to the next one. Where a space loses everything, the
  * processors that have it loaded leave it: its top-level table may be freed next.
  *
  * Method. The caller has changed the tables; then it looks which root the others have loaded or are about to load or to
  * leave (percpu.h), asks those concerned by an interrupt, and waits until all have answered. Whoever loads that root
- * after the look finds the tables changed: it has written its own root before.
+ * after the look finds the tables changed: it has written its own root before. What the others keep of it without having it
+ * loaded is marked before the look, so that they forget it when they load it again: nobody is interrupted for that, and why nothing
+ * gets lost between mark and look is shown in pcid.c.
  *
  * One request at a time is under way. Those who wait for their turn or for answers have interrupts on, so that they
  * answer meanwhile; the answer takes no lock. So all answers come, as long as nobody keeps interrupts off for something
@@ -26,6 +28,7 @@
 #include "apic.h"
 #include "io.h"
 #include "paging.h"
+#include "pcid.h"
 #include "percpu.h"
 #include "shootdown.h"
 #include "spinlock.h"
@@ -51,18 +54,38 @@ static void forget_ranges(const struct port_invalidation *invalidation)
     }
 }
 
+static bool is_named(const void *invalidation, zx_paddr_t root)
+{
+    return port_invalidation_names(invalidation, root);
+}
+
+/* A table that is left stays marked. */
+static void forget_of_space(const struct port_invalidation *invalidation)
+{
+    struct percpu *self = percpu();
+    zx_paddr_t root = read_cr3() & X86_PTE_ADDRESS;
+
+    pcid_mark(&self->pcids, is_named, invalidation);
+    if (!port_invalidation_names(invalidation, root))
+        return;
+    if (invalidation->everything) {
+        paging_switch(paging_kernel_root());
+        return;
+    }
+    forget_ranges(invalidation);
+    pcid_unmark(&self->pcids, root);
+}
+
 static void forget(const struct port_invalidation *invalidation)
 {
-    if (invalidation == NULL)
+    if (invalidation == NULL) {
+        pcid_mark_all(&percpu()->pcids);
         paging_switch(paging_kernel_root());
-    else if (invalidation->global)
+    } else if (invalidation->global) {
         paging_forget_global();
-    else if (!port_invalidation_names(invalidation, read_cr3() & X86_PTE_ADDRESS))
-        return;
-    else if (invalidation->everything)
-        paging_switch(paging_kernel_root());
-    else
-        forget_ranges(invalidation);
+    } else {
+        forget_of_space(invalidation);
+    }
 }
 
 static void on_request(void)
@@ -78,12 +101,14 @@ static void on_request(void)
 
 /* ---- On all ---- */
 
+/* Whether that processor is to be asked; what it has left is marked, first (pcid.c). */
 static bool concerns(const struct port_invalidation *invalidation, struct percpu *other)
 {
     if (!atomic_load(&other->online))
         return false;
     if (invalidation == NULL || invalidation->global)
         return true;
+    pcid_mark(&other->pcids, is_named, invalidation);
     return port_invalidation_names(invalidation, atomic_load(&other->root)) ||
            port_invalidation_names(invalidation, atomic_load(&other->leaving));
 }
