@@ -42,6 +42,8 @@ vector = 0
     pushq $vector
     .if vector == 14
     jmp trap_page_fault
+    .elseif vector == 1
+    jmp trap_debug
     .elseif vector >= 32
     jmp trap_common
     .elseif (ANYWHERE >> vector) & 1
@@ -136,6 +138,12 @@ trap_page_fault:
     movq %rdx, %rsi
 4:  call trap
     jmp trap_return
+
+/* From a program as a page fault, to the thread's stack; in the kernel it may be at the first instruction of a system call,
+   where neither GS nor the stack is the kernel's. */
+trap_debug:
+    testb $3, TRAP_ENTRY_CS(%rsp)
+    jnz trap_page_fault
 
 trap_anywhere:
     push_registers

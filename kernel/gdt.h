@@ -14,7 +14,8 @@
 #define IST_NMI          2
 #define IST_MACHINE      3
 #define IST_PAGE_FAULT   4
-#define IST_COUNT        4
+#define IST_DEBUG        5
+#define IST_COUNT        5
 
 #define TSS_RSP0 4 /* offset */
 

@@ -43,7 +43,7 @@ struct gate {
 };
 
 /* entry.S */
-extern const char trap_stubs[];
+extern const char trap_stubs[], syscall_entry[];
 bool trap_call(uint64_t *anchor, void (*function)(void *), void *context);
 _Noreturn void trap_unwind(uint64_t anchor);
 void trap_enter_user(uint64_t *anchor, const struct user_registers *registers);
@@ -107,6 +107,8 @@ static void serial_interrupt(void)
 static uint8_t ist_of(unsigned vector)
 {
     switch (vector) {
+    case TRAP_DEBUG:
+        return IST_DEBUG;
     case TRAP_NMI:
         return IST_NMI;
     case TRAP_DOUBLE_FAULT:
@@ -332,6 +334,13 @@ static void user_copy_trap(struct trap_frame *frame, uint64_t cr2)
     frame->rflags &= ~RFLAGS_AC;
 }
 
+/* Some processors deliver the single step of a program that makes a system call with TF set behind that
+   instruction, where nothing of the program's is in force any more: the call goes on. */
+static bool is_step_into_call(const struct trap_frame *frame)
+{
+    return frame->vector == TRAP_DEBUG && frame->rip == (uintptr_t)syscall_entry;
+}
+
 /* ---- Traps ---- */
 
 static _Noreturn void unwind(uint64_t *anchor, const struct trap_frame *frame, uint64_t cr2)
@@ -363,6 +372,8 @@ void trap(struct trap_frame *frame, uint64_t cr2)
         thread_before_user();
         return;
     }
+    if (is_step_into_call(frame))
+        return;
     if (is_user_copy(frame)) {
         user_copy_trap(frame, cr2);
         return;

@@ -10,6 +10,7 @@
 #include "trap_frame.h"
 
 enum trap_vector {
+    TRAP_DEBUG = 1,
     TRAP_NMI = 2, /* from another processor: stop for good */
     TRAP_BREAKPOINT = 3,
     TRAP_DOUBLE_FAULT = 8,

@@ -156,6 +156,7 @@ TEST(random_calls_of_many_processes)
             !CHECK_STATUS(ZX_OK, zx_handle_duplicate(process, ZX_RIGHT_SAME_RIGHTS, &again)))
             return;
         bool ended = CHECK(await(process, &code));
+        (void)zvm_fail_allocation(0, 0);
         made += calls_of(again);
         deaths += code == ZX_TASK_RETCODE_EXCEPTION_KILL || code == ZX_TASK_RETCODE_VDSO_KILL;
         exits += code != 0;

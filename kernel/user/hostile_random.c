@@ -5,7 +5,7 @@
  * Arguments are drawn by type and name from kernel/calls.list: handles that the process has (and makes: what a call gives
  * back joins them), pointers good and bad, sizes, options, anything. Kept out is what would hang a run or
  * drown it, no more: deadlines are near or past, and what zx_debug_write would print is empty. Calls that end the process
- * or its thread are made, but seldom.
+ * or its thread are made, but seldom. With every fourth seed allocations fail now and then.
  */
 #include "calls.h"
 #include "hostile.h"
@@ -265,6 +265,8 @@ void random_calls(uint64_t seed, uint64_t count)
     for (uint64_t made = 0; made < count; made++) {
         if (made % TELL_EVERY == 0)
             tell(made);
+        if (seed % 4 == 0 && made % TELL_EVERY == 1)
+            (void)zvm_fail_allocation(1 + draw(200), 0);
         const struct call *call = draw_call();
         draw_arguments(call, arguments);
         if (is_renaming(call, arguments) || (is_end(call, arguments) && draw(200) != 0))
