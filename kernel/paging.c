@@ -202,6 +202,27 @@ void paging_switch(zx_paddr_t root)
     interrupts_restore(flags);
 }
 
+/* The root is said before it is known to be there still, and loaded after that: whoever destroys the space takes its root
+   away first, then looks who has it. So either the root is seen to be gone, here, or this processor is waited for. */
+bool paging_switch_space(struct vm_aspace *aspace)
+{
+    uint64_t flags = interrupts_off();
+    struct percpu *self = percpu();
+    zx_paddr_t before = atomic_load(&self->root), root = vm_aspace_table_root(aspace);
+    if (root != before) {
+        atomic_store(&self->root, root);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (root != 0 && vm_aspace_table_root(aspace) == root)
+            write_cr3(root);
+        else
+            atomic_store(&self->root, before);
+        atomic_store(&self->leaving, atomic_load(&self->root));
+    }
+    bool loaded = root != 0 && atomic_load(&self->root) == root;
+    interrupts_restore(flags);
+    return loaded;
+}
+
 /* By the bit in the top-level entry, which is the root's own. */
 void paging_open_window(zx_paddr_t root, bool open)
 {

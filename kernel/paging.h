@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <zircon/types.h>
 
+struct vm_aspace;
+
 #define DIRECT_MAP_BASE 0xffff800000000000ull
 #define DIRECT_MAP_SIZE (512ull << 30)
 #define EARLY_MAP_SIZE  (4ull << 30) /* what boot.S maps */
@@ -55,6 +57,11 @@ zx_paddr_t paging_kernel_root(void);
    (percpu.h): whoever changes tables looks there after the change, so either the change is seen by the one
    who loads, or the load by the one who changes. */
 void paging_switch(zx_paddr_t root);
+
+/* The same for a space that others may destroy meanwhile, down to its root; the caller holds a reference to it. False: it
+   has no root any more, and the processor keeps what it had. Where it loses the root after this, the processor is told to leave
+   it. */
+bool paging_switch_space(struct vm_aspace *aspace);
 
 /* Whether ring 3 may use the window with the tables of that root: not, but for a visit. */
 void paging_open_window(zx_paddr_t root, bool open);

@@ -159,16 +159,12 @@ static void exchange_user_state(struct thread *from, struct thread *to)
         fpu_restore(to->extended);
 }
 
-/* Loads the tables of the thread's space, if it has one. False: the space is gone. A space that is destroyed has no
-   root first, and only then looks for processors that have it loaded: one of the two sees the other. */
+/* Loads the tables of the thread's space, if it has one. False: the space is gone. */
 static bool load_space(const struct thread *thread)
 {
     if (thread->object == NULL)
         return true;
-    zx_paddr_t root = vm_aspace_table_root(thread->aspace);
-    if (root != 0)
-        paging_switch(root);
-    if (root != 0 && vm_aspace_table_root(thread->aspace) == root) {
+    if (paging_switch_space(thread->aspace)) {
         vm_aspace_note_active(thread->aspace);
         return true;
     }
