@@ -15,6 +15,7 @@
 #include <vm/machine.h>
 #include <vm/mem.h>
 #include <vm/port.h>
+#include <vm/thread.h>
 
 #include "clock.h"
 #include "console.h"
@@ -277,7 +278,12 @@ zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread
 {
     if (programs_refused)
         return ZX_ERR_NOT_SUPPORTED;
-    return thread_start_user(thread, entry->entry, entry->stack, entry->arg1, entry->arg2);
+    struct vm_process *process = vm_thread_process(thread);
+    zx_status_t status = thread_start_user(thread, entry->entry, entry->stack, entry->arg1, entry->arg2);
+    /* Who killed the process meanwhile may have looked for its threads too early to see this one. */
+    if (status == ZX_OK && vm_process_is_dead(process))
+        thread_kill(process);
+    return status;
 }
 
 void port_thread_exited(void)
