@@ -339,7 +339,7 @@ void port_set_user_aspace(struct vm_aspace *aspace)
 struct vm_aspace *port_running_aspace(void)
 {
     const struct thread *thread = thread_current();
-    if (thread->aspace != NULL)
+    if (thread->aspace != NULL || thread->object != NULL)
         return thread->aspace;
     return thread->process != NULL ? vm_process_aspace(thread->process) : NULL;
 }

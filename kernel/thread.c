@@ -159,10 +159,10 @@ static void exchange_user_state(struct thread *from, struct thread *to)
         fpu_restore(to->extended);
 }
 
-/* Loads the tables of the thread's space, if it has one. False: the space is gone. */
+/* Loads the tables of the space of a program's thread, if it has one: not while it ends. False: the space is gone. */
 static bool load_space(const struct thread *thread)
 {
-    if (thread->object == NULL)
+    if (thread->object == NULL || thread->aspace == NULL)
         return true;
     if (paging_switch_space(thread->aspace)) {
         vm_aspace_note_active(thread->aspace);
@@ -456,8 +456,11 @@ void thread_exit(void)
 {
     struct thread *thread = thread_current();
     bool user = thread->object != NULL;
-    if (user)
+    if (user) {
+        free_ended();          /* as many as die at once stay behind, not all that ever died */
+        thread->aspace = NULL; /* it may go with the thread, and who waits for a lock then comes back */
         vm_thread_ended(thread->object);
+    }
     interrupts_off();
     spinlock_take(&lock);
     list_remove(&thread->all);
