@@ -31,7 +31,6 @@
 #include "buffer.h"
 #include "clock.h"
 #include "fpu.h"
-#include "gdt.h"
 #include "io.h"
 #include "paging.h"
 #include "power.h"
@@ -153,10 +152,14 @@ static void arm_timer(void)
 
 static void exchange_user_state(struct thread *from, struct thread *to)
 {
-    if (from->extended != NULL && from->state != THREAD_ENDED)
+    if (from->extended != NULL && from->state != THREAD_ENDED) {
         fpu_save(from->extended);
-    if (to->extended != NULL)
+        gdt_save_selectors(&from->selectors);
+    }
+    if (to->extended != NULL) {
         fpu_restore(to->extended);
+        gdt_load_selectors(&to->selectors);
+    }
 }
 
 /* Loads the tables of the space of a program's thread, if it has one: not while it ends. False: the space is gone. */

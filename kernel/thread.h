@@ -15,6 +15,7 @@
 #include <vm/list.h>
 #include <zircon/types.h>
 
+#include "gdt.h"
 #include "percpu.h"
 #include "trap_frame.h"
 
@@ -45,14 +46,15 @@ struct thread {
     void (*function)(void *context); /* of the kernel's own */
     void *context;
 
-    struct vm_thread *object;   /* of a program's; null: the kernel's own */
-    struct vm_process *process; /* on whose behalf it makes calls; may be null in the kernel's own */
-    struct vm_aspace *aspace;   /* that ring 3 runs in; null: none */
-    zx_vaddr_t vdso_code;       /* 0: not looked up yet */
-    zx_vaddr_t fault_handler;   /* where to go on after a refused access; 0: nowhere */
-    bool every_fault;           /* also after one that was resolved */
-    struct trap_frame first;    /* what it begins ring 3 with */
-    void *extended;             /* registers that the kernel does not use itself (fpu.c) */
+    struct vm_thread *object;        /* of a program's; null: the kernel's own */
+    struct vm_process *process;      /* on whose behalf it makes calls; may be null in the kernel's own */
+    struct vm_aspace *aspace;        /* that ring 3 runs in; null: none */
+    zx_vaddr_t vdso_code;            /* 0: not looked up yet */
+    zx_vaddr_t fault_handler;        /* where to go on after a refused access; 0: nowhere */
+    bool every_fault;                /* also after one that was resolved */
+    struct trap_frame first;         /* what it begins ring 3 with */
+    void *extended;                  /* registers that the kernel does not use itself (fpu.c) */
+    struct user_selectors selectors; /* nor these */
 
     uint32_t classes_held;               /* bit n: a lock of the core of class n (port.c) */
     uint64_t visit_anchor, catch_anchor; /* stack pointers; 0: nobody waits for a trap (trap.c) */

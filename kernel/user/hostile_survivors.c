@@ -164,6 +164,49 @@ static void odd_selectors(void)
     }
 }
 
+struct selectors {
+    uint16_t ds, es, fs, gs;
+};
+
+static struct selectors selectors_now(void)
+{
+    struct selectors now;
+    __asm__ volatile("movw %%ds, %0; movw %%es, %1; movw %%fs, %2; movw %%gs, %3"
+                     : "=m"(now.ds), "=m"(now.es), "=m"(now.fs), "=m"(now.gs));
+    return now;
+}
+
+/* Not 1 to 3: some processors make them 0 on the way back from an interrupt. */
+static void keep_selectors(void *context)
+{
+    static const struct selectors kinds[] = {
+        {0x20, 0, 0x23, 0}, {0x23, 0x2b, 0x22, 0x2a}, {0x2b, 0x20, 0x29, 0x23}};
+    const struct selectors *own = &kinds[(uintptr_t)context % 3];
+    struct selectors now = selectors_now();
+    CHECK(now.ds == 0 && now.es == 0 && now.fs == 0 && now.gs == 0);
+    __asm__ volatile("movw %0, %%ds; movw %1, %%es; movw %2, %%fs; movw %3, %%gs"
+                     :
+                     : "m"(own->ds), "m"(own->es), "m"(own->fs), "m"(own->gs)
+                     : "memory");
+    for (unsigned i = 0; i < 10; i++) {
+        sleep_ms(1);
+        now = selectors_now();
+        CHECK_EQUAL(now.ds, own->ds);
+        CHECK_EQUAL(now.es, own->es);
+        CHECK_EQUAL(now.fs, own->fs);
+        CHECK_EQUAL(now.gs, own->gs);
+    }
+}
+
+static void selectors_are_kept(void)
+{
+    struct program_thread threads[9];
+    for (unsigned i = 0; i < 9; i++)
+        CHECK_STATUS(ZX_OK, thread_start(&threads[i], "select", keep_selectors, (void *)(uintptr_t)i));
+    for (unsigned i = 0; i < 9; i++)
+        CHECK_STATUS(ZX_OK, thread_join(&threads[i]));
+}
+
 /* ---- What is not a program's ---- */
 
 static void kernel_is_closed(void)
@@ -470,6 +513,7 @@ const struct deed survivors[] = {
     LIVES(registers_and_preemption),
     LIVES(threads_begin_with_zeroes),
     LIVES(odd_selectors),
+    LIVES(selectors_are_kept),
     LIVES(kernel_is_closed),
     LIVES(vdso_stays),
     LIVES(image_stays),
