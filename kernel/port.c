@@ -230,7 +230,8 @@ static zx_status_t copy(void *to, const void *from, const void *user, size_t siz
         memcpy(to, from, size);
         return ZX_OK;
     }
-    return user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
+    /* A call that copies for hours is a program's thread like any other, and can be killed. */
+    return thread_goes_on() && user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
 }
 
 zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size)

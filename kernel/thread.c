@@ -3,8 +3,8 @@
  * thread.c: threads, and which of them a processor runs.
  *
  * Concept. Threads that are ready stand in one queue for all processors, or in that of the one processor that may run
- * them. A processor takes the first, and goes on with it until it waits, ends, or comes back to ring 3 with somebody
- * else ready; then it is the last in the queue. A thread waits at a word: it is told who expects which value there, and
+ * them. A processor takes the first, and goes on with it until it waits, ends, or comes back to ring 3, or to a copy
+ * for a program, with somebody else ready; then it is the last in the queue. A thread waits at a word: it is told who expects which value there, and
  * looks under the scheduler's lock, so that a wake between the look and the wait is not lost. Whatever else is waited
  * for (locks, the end of a thread, a time) is made of that.
  *
@@ -262,6 +262,13 @@ void thread_yield(void)
     wake_sleepers();
     schedule();
     spinlock_release(&lock, flags);
+}
+
+bool thread_goes_on(void)
+{
+    if (atomic_load_explicit(&percpu()->reschedule, memory_order_relaxed))
+        thread_yield();
+    return !atomic_load(&thread_current()->killed);
 }
 
 void thread_pin(int processor)

@@ -2,7 +2,8 @@
 /*
  * thread.h: threads of the kernel and of programs, and the processors that run them.
  *
- * A program's thread is preempted by the timer, in ring 3 alone; the kernel runs until it waits or returns there.
+ * A program's thread is preempted by the timer, in ring 3 and where the kernel copies from or to the program; else the kernel runs
+ * until it waits or returns there.
  * Kernel code runs with interrupts on, except below a spinlock and where a comment says so. What an interrupt does
  * is short, takes none of the core's locks and never waits.
  */
@@ -92,6 +93,10 @@ _Noreturn void thread_exit(void);
 
 /* Lets others run. */
 void thread_yield(void);
+
+/* For a program's thread, between two steps of a call, with no lock: lets others run if it is their turn. False: the process is
+   dead, and the call is best broken off. */
+bool thread_goes_on(void);
 
 /* From here on the running thread runs on that processor only; -1: on any. */
 void thread_pin(int processor);
