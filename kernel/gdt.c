@@ -122,10 +122,35 @@ void gdt_load(void)
                      "movl %%eax, %%es\n\t"
                      "movl %%eax, %%ss\n\t"
                      "movl %3, %%eax\n\t"
-                     "ltr %%ax"
+                     "ltr %%ax\n\t"
+                     "xorl %%eax, %%eax\n\t" /* after a reset there is a local table, at address 0 */
+                     "lldt %%ax"
                      :
                      : "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "i"(SELECTOR_KERNEL_DATA), "i"(SELECTOR_TSS)
                      : "rax", "memory");
+}
+
+void gdt_save_selectors(struct user_selectors *out)
+{
+    __asm__ volatile("movw %%ds, %0\n\t"
+                     "movw %%es, %1\n\t"
+                     "movw %%fs, %2\n\t"
+                     "movw %%gs, %3"
+                     : "=m"(out->ds), "=m"(out->es), "=m"(out->fs), "=m"(out->gs));
+}
+
+/* GS takes the base of what is loaded, which must not be the kernel's. */
+void gdt_load_selectors(const struct user_selectors *selectors)
+{
+    __asm__ volatile("movw %0, %%ds\n\t"
+                     "movw %1, %%es\n\t"
+                     "movw %2, %%fs\n\t"
+                     "swapgs\n\t"
+                     "movw %3, %%gs\n\t"
+                     "swapgs"
+                     :
+                     : "m"(selectors->ds), "m"(selectors->es), "m"(selectors->fs), "m"(selectors->gs)
+                     : "memory");
 }
 
 void gdt_page_fault_nest(void)

@@ -47,6 +47,14 @@ void gdt_page_fault_reset(void);
 /* Where the running processor comes in from ring 3. */
 void gdt_set_kernel_stack(uint64_t top);
 
+/* The data segments that a program has chosen; the kernel uses none. */
+struct user_selectors {
+    uint16_t ds, es, fs, gs;
+};
+void gdt_save_selectors(struct user_selectors *out);
+/* All of them null or data of ring 3, or code. Interrupts are off. */
+void gdt_load_selectors(const struct user_selectors *selectors);
+
 /* The pages of the image that lie below the first processor's stacks and are not to be mapped. */
 unsigned gdt_guard_count(void);
 const void *gdt_guard(unsigned index);

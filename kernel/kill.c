@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kill.c: the end of a program that did what it may not: a system call from elsewhere than the vDSO, an access that was
- * refused, an exception. The report is one piece, whatever other processors have to say meanwhile; then the process
- * dies, as zx_task_kill would have it die, and the kernel goes on.
+ * refused, an exception. It is reported, one process at a time and each once; then the process dies, as zx_task_kill would have it
+ * die, and the kernel goes on.
  */
 #include <vm/aspace.h>
 #include <vm/format.h>
@@ -15,6 +15,19 @@
 #include "trap.h"
 
 static atomic_bool in_full = true;
+static atomic_uint reporting; /* somebody is; the others wait */
+
+static void begin_report(void)
+{
+    while (atomic_exchange(&reporting, 1) != 0)
+        thread_wait_lock(&reporting, 1);
+}
+
+static void end_report(void)
+{
+    atomic_store(&reporting, 0);
+    thread_wake(&reporting, 1);
+}
 
 void kill_report_in_full(bool full)
 {
@@ -44,13 +57,10 @@ static void print_regions(uint64_t va)
     vm_aspace_dump_around(thread_current()->aspace, va, &vm_log_sink);
 }
 
-void kill_program(const struct trap_frame *frame, uint64_t cr2, zx_status_t status)
+static void report(const struct trap_frame *frame, uint64_t cr2, zx_status_t status)
 {
-    struct vm_process *process = thread_current()->process;
-    bool vdso = frame->vector == TRAP_SYSCALL;
     char name[ZX_MAX_NAME_LEN];
-
-    vm_process_name(process, name);
+    vm_process_name(thread_current()->process, name);
     vm_print(&vm_log_sink, "process %s dies: ", name);
     print_cause(frame, cr2, status);
     vm_print(&vm_log_sink, "\n");
@@ -58,6 +68,18 @@ void kill_program(const struct trap_frame *frame, uint64_t cr2, zx_status_t stat
         trap_print_registers(frame, cr2);
         print_regions(frame->vector == TRAP_PAGE_FAULT ? cr2 : frame->rip);
     }
-    vm_process_kill_with(process, vdso ? ZX_TASK_RETCODE_VDSO_KILL : ZX_TASK_RETCODE_EXCEPTION_KILL);
+}
+
+void kill_program(const struct trap_frame *frame, uint64_t cr2, zx_status_t status)
+{
+    const struct thread *thread = thread_current();
+    bool vdso = frame->vector == TRAP_SYSCALL;
+    begin_report();
+    if (!atomic_load(&thread->killed)) { /* else what it ran into is that its memory is gone */
+        report(frame, cr2, status);
+        vm_process_kill_with(thread->process,
+                             vdso ? ZX_TASK_RETCODE_VDSO_KILL : ZX_TASK_RETCODE_EXCEPTION_KILL);
+    }
+    end_report();
     thread_exit();
 }

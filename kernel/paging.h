@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <zircon/types.h>
 
+struct vm_aspace;
+
 #define DIRECT_MAP_BASE 0xffff800000000000ull
 #define DIRECT_MAP_SIZE (512ull << 30)
 #define EARLY_MAP_SIZE  (4ull << 30) /* what boot.S maps */

@@ -15,6 +15,7 @@
 #include <vm/machine.h>
 #include <vm/mem.h>
 #include <vm/port.h>
+#include <vm/thread.h>
 
 #include "clock.h"
 #include "console.h"
@@ -229,7 +230,8 @@ static zx_status_t copy(void *to, const void *from, const void *user, size_t siz
         memcpy(to, from, size);
         return ZX_OK;
     }
-    return user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
+    /* A call that copies for hours is a program's thread like any other, and can be killed. */
+    return thread_goes_on() && user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
 }
 
 zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size)
@@ -277,7 +279,12 @@ zx_status_t port_thread_start(struct vm_thread *thread, const struct port_thread
 {
     if (programs_refused)
         return ZX_ERR_NOT_SUPPORTED;
-    return thread_start_user(thread, entry->entry, entry->stack, entry->arg1, entry->arg2);
+    struct vm_process *process = vm_thread_process(thread);
+    zx_status_t status = thread_start_user(thread, entry->entry, entry->stack, entry->arg1, entry->arg2);
+    /* Who killed the process meanwhile may have looked for its threads too early to see this one. */
+    if (status == ZX_OK && vm_process_is_dead(process))
+        thread_kill(process);
+    return status;
 }
 
 void port_thread_exited(void)
@@ -333,7 +340,7 @@ void port_set_user_aspace(struct vm_aspace *aspace)
 struct vm_aspace *port_running_aspace(void)
 {
     const struct thread *thread = thread_current();
-    if (thread->aspace != NULL)
+    if (thread->aspace != NULL || thread->object != NULL)
         return thread->aspace;
     return thread->process != NULL ? vm_process_aspace(thread->process) : NULL;
 }

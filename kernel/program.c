@@ -17,6 +17,8 @@
 #include "kill.h"
 #include "multiboot.h"
 #include "paging.h"
+#include "port.h"
+#include "spinlock.h"
 #include "syscall.h"
 #include "text.h"
 #include "user/bootstrap.h"
@@ -28,21 +30,37 @@ extern const char vdso_image[], vdso_image_end[];
 
 static zx_handle_t vdso_handle;
 static struct vm_vmo *vdso_vmo;
-static struct vm_vmo *running_image; /* null: no program is run */
+static struct spinlock lock;
+static struct vm_vmo *running_image; /* under the lock; null: no program is run */
+
+static void set_image(struct vm_vmo *vmo)
+{
+    uint64_t flags = spinlock_acquire(&lock);
+    running_image = vmo;
+    spinlock_release(&lock, flags);
+}
+
+struct vm_vmo *program_image(void)
+{
+    uint64_t flags = spinlock_acquire(&lock);
+    struct vm_vmo *vmo = running_image;
+    if (vmo != NULL)
+        vm_vmo_acquire(vmo);
+    spinlock_release(&lock, flags);
+    return vmo;
+}
 
 bool program_is_running(void)
 {
-    return running_image != NULL;
+    uint64_t flags = spinlock_acquire(&lock);
+    bool running = running_image != NULL;
+    spinlock_release(&lock, flags);
+    return running;
 }
 
 struct vm_vmo *program_vdso(void)
 {
     return vdso_vmo;
-}
-
-struct vm_vmo *program_image(void)
-{
-    return running_image;
 }
 
 /* ---- VMOs ---- */
@@ -135,10 +153,11 @@ static bool run_module(const struct boot_module *module, const char *name, unsig
                  zx_status_get_string(status));
         return false;
     }
-    running_image = vmo;
+    set_image(vmo);
     bool fine = run_image(name, image, count, arguments);
-    running_image = NULL;
+    set_image(NULL);
     kill_report_in_full(true);
+    port_fail_allocation(0, false);
     zx_handle_close(image);
     vm_vmo_release(vmo);
     return fine;

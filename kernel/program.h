@@ -18,8 +18,8 @@ bool program_start(void);
  */
 bool program_run(const char *part, char *arguments);
 
-/* Whether a program is being run, and so the test aids exist; the vDSO's VMO, and the running program's image, null while none
-   is run. Not referenced. */
+/* Whether a program is being run, and so the test aids exist; the vDSO's VMO, not referenced; the running program's image,
+   referenced, null while none is run: processes that a program left behind may ask while it ends. */
 bool program_is_running(void);
 struct vm_vmo *program_vdso(void);
 struct vm_vmo *program_image(void);

@@ -4,6 +4,7 @@
  * away, exceptions on each, one time for all; and of the tables that say which processors there are, damaged in
  * every way. They run with one processor as well, where most are easy.
  */
+#include <vm/aspace.h>
 #include <vm/mem.h>
 #include <zircon/errors.h>
 
@@ -14,6 +15,7 @@
 #include "percpu.h"
 #include "replay.h"
 #include "selftest.h"
+#include "spinlock.h"
 #include "thread.h"
 #include "trap.h"
 
@@ -112,6 +114,84 @@ static void test_all(void)
     selftest_expect(made == count && atomic_load(&used) == (1u << count) - 1,
                     "all processors take and give at once");
     selftest_expect(atomic_load(&spoiled) == 0, "and nobody finds another's bytes");
+}
+
+/* ---- Spaces that go ---- */
+
+#define SPACES   100
+#define REUSED   (4 * ZX_PAGE_SIZE)
+#define ATTEMPTS 50
+
+static struct vm_aspace *_Atomic space; /* null: no more */
+static atomic_uint attempts;
+
+static void enter_spaces(void *context)
+{
+    struct vm_aspace *at;
+    thread_pin((int)*(const unsigned *)context);
+    while ((at = atomic_load(&space)) != NULL) {
+        paging_switch_space(at);
+        paging_switch(paging_kernel_root());
+        atomic_fetch_add(&attempts, 1);
+    }
+}
+
+/* Whoever still uses its top-level table will not for long. */
+static bool destroy_and_spoil(struct vm_aspace *aspace)
+{
+    vm_aspace_destroy(aspace);
+    void *reused = buffer_take(REUSED);
+    if (reused != NULL)
+        memset(reused, 0, REUSED);
+    bool left = !paging_switch_space(aspace) && percpu()->root == paging_kernel_root();
+    buffer_give(reused, REUSED);
+    return reused != NULL && left;
+}
+
+static bool make_and_destroy_spaces(struct vm_aspace *spaces[SPACES])
+{
+    bool fine = true;
+    for (unsigned i = 0; i < SPACES; i++) {
+        spaces[i] = vm_aspace_create(VM_ASPACE_USER, "gone");
+        if (spaces[i] == NULL)
+            return false;
+        fine &= paging_switch_space(spaces[i]);
+        unsigned before = atomic_load(&attempts);
+        atomic_store(&space, spaces[i]);
+        while (percpu_count() > 1 && atomic_load(&attempts) - before < ATTEMPTS)
+            spin_pause();
+        fine &= destroy_and_spoil(spaces[i]);
+    }
+    return fine;
+}
+
+static void test_spaces(void)
+{
+    static unsigned numbers[PERCPU_MAX];
+    struct thread *threads[PERCPU_MAX] = {NULL};
+    struct vm_aspace *spaces[SPACES] = {vm_aspace_create(VM_ASPACE_USER, "first")};
+    bool fine = spaces[0] != NULL;
+    struct vm_aspace *before = spaces[0];
+
+    atomic_store(&space, before);
+    for (unsigned i = 1; fine && i < percpu_count(); i++) {
+        numbers[i] = i;
+        threads[i] = thread_create(enter_spaces, &numbers[i]);
+        fine &= threads[i] != NULL;
+    }
+    fine = fine && make_and_destroy_spaces(spaces);
+    atomic_store(&space, NULL);
+    for (unsigned i = 1; i < percpu_count(); i++)
+        if (threads[i] != NULL)
+            thread_join(threads[i]);
+    if (before != NULL) {
+        vm_aspace_destroy(before);
+        vm_aspace_release(before);
+    }
+    for (unsigned i = 0; i < SPACES; i++)
+        if (spaces[i] != NULL && spaces[i] != before)
+            vm_aspace_release(spaces[i]);
+    selftest_expect(fine, "a space that goes is entered by nobody, and left by all");
 }
 
 /* ---- The firmware's tables ---- */
@@ -218,5 +298,6 @@ void selftest_processors(void)
 {
     test_each();
     test_all();
+    test_spaces();
     test_tables();
 }

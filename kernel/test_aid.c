@@ -62,7 +62,12 @@ zx_status_t zvm_vdso_vmo(zx_handle_t *out)
 
 zx_status_t zvm_program_vmo(zx_handle_t *out)
 {
-    return program_is_running() ? give(program_image(), out) : ZX_ERR_BAD_SYSCALL;
+    struct vm_vmo *image = program_image();
+    if (image == NULL)
+        return ZX_ERR_BAD_SYSCALL;
+    zx_status_t status = give(image, out);
+    vm_vmo_release(image);
+    return status;
 }
 
 zx_status_t zvm_processors(uint32_t *out)
@@ -94,8 +99,8 @@ zx_status_t zvm_poke(zx_vaddr_t va, uint32_t byte, uint32_t *before)
     zx_paddr_t pa;
     if (!program_is_running())
         return ZX_ERR_BAD_SYSCALL;
-    struct vm_aspace *aspace = vm_process_aspace(port_current_process());
-    if (va >= VM_USER_ASPACE_TOP || !paging_walk(vm_aspace_table_root(aspace), va, &pa))
+    zx_paddr_t root = vm_aspace_table_root(vm_process_aspace(port_current_process())); /* 0: just killed */
+    if (va >= VM_USER_ASPACE_TOP || root == 0 || !paging_walk(root, va, &pa))
         return ZX_ERR_NOT_FOUND;
     volatile uint8_t *at = physical_to_virtual(pa);
     uint32_t old = *at;

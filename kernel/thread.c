@@ -3,8 +3,8 @@
  * thread.c: threads, and which of them a processor runs.
  *
  * Concept. Threads that are ready stand in one queue for all processors, or in that of the one processor that may run
- * them. A processor takes the first, and goes on with it until it waits, ends, or comes back to ring 3 with somebody
- * else ready; then it is the last in the queue. A thread waits at a word: it is told who expects which value there, and
+ * them. A processor takes the first, and goes on with it until it waits, ends, or comes back to ring 3, or to a copy
+ * for a program, with somebody else ready; then it is the last in the queue. A thread waits at a word: it is told who expects which value there, and
  * looks under the scheduler's lock, so that a wake between the look and the wait is not lost. Whatever else is waited
  * for (locks, the end of a thread, a time) is made of that.
  *
@@ -31,7 +31,6 @@
 #include "buffer.h"
 #include "clock.h"
 #include "fpu.h"
-#include "gdt.h"
 #include "io.h"
 #include "paging.h"
 #include "power.h"
@@ -153,16 +152,20 @@ static void arm_timer(void)
 
 static void exchange_user_state(struct thread *from, struct thread *to)
 {
-    if (from->extended != NULL && from->state != THREAD_ENDED)
+    if (from->extended != NULL && from->state != THREAD_ENDED) {
         fpu_save(from->extended);
-    if (to->extended != NULL)
+        gdt_save_selectors(&from->selectors);
+    }
+    if (to->extended != NULL) {
         fpu_restore(to->extended);
+        gdt_load_selectors(&to->selectors);
+    }
 }
 
-/* Loads the tables of the thread's space, if it has one. False: the space is gone. */
+/* Loads the tables of the space of a program's thread, if it has one: not while it ends. False: the space is gone. */
 static bool load_space(const struct thread *thread)
 {
-    if (thread->object == NULL)
+    if (thread->object == NULL || thread->aspace == NULL)
         return true;
     if (paging_switch_to_space(thread->aspace)) {
         vm_aspace_note_active(thread->aspace);
@@ -259,6 +262,13 @@ void thread_yield(void)
     wake_sleepers();
     schedule();
     spinlock_release(&lock, flags);
+}
+
+bool thread_goes_on(void)
+{
+    if (atomic_load_explicit(&percpu()->reschedule, memory_order_relaxed))
+        thread_yield();
+    return !atomic_load(&thread_current()->killed);
 }
 
 void thread_pin(int processor)
@@ -456,8 +466,11 @@ void thread_exit(void)
 {
     struct thread *thread = thread_current();
     bool user = thread->object != NULL;
-    if (user)
+    if (user) {
+        free_ended();          /* as many as die at once stay behind, not all that ever died */
+        thread->aspace = NULL; /* it may go with the thread, and who waits for a lock then comes back */
         vm_thread_ended(thread->object);
+    }
     interrupts_off();
     spinlock_take(&lock);
     list_remove(&thread->all);

@@ -2,7 +2,8 @@
 /*
  * thread.h: threads of the kernel and of programs, and the processors that run them.
  *
- * A program's thread is preempted by the timer, in ring 3 alone; the kernel runs until it waits or returns there.
+ * A program's thread is preempted by the timer, in ring 3 and where the kernel copies from or to the program; else the kernel runs
+ * until it waits or returns there.
  * Kernel code runs with interrupts on, except below a spinlock and where a comment says so. What an interrupt does
  * is short, takes none of the core's locks and never waits.
  */
@@ -15,6 +16,7 @@
 #include <vm/list.h>
 #include <zircon/types.h>
 
+#include "gdt.h"
 #include "percpu.h"
 #include "trap_frame.h"
 
@@ -45,14 +47,15 @@ struct thread {
     void (*function)(void *context); /* of the kernel's own */
     void *context;
 
-    struct vm_thread *object;   /* of a program's; null: the kernel's own */
-    struct vm_process *process; /* on whose behalf it makes calls; may be null in the kernel's own */
-    struct vm_aspace *aspace;   /* that ring 3 runs in; null: none */
-    zx_vaddr_t vdso_code;       /* 0: not looked up yet */
-    zx_vaddr_t fault_handler;   /* where to go on after a refused access; 0: nowhere */
-    bool every_fault;           /* also after one that was resolved */
-    struct trap_frame first;    /* what it begins ring 3 with */
-    void *extended;             /* registers that the kernel does not use itself (fpu.c) */
+    struct vm_thread *object;        /* of a program's; null: the kernel's own */
+    struct vm_process *process;      /* on whose behalf it makes calls; may be null in the kernel's own */
+    struct vm_aspace *aspace;        /* that ring 3 runs in; null: none */
+    zx_vaddr_t vdso_code;            /* 0: not looked up yet */
+    zx_vaddr_t fault_handler;        /* where to go on after a refused access; 0: nowhere */
+    bool every_fault;                /* also after one that was resolved */
+    struct trap_frame first;         /* what it begins ring 3 with */
+    void *extended;                  /* registers that the kernel does not use itself (fpu.c) */
+    struct user_selectors selectors; /* nor these */
 
     uint32_t classes_held;               /* bit n: a lock of the core of class n (port.c) */
     uint64_t visit_anchor, catch_anchor; /* stack pointers; 0: nobody waits for a trap (trap.c) */
@@ -90,6 +93,10 @@ _Noreturn void thread_exit(void);
 
 /* Lets others run. */
 void thread_yield(void);
+
+/* For a program's thread, between two steps of a call, with no lock: lets others run if it is their turn. False: the process is
+   dead, and the call is best broken off. */
+bool thread_goes_on(void);
 
 /* From here on the running thread runs on that processor only; -1: on any. */
 void thread_pin(int processor);

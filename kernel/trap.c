@@ -312,8 +312,6 @@ static void user_trap(struct trap_frame *frame, uint64_t cr2)
         if (tell_program(frame, cr2, status) || status == ZX_OK)
             return;
     }
-    if (atomic_load(&thread_current()->killed))
-        return;
     interrupts_on();
     kill_program(frame, cr2, status);
 }

@@ -172,6 +172,15 @@ TEST(random_calls_of_many_processes)
           (unsigned long long)deaths);
 }
 
+/* ---- The end of all ---- */
+
+/* Nobody gets memory any more, until the kernel sees that this program has ended. */
+static void leave(void)
+{
+    (void)zvm_report_deaths(1);
+    (void)zvm_fail_allocation(1, 1);
+}
+
 /* ---- The first process, and the others ---- */
 
 static int obey(char **words)
@@ -212,6 +221,6 @@ int main(int count, char **words)
     if (part == NULL || text_contains("random_calls", part))
         test_run("random_calls", random_calls_of_many_processes);
     int answer = test_end();
-    (void)zvm_report_deaths(1);
+    leave();
     return answer;
 }

@@ -447,6 +447,36 @@ static void kill_itself_in_a_copy(void)
     kill_itself();
 }
 
+/* The same few pages, so often that one call can fill 8 GiB. */
+static zx_vaddr_t map_much(size_t size)
+{
+    const size_t part = (size_t)16 << 20;
+    zx_handle_t vmo, vmar;
+    zx_vaddr_t base, at;
+    if (zx_vmo_create(part, 0, &vmo) != ZX_OK ||
+        zx_vmar_allocate(zx_vmar_root_self(), VMAR_OPTIONS, 0, size, &vmar, &base) != ZX_OK)
+        give_up("hostile: no memory");
+    for (size_t offset = 0; offset < size; offset += part)
+        if (zx_vmar_map(vmar, READ_WRITE | ZX_VM_SPECIFIC, offset, vmo, 0, part, &at) != ZX_OK)
+            give_up("hostile: no memory");
+    return base;
+}
+
+#define MUCH ((size_t)8 << 30)
+
+static void copy_for_hours(void)
+{
+    zx_vaddr_t to = map_much(MUCH);
+    zx_handle_t vmo;
+    if (zx_vmo_create(MUCH, 0, &vmo) == ZX_OK)
+        (void)zx_vmo_read(vmo, (void *)to, 0, MUCH);
+}
+
+static void draw_for_hours(void)
+{
+    zx_cprng_draw((void *)map_much(MUCH), MUCH);
+}
+
 static void exit_in_a_copy(void)
 {
     start_many(copy_without_end);
@@ -665,6 +695,8 @@ const struct deed deeds[] = {
     {"kill_itself_in_a_copy", kill_itself_in_a_copy, ZX_TASK_RETCODE_SYSCALL_KILL,
      ZX_TASK_RETCODE_SYSCALL_KILL},
     EXITS(exit_in_a_copy),
+    {"copy_for_hours", copy_for_hours, NEEDS_KILLING, NEEDS_KILLING},
+    {"draw_for_hours", draw_for_hours, NEEDS_KILLING, NEEDS_KILLING},
     EXITS(exit_with_many_regions),
     {"die_in_deep_nesting", die_in_deep_nesting, VDSO_KILL, VDSO_KILL},
     KILLS(touch_all_memory),

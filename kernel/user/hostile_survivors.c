@@ -3,6 +3,8 @@
  * hostile_survivors.c: deeds that are refused, or allowed and odd: the process lives, and finds everything as it was. Each is a
  * test in a process of its own, which ends with 0 where all checks held.
  */
+#include <stdatomic.h>
+
 #include "access.h"
 #include "calls.h"
 #include "hostile.h"
@@ -162,6 +164,49 @@ static void odd_selectors(void)
     }
 }
 
+struct selectors {
+    uint16_t ds, es, fs, gs;
+};
+
+static struct selectors selectors_now(void)
+{
+    struct selectors now;
+    __asm__ volatile("movw %%ds, %0; movw %%es, %1; movw %%fs, %2; movw %%gs, %3"
+                     : "=m"(now.ds), "=m"(now.es), "=m"(now.fs), "=m"(now.gs));
+    return now;
+}
+
+/* Not 1 to 3: some processors make them 0 on the way back from an interrupt. */
+static void keep_selectors(void *context)
+{
+    static const struct selectors kinds[] = {
+        {0x20, 0, 0x23, 0}, {0x23, 0x2b, 0x22, 0x2a}, {0x2b, 0x20, 0x29, 0x23}};
+    const struct selectors *own = &kinds[(uintptr_t)context % 3];
+    struct selectors now = selectors_now();
+    CHECK(now.ds == 0 && now.es == 0 && now.fs == 0 && now.gs == 0);
+    __asm__ volatile("movw %0, %%ds; movw %1, %%es; movw %2, %%fs; movw %3, %%gs"
+                     :
+                     : "m"(own->ds), "m"(own->es), "m"(own->fs), "m"(own->gs)
+                     : "memory");
+    for (unsigned i = 0; i < 10; i++) {
+        sleep_ms(1);
+        now = selectors_now();
+        CHECK_EQUAL(now.ds, own->ds);
+        CHECK_EQUAL(now.es, own->es);
+        CHECK_EQUAL(now.fs, own->fs);
+        CHECK_EQUAL(now.gs, own->gs);
+    }
+}
+
+static void selectors_are_kept(void)
+{
+    struct program_thread threads[9];
+    for (unsigned i = 0; i < 9; i++)
+        CHECK_STATUS(ZX_OK, thread_start(&threads[i], "select", keep_selectors, (void *)(uintptr_t)i));
+    for (unsigned i = 0; i < 9; i++)
+        CHECK_STATUS(ZX_OK, thread_join(&threads[i]));
+}
+
 /* ---- What is not a program's ---- */
 
 static void kernel_is_closed(void)
@@ -258,6 +303,71 @@ static void bad_beginnings(void)
         CHECK_STATUS(ZX_ERR_INVALID_ARGS,
                      zx_thread_start(thread, (zx_vaddr_t)registers_return, bad[i], 0, 0));
         CHECK_STATUS(ZX_OK, zx_handle_close(thread));
+    }
+}
+
+/* ---- Beginning and end at once ---- */
+
+static struct {
+    zx_handle_t process, thread;
+    zx_vaddr_t entry;
+    atomic_uint ready;
+} race;
+
+static void meet(void)
+{
+    atomic_fetch_add(&race.ready, 1);
+    while (atomic_load(&race.ready) < 2)
+        ;
+}
+
+static void start_it(void *context)
+{
+    (void)context;
+    meet();
+    zx_status_t status =
+        zx_process_start(race.process, race.thread, race.entry, race.entry, ZX_HANDLE_INVALID, 0);
+    CHECK(status == ZX_OK || status == ZX_ERR_BAD_STATE);
+}
+
+/* A process that runs nothing but a loop, in a space that another one keeps: that it has no memory any more is not what ends
+   it. */
+static bool make_founder(zx_handle_t *other)
+{
+    static const uint8_t loop[] = {0xeb, 0xfe};
+    zx_handle_t root, restricted, code;
+    if (!CHECK_STATUS(ZX_OK, zx_process_create(ZX_HANDLE_INVALID, "founder", 7, ZX_PROCESS_SHARED,
+                                               &race.process, &root)) ||
+        !CHECK_STATUS(ZX_OK, zx_process_create_shared(race.process, 0, "other", 5, other, &restricted)) ||
+        !CHECK_STATUS(ZX_OK, zx_vmo_create(PAGE, 0, &code)) ||
+        !CHECK_STATUS(ZX_OK, zx_vmo_write(code, loop, 0, sizeof(loop))) ||
+        !CHECK_STATUS(ZX_OK, zx_vmo_replace_as_executable(code, ZX_HANDLE_INVALID, &code)) ||
+        !CHECK_STATUS(
+            ZX_OK, zx_vmar_map(root, ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE, 0, code, 0, PAGE, &race.entry)) ||
+        !CHECK_STATUS(ZX_OK, zx_thread_create(race.process, "loop", 4, 0, &race.thread)))
+        return false;
+    const zx_handle_t done[] = {root, restricted, code};
+    return CHECK_STATUS(ZX_OK, zx_handle_close_many(done, 3));
+}
+
+static void killed_while_starting(void)
+{
+    struct program_thread starter;
+    zx_handle_t other;
+    for (unsigned i = 0; i < 200; i++) {
+        atomic_store(&race.ready, 0);
+        if (!make_founder(&other) || !CHECK_STATUS(ZX_OK, thread_start(&starter, "starter", start_it, NULL)))
+            return;
+        meet();
+        for (volatile unsigned spins = 0; spins < i * 20; spins++)
+            ;
+        CHECK_STATUS(ZX_OK, zx_task_kill(race.process));
+        CHECK_STATUS(ZX_OK, thread_join(&starter));
+        if (!CHECK_STATUS(ZX_OK, zx_object_wait_one(race.process, ZX_PROCESS_TERMINATED,
+                                                    zx_clock_get_monotonic() + ZX_SEC(5), NULL)))
+            return;
+        const zx_handle_t done[] = {race.process, race.thread, other};
+        CHECK_STATUS(ZX_OK, zx_handle_close_many(done, 3));
     }
 }
 
@@ -396,10 +506,22 @@ static void copies_while_unmapping(void)
 #define LIVES(function) DEED(function, 0, 0)
 
 const struct deed survivors[] = {
-    LIVES(bad_pointers),         LIVES(unused_numbers),           LIVES(registers_and_calls),
-    LIVES(registers_and_faults), LIVES(registers_and_preemption), LIVES(threads_begin_with_zeroes),
-    LIVES(odd_selectors),        LIVES(kernel_is_closed),         LIVES(vdso_stays),
-    LIVES(image_stays),          LIVES(bad_beginnings),           LIVES(handles_run_out),
-    LIVES(memory_runs_out),      LIVES(regions_run_out),          LIVES(copies_while_unmapping),
+    LIVES(bad_pointers),
+    LIVES(unused_numbers),
+    LIVES(registers_and_calls),
+    LIVES(registers_and_faults),
+    LIVES(registers_and_preemption),
+    LIVES(threads_begin_with_zeroes),
+    LIVES(odd_selectors),
+    LIVES(selectors_are_kept),
+    LIVES(kernel_is_closed),
+    LIVES(vdso_stays),
+    LIVES(image_stays),
+    LIVES(bad_beginnings),
+    LIVES(handles_run_out),
+    LIVES(killed_while_starting),
+    LIVES(memory_runs_out),
+    LIVES(regions_run_out),
+    LIVES(copies_while_unmapping),
 };
 const unsigned survivor_count = sizeof(survivors) / sizeof(survivors[0]);

@@ -10,7 +10,7 @@
 #include <zircon/types.h>
 
 /* The nth allocation of the core from now fails, whoever asks for it, and all after it where persistent is not 0; nth
-   0: none fails. Errors: BAD_SYSCALL. */
+   0: none fails, as when the program that was started has ended. Errors: BAD_SYSCALL. */
 zx_status_t zvm_fail_allocation(uint64_t nth, uint32_t persistent);
 
 /*
