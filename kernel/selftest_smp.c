@@ -130,7 +130,7 @@ static void enter_spaces(void *context)
     struct vm_aspace *at;
     thread_pin((int)*(const unsigned *)context);
     while ((at = atomic_load(&space)) != NULL) {
-        paging_switch_space(at);
+        paging_switch_to_space(at);
         paging_switch(paging_kernel_root());
         atomic_fetch_add(&attempts, 1);
     }
@@ -143,7 +143,7 @@ static bool destroy_and_spoil(struct vm_aspace *aspace)
     void *reused = buffer_take(REUSED);
     if (reused != NULL)
         memset(reused, 0, REUSED);
-    bool left = !paging_switch_space(aspace) && percpu()->root == paging_kernel_root();
+    bool left = !paging_switch_to_space(aspace) && percpu()->root == paging_kernel_root();
     buffer_give(reused, REUSED);
     return reused != NULL && left;
 }
@@ -155,7 +155,7 @@ static bool make_and_destroy_spaces(struct vm_aspace *spaces[SPACES])
         spaces[i] = vm_aspace_create(VM_ASPACE_USER, "gone");
         if (spaces[i] == NULL)
             return false;
-        fine &= paging_switch_space(spaces[i]);
+        fine &= paging_switch_to_space(spaces[i]);
         unsigned before = atomic_load(&attempts);
         atomic_store(&space, spaces[i]);
         while (percpu_count() > 1 && atomic_load(&attempts) - before < ATTEMPTS)
