@@ -60,7 +60,6 @@ void paging_switch(zx_paddr_t root);
 
 /* The same with the table of a space that may be destroyed meanwhile. False: it is, and what was loaded still is. The caller has a
    reference to the space. */
-struct vm_aspace;
 bool paging_switch_to_space(struct vm_aspace *aspace);
 
 /* Whether ring 3 may use the window with the tables of that root: not, but for a visit. The running processor knows at once, others
