@@ -24,6 +24,7 @@
 #include "selftest.h"
 #include "symbols.h"
 #include "text.h"
+#include "thread.h"
 #include "trap.h"
 #include "user.h"
 
@@ -375,16 +376,29 @@ bool selftest(void)
 
 /* ---- Crashes on demand ---- */
 
+static void in_a_thread(void *function)
+{
+    struct thread *thread = thread_create((void (*)(void *))(uintptr_t)function, NULL);
+    if (thread != NULL)
+        thread_join(thread);
+}
+
 static const struct {
     const char *name;
     void (*function)(void *);
     void *argument;
 } crashes[] = {
-    {"read", do_read, (void *)0x123456}, {"write", do_write, image_text},
-    {"fetch", do_execute, code_in_data}, {"divide", do_divide, NULL},
-    {"opcode", do_invalid, NULL},        {"canonical", do_non_canonical, NULL},
-    {"stack", do_overflow, NULL},        {"nested", do_nested, boot_stack_guard},
+    {"read", do_read, (void *)0x123456},
+    {"write", do_write, image_text},
+    {"fetch", do_execute, code_in_data},
+    {"divide", do_divide, NULL},
+    {"opcode", do_invalid, NULL},
+    {"canonical", do_non_canonical, NULL},
+    {"stack", do_overflow, NULL},
+    {"nested", do_nested, boot_stack_guard},
     {"double", do_double, NULL},
+    {"thread", in_a_thread, do_invalid},
+    {"thread-stack", in_a_thread, do_overflow},
 };
 
 unsigned selftest_crash_count(void)

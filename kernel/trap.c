@@ -167,9 +167,13 @@ void trap_start(void)
 
 /* ---- Reports ---- */
 
+/* The first thread's and that of exceptions on the first processor lie in the image, a thread's own in a buffer. */
 static bool is_stack(uint64_t address)
 {
-    return address >= (uintptr_t)image_data && address < (uintptr_t)image_end - 16 && address % 8 == 0;
+    const struct thread *thread = thread_current();
+    bool in_image = address >= (uintptr_t)image_data && address < (uintptr_t)image_end - 16;
+    bool of_thread = address >= (uintptr_t)thread->stack && address <= thread->stack_top - 16;
+    return address % 8 == 0 && (in_image || (thread->stack != NULL && of_thread));
 }
 
 static void print_call(uint64_t rip)

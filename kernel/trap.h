@@ -68,9 +68,4 @@ void trap_visit_user(zx_paddr_t root, const struct user_registers *registers, st
 /* What the core is to know of a page fault with that error code. */
 uint32_t trap_fault_flags(uint64_t error);
 
-/* ---- Interrupts ---- */
-
-/* From here on `function` is what happens at that vector, with interrupts off. */
-void trap_set_handler(unsigned vector, void (*function)(void));
-
 #endif /* KERNEL_TRAP_H_ */

@@ -19,10 +19,6 @@
 #define WINDOW        0xffffff0000000000ull
 #define LAST_PAGE     0x00007fffffffe000ull /* the highest that a program can have */
 
-#define FLAG_TRAP      (1u << 8)
-#define FLAG_IOPL      (3u << 12)
-#define FLAG_ALIGNMENT (1u << 18)
-
 /* A deed that is nothing but these instructions. */
 #define INSTRUCTION(name, text)                                                                              \
     static void name(void)                                                                                   \
