@@ -105,6 +105,12 @@ static void do_non_canonical(void *unused)
 }
 
 /* Uses up the stack; the write after the call keeps it from becoming a loop. */
+static void do_nothing(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("int %0; int %1" : : "i"(TRAP_NOTHING), "i"(TRAP_NOTHING_SECOND));
+}
+
 static void do_overflow(void *unused)
 {
     volatile char bytes[512];
@@ -153,9 +159,12 @@ static void expect_exception(void (*function)(void *), unsigned vector, const ch
 
 static void test_exceptions(void)
 {
+    struct trap_frame frame;
+    uint64_t cr2;
     expect_exception(do_divide, 0, "division by zero is a divide error");
     expect_exception(do_breakpoint, TRAP_BREAKPOINT, "int3 is a breakpoint");
     expect_exception(do_invalid, 6, "ud2 is an invalid opcode");
+    expect(!trap_catch(do_nothing, NULL, &frame, &cr2), "an interrupt that was taken back is none");
     expect_exception(do_nmi, 2, "a non-maskable interrupt arrives, on a stack of its own");
     expect_exception(do_machine_check, 18, "so does a machine check");
     expect_exception(do_non_canonical, TRAP_PROTECTION, "a non-canonical address is a protection fault");
