@@ -83,6 +83,11 @@ void port_process_killed(struct vm_process *process)
     (void)process; /* threads are those of tests, which end them */
 }
 
+bool port_go_on(void)
+{
+    return true;
+}
+
 /* ---- Time ---- */
 
 static int64_t nanoseconds_now(void)

@@ -158,11 +158,6 @@ void gdt_page_fault_nest(void)
     percpu()->tss->ist[IST_PAGE_FAULT - 1] -= NEST_STEP;
 }
 
-void gdt_page_fault_unnest(void)
-{
-    percpu()->tss->ist[IST_PAGE_FAULT - 1] += NEST_STEP;
-}
-
 void gdt_page_fault_reset(void)
 {
     uint8_t *stack = processors[percpu()->number].stacks[IST_PAGE_FAULT - 1];

@@ -41,7 +41,6 @@ void gdt_give_back(struct percpu *processor);
  * touching that is a double fault. All of it for the running processor.
  */
 void gdt_page_fault_nest(void);
-void gdt_page_fault_unnest(void);
 void gdt_page_fault_reset(void);
 
 /* Where the running processor comes in from ring 3. */

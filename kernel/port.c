@@ -222,6 +222,9 @@ static bool is_bad_range(const struct thread *thread, const void *pointer, size_
 static zx_status_t copy(void *to, const void *from, const void *user, size_t size)
 {
     const struct thread *thread = thread_current();
+    /* A call that copies for hours is a program's thread like any other, and can be killed. */
+    if (!port_go_on())
+        return ZX_ERR_INVALID_ARGS;
     if (size == 0)
         return ZX_OK;
     if (is_bad_range(thread, user, size))
@@ -230,8 +233,7 @@ static zx_status_t copy(void *to, const void *from, const void *user, size_t siz
         memcpy(to, from, size);
         return ZX_OK;
     }
-    /* A call that copies for hours is a program's thread like any other, and can be killed. */
-    return thread_goes_on() && user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
+    return user_copy(to, from, size, cpu_has(CPU_SMAP)) ? ZX_OK : ZX_ERR_INVALID_ARGS;
 }
 
 zx_status_t port_copy_to_user(void *user_to, const void *from, size_t size)
@@ -295,6 +297,11 @@ void port_thread_exited(void)
 void port_process_killed(struct vm_process *process)
 {
     thread_kill(process);
+}
+
+bool port_go_on(void)
+{
+    return thread_current()->object == NULL || thread_goes_on();
 }
 
 zx_status_t port_wait(atomic_uint *word, unsigned value, int64_t deadline)

@@ -24,6 +24,7 @@
 #include "selftest.h"
 #include "symbols.h"
 #include "text.h"
+#include "thread.h"
 #include "trap.h"
 #include "user.h"
 
@@ -104,6 +105,12 @@ static void do_non_canonical(void *unused)
 }
 
 /* Uses up the stack; the write after the call keeps it from becoming a loop. */
+static void do_nothing(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("int %0; int %1" : : "i"(TRAP_NOTHING), "i"(TRAP_NOTHING_SECOND));
+}
+
 static void do_overflow(void *unused)
 {
     volatile char bytes[512];
@@ -152,9 +159,12 @@ static void expect_exception(void (*function)(void *), unsigned vector, const ch
 
 static void test_exceptions(void)
 {
+    struct trap_frame frame;
+    uint64_t cr2;
     expect_exception(do_divide, 0, "division by zero is a divide error");
     expect_exception(do_breakpoint, TRAP_BREAKPOINT, "int3 is a breakpoint");
     expect_exception(do_invalid, 6, "ud2 is an invalid opcode");
+    expect(!trap_catch(do_nothing, NULL, &frame, &cr2), "an interrupt that was taken back is none");
     expect_exception(do_nmi, 2, "a non-maskable interrupt arrives, on a stack of its own");
     expect_exception(do_machine_check, 18, "so does a machine check");
     expect_exception(do_non_canonical, TRAP_PROTECTION, "a non-canonical address is a protection fault");
@@ -375,16 +385,29 @@ bool selftest(void)
 
 /* ---- Crashes on demand ---- */
 
+static void in_a_thread(void *function)
+{
+    struct thread *thread = thread_create((void (*)(void *))(uintptr_t)function, NULL);
+    if (thread != NULL)
+        thread_join(thread);
+}
+
 static const struct {
     const char *name;
     void (*function)(void *);
     void *argument;
 } crashes[] = {
-    {"read", do_read, (void *)0x123456}, {"write", do_write, image_text},
-    {"fetch", do_execute, code_in_data}, {"divide", do_divide, NULL},
-    {"opcode", do_invalid, NULL},        {"canonical", do_non_canonical, NULL},
-    {"stack", do_overflow, NULL},        {"nested", do_nested, boot_stack_guard},
+    {"read", do_read, (void *)0x123456},
+    {"write", do_write, image_text},
+    {"fetch", do_execute, code_in_data},
+    {"divide", do_divide, NULL},
+    {"opcode", do_invalid, NULL},
+    {"canonical", do_non_canonical, NULL},
+    {"stack", do_overflow, NULL},
+    {"nested", do_nested, boot_stack_guard},
     {"double", do_double, NULL},
+    {"thread", in_a_thread, do_invalid},
+    {"thread-stack", in_a_thread, do_overflow},
 };
 
 unsigned selftest_crash_count(void)

@@ -56,7 +56,6 @@ extern uint8_t boot_stack_end[];
 static struct spinlock lock;
 static struct list_node ready, ready_pinned[PERCPU_MAX], waiting[QUEUES], sleeping, all, ended;
 static struct thread first; /* that booted */
-static unsigned user_threads;
 static bool started;
 
 static struct list_node *queue_of(const atomic_uint *word)
@@ -393,7 +392,6 @@ static void enlist(struct thread *thread)
 {
     uint64_t flags = spinlock_acquire(&lock);
     list_add_tail(&all, &thread->all);
-    user_threads += thread->object != NULL;
     make_ready(thread);
     arm_timer();
     spinlock_release(&lock, flags);
@@ -476,10 +474,8 @@ void thread_exit(void)
     list_remove(&thread->all);
     thread->state = THREAD_ENDED;
     atomic_store(&thread->ended, 1);
-    if (user) {
-        user_threads--;
+    if (user)
         list_add_tail(&ended, &thread->queue);
-    }
     /* woken here, they cannot run before this processor has left the stack: the lock is held until then */
     struct list_node *queue = queue_of(&thread->ended), *next;
     for (struct list_node *node = queue->next; node != queue; node = next) {
@@ -517,14 +513,6 @@ void thread_kill(struct vm_process *process)
     }
     arm_timer();
     spinlock_release(&lock, flags);
-}
-
-unsigned thread_count_user(void)
-{
-    uint64_t flags = spinlock_acquire(&lock);
-    unsigned count = user_threads;
-    spinlock_release(&lock, flags);
-    return count;
 }
 
 /* ---- Processors ---- */

@@ -128,9 +128,6 @@ zx_status_t thread_set_fault_handler(zx_vaddr_t handler, bool every);
    nobody else does anything. O(threads). */
 bool thread_others_wait(void);
 
-/* Threads of programs that have not ended yet. */
-unsigned thread_count_user(void);
-
 /* ---- For the processors (smp.c, trap.c) ---- */
 
 /* What a processor does that has come up: runs threads. Its percpu is set up, interrupts are off; what runs now becomes

@@ -102,6 +102,17 @@ static void serial_interrupt(void)
     outb(0x20, 0x20);
 }
 
+/* A line of the old controllers that was quiet again when it was asked which: the last line of either, and no answer, but for the
+   first one, which had a real request of the second. */
+static void no_interrupt(void)
+{
+}
+
+static void no_second_interrupt(void)
+{
+    outb(0x20, 0x20);
+}
+
 /* ---- Set-up ---- */
 
 static uint8_t ist_of(unsigned vector)
@@ -115,7 +126,7 @@ static uint8_t ist_of(unsigned vector)
         return IST_DOUBLE_FAULT;
     case TRAP_PAGE_FAULT:
         return IST_PAGE_FAULT;
-    case 18:
+    case TRAP_MACHINE_CHECK:
         return IST_MACHINE;
     default:
         return 0;
@@ -162,14 +173,20 @@ void trap_start(void)
         set_gate(vector);
     quiet_controllers();
     trap_set_handler(TRAP_SERIAL, serial_interrupt);
+    trap_set_handler(TRAP_NOTHING, no_interrupt);
+    trap_set_handler(TRAP_NOTHING_SECOND, no_second_interrupt);
     trap_load();
 }
 
 /* ---- Reports ---- */
 
+/* The first thread's and that of exceptions on the first processor lie in the image, a thread's own in a buffer. */
 static bool is_stack(uint64_t address)
 {
-    return address >= (uintptr_t)image_data && address < (uintptr_t)image_end - 16 && address % 8 == 0;
+    const struct thread *thread = thread_current();
+    bool in_image = address >= (uintptr_t)image_data && address < (uintptr_t)image_end - 16;
+    bool of_thread = address >= (uintptr_t)thread->stack && address <= thread->stack_top - 16;
+    return address % 8 == 0 && (in_image || (thread->stack != NULL && of_thread));
 }
 
 static void print_call(uint64_t rip)
@@ -352,10 +369,17 @@ static _Noreturn void unwind(uint64_t *anchor, const struct trap_frame *frame, u
     trap_unwind(to);
 }
 
+/* Those come between any two instructions, on stacks on which nobody can wait: no program is to blame, and none can be ended. */
+static bool is_of_machine(uint64_t vector)
+{
+    return vector == TRAP_NMI || vector == TRAP_DOUBLE_FAULT || vector == TRAP_MACHINE_CHECK;
+}
+
 void trap(struct trap_frame *frame, uint64_t cr2)
 {
     struct thread *thread = thread_current();
-    bool user = (frame->cs & 3) != 0, visit = user && thread->visit_anchor != 0;
+    bool user = (frame->cs & 3) != 0 && !is_of_machine(frame->vector),
+         visit = user && thread->visit_anchor != 0;
     void (*handler)(void) = atomic_load(&handlers[frame->vector]);
     if (handler != NULL) {
         handler();

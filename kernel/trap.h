@@ -16,8 +16,11 @@ enum trap_vector {
     TRAP_DOUBLE_FAULT = 8,
     TRAP_PROTECTION = 13,
     TRAP_PAGE_FAULT = 14,
+    TRAP_MACHINE_CHECK = 18,
     TRAP_EXCEPTIONS = 32,
-    TRAP_SERIAL = 0x24, /* the serial line's interrupt */
+    TRAP_SERIAL = 0x24,         /* the serial line's interrupt */
+    TRAP_NOTHING = 0x27,        /* the old interrupt controller took one back */
+    TRAP_NOTHING_SECOND = 0x2f, /* so did the one behind it */
     TRAP_TIMER = 0x40,
     TRAP_RESCHEDULE = 0x41, /* from another processor: look for what to run */
     TRAP_SHOOTDOWN = 0x42,  /* from another processor: forget translations */
@@ -67,10 +70,5 @@ void trap_visit_user(zx_paddr_t root, const struct user_registers *registers, st
 
 /* What the core is to know of a page fault with that error code. */
 uint32_t trap_fault_flags(uint64_t error);
-
-/* ---- Interrupts ---- */
-
-/* From here on `function` is what happens at that vector, with interrupts off. */
-void trap_set_handler(unsigned vector, void (*function)(void));
 
 #endif /* KERNEL_TRAP_H_ */

@@ -15,7 +15,8 @@
  * A mapping whose parts differ in permission is told part by part.
  *
  * Locking. The aspace's lock, the VMO's within, for stamps the machine's within that. Cost. Records: O(log siblings) each, and the pages of the
- * mapping. Statistics of a space: its pages, for each a search among the mappings of its VMO.
+ * mapping. Statistics of a space: its pages, for each a search among the mappings of its VMO:
+ * so much where they are many that no lock is held throughout, and what others change meanwhile may be counted or not.
  */
 #include <vm/mem.h>
 
@@ -89,19 +90,28 @@ void process_info(struct vm_process *process, zx_info_process_t *out)
 
 /* ---- Address spaces ---- */
 
-/* Adds the pages that the mapping shows. */
-static void add_mapping(const struct vm_mapping *mapping, zx_info_task_stats_t *stats)
+/* Pages and mappings looked at before others may run. */
+#define STATS_STEPS 4096
+
+/* Adds the pages that the mapping shows from va on, while there are steps; how far it came. */
+static zx_vaddr_t add_pages(const struct vm_mapping *mapping, zx_vaddr_t va, size_t *steps,
+                            zx_info_task_stats_t *stats)
 {
     struct vm_vmo *vmo = mapping->vmo;
+    zx_vaddr_t stop = mapping->region.base + mapping->region.size;
     uint64_t end = mapping->vmo_offset + mapping->region.size;
     size_t mappings;
-    stats->mem_mapped_bytes += mapping->region.size;
     port_mutex_lock(&vmo->lock);
-    uint64_t index = mapping->vmo_offset >> PAGE_SHIFT;
+    uint64_t index = (mapping->vmo_offset + (va - mapping->region.base)) >> PAGE_SHIFT;
     uint64_t limit = (end < mapping->vmo_limit ? end : mapping->vmo_limit) >> PAGE_SHIFT;
     for (; page_list_next(&vmo->pages, index, &index) != NULL && index < limit; index++) {
         uint64_t offset = index << PAGE_SHIFT;
+        if (*steps == 0) {
+            stop = mapping->region.base + (offset - mapping->vmo_offset);
+            break;
+        }
         size_t spaces = count_spaces_locked(vmo, offset, offset + PAGE_SIZE, NULL, &mappings);
+        *steps -= mappings < *steps ? mappings : *steps;
         if (spaces == 1) {
             stats->mem_private_bytes += PAGE_SIZE;
         } else {
@@ -110,20 +120,44 @@ static void add_mapping(const struct vm_mapping *mapping, zx_info_task_stats_t *
         }
     }
     port_mutex_unlock(&vmo->lock);
+    stats->mem_mapped_bytes += stop - va;
+    return stop;
+}
+
+/* Adds what lies from *va on, while there are steps. False: that is all. */
+static bool add_mappings_locked(struct vm_vmar *root, zx_vaddr_t *va, zx_info_task_stats_t *stats)
+{
+    struct region_walk walk;
+    struct vm_region *region;
+    size_t steps = STATS_STEPS;
+    region_walk_start(&walk, root);
+    do {
+        if (walk.va < *va)
+            walk.va = *va;
+        region = region_walk_next(&walk);
+        if (region == NULL)
+            return false;
+        if (region->kind != VM_REGION_MAPPING)
+            continue;
+        *va = add_pages(mapping_of(region), region->base > *va ? region->base : *va, &steps, stats);
+        steps -= steps != 0;
+    } while (steps != 0);
+    return true;
 }
 
 zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out)
 {
-    struct region_walk walk;
-    struct vm_region *region;
+    zx_status_t status = ZX_OK;
+    zx_vaddr_t va = 0;
+    bool more = true;
     memset(out, 0, sizeof(*out));
-    port_mutex_lock(&aspace->lock);
-    zx_status_t status = aspace->root != NULL ? ZX_OK : ZX_ERR_BAD_STATE;
-    region_walk_start(&walk, aspace->root);
-    while ((region = region_walk_next(&walk)) != NULL)
-        if (region->kind == VM_REGION_MAPPING)
-            add_mapping(mapping_of(region), out);
-    port_mutex_unlock(&aspace->lock);
+    while (status == ZX_OK && more) {
+        port_mutex_lock(&aspace->lock);
+        status = aspace->root != NULL ? ZX_OK : ZX_ERR_BAD_STATE;
+        more = status == ZX_OK && add_mappings_locked(aspace->root, &va, out);
+        port_mutex_unlock(&aspace->lock);
+        status = more && !port_go_on() ? ZX_ERR_CANCELED : status;
+    }
     return status;
 }
 

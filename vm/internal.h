@@ -442,7 +442,8 @@ zx_status_t process_write_memory(struct vm_process *process, zx_vaddr_t va, cons
 /* info.c: what can be learned of objects */
 void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out);
 void process_info(struct vm_process *process, zx_info_process_t *out);
-zx_status_t aspace_task_stats(struct vm_aspace *aspace, zx_info_task_stats_t *out); /* BAD_STATE destroyed */
+zx_status_t aspace_task_stats(struct vm_aspace *aspace,
+                              zx_info_task_stats_t *out); /* BAD_STATE destroyed; CANCELED: port_go_on */
 void machine_kmem_stats(zx_info_kmem_stats_t *out);
 /* A place in the walk over a space that the records of PROCESS_MAPS make, between two records. */
 struct maps_walk {

@@ -161,10 +161,33 @@ static void test_maps_of_the_dying(void **state)
     vm_process_release(process);
 }
 
+/* So many pages and mappings of them that they are counted in parts: each once, wherever a part ends. */
+static void test_stats_in_parts(void **state)
+{
+    (void)state;
+    const size_t size = 128 * PAGE;
+    const unsigned count = 40;
+    zx_handle_t vmo = make_vmo(size, 0), vmar, inner;
+    zx_info_task_stats_t before, after;
+    zx_vaddr_t base, at;
+    struct vm_aspace *aspace = vm_process_aspace(port_current_process());
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, size, NULL, 0));
+    assert_int_equal(aspace_task_stats(aspace, &before), ZX_OK);
+    assert_ok(zx_vmar_allocate(zx_vmar_root_self(), EVERYTHING, 0, 100 * size, &vmar, &base));
+    assert_ok(zx_vmar_allocate(vmar, EVERYTHING | ZX_VM_SPECIFIC, count * size, count * size, &inner, &at));
+    for (unsigned i = 0; i < count; i++)
+        assert_ok(zx_vmar_map(i % 2 == 0 ? vmar : inner, READ | ZX_VM_SPECIFIC, i * size, vmo, 0, size, &at));
+    assert_int_equal(aspace_task_stats(aspace, &after), ZX_OK);
+    assert_int_equal(after.mem_mapped_bytes - before.mem_mapped_bytes, count * size);
+    assert_int_equal(after.mem_private_bytes - before.mem_private_bytes, count * size);
+    assert_int_equal(after.mem_shared_bytes, before.mem_shared_bytes);
+    assert_ok(zx_vmar_destroy(vmar));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_kmem_stats), TEST(test_maps_in_pieces),
-                                       TEST(test_maps_where_the_inner_dies), TEST(test_maps_behind_the_dead),
-                                       TEST(test_maps_of_the_dying)};
+    const struct CMUnitTest tests[] = {TEST(test_kmem_stats),           TEST(test_stats_in_parts),
+                                       TEST(test_maps_in_pieces),       TEST(test_maps_where_the_inner_dies),
+                                       TEST(test_maps_behind_the_dead), TEST(test_maps_of_the_dying)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -354,12 +354,12 @@ static void killed_while_starting(void)
 {
     struct program_thread starter;
     zx_handle_t other;
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < 50; i++) {
         atomic_store(&race.ready, 0);
         if (!make_founder(&other) || !CHECK_STATUS(ZX_OK, thread_start(&starter, "starter", start_it, NULL)))
             return;
         meet();
-        for (volatile unsigned spins = 0; spins < i * 20; spins++)
+        for (volatile unsigned spins = 0; spins < i * 80; spins++)
             ;
         CHECK_STATUS(ZX_OK, zx_task_kill(race.process));
         CHECK_STATUS(ZX_OK, thread_join(&starter));

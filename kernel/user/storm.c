@@ -31,8 +31,8 @@
 #define WORDS       (PAGE / sizeof(uint64_t))
 #define READ_WRITE  (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
 #define COMMON_MARK 0xc0ull
-#define ROUNDS      4
-#define STEPS       12000 /* of all threads, in a round */
+#define ROUNDS      3
+#define STEPS       4000 /* of all threads, in a round */
 
 static unsigned thread_count;
 static zx_handle_t arena, common_arena;

@@ -169,6 +169,10 @@ zx_status_t port_wait(atomic_uint *word, unsigned value, int64_t deadline);
 /* Wakes up to `count` of those that wait there, the longest first; how many. Any lock may be held. */
 unsigned port_wake(atomic_uint *word, unsigned count);
 
+/* In a call that takes long, between two steps, with no lock of the core held: others may run. False: the caller's process is dead, and
+   the call is best broken off. */
+bool port_go_on(void);
+
 /* ---- Time ---- */
 
 /* A clock that never goes back, in units of the host's, of which so many are a second. */
