@@ -128,8 +128,16 @@ static void take_process(struct state *state, const struct vm_process *process)
 static void take_thread(struct state *state, struct vm_thread *thread)
 {
     port_mutex_lock(&vm_machine->handle_lock);
+    take_name(state, thread->name);
     take(state, thread->process->object.koid);
     take(state, thread->state);
+    port_mutex_unlock(&vm_machine->handle_lock);
+}
+
+static void take_job(struct state *state, const struct vm_job *job)
+{
+    port_mutex_lock(&vm_machine->handle_lock);
+    take_name(state, job->name);
     port_mutex_unlock(&vm_machine->handle_lock);
 }
 
@@ -148,7 +156,10 @@ static void take_object(struct state *state, struct vm_object *object)
     case ZX_OBJ_TYPE_THREAD:
         take_thread(state, container_of(object, struct vm_thread, object));
         break;
-    default:
+    case ZX_OBJ_TYPE_JOB:
+        take_job(state, container_of(object, struct vm_job, object));
+        break;
+    default: /* a VMAR: with its space */
         break;
     }
 }
