@@ -346,12 +346,6 @@ static void test_nameless(void **state)
     assert_ok(zx_handle_close(value));
 }
 
-/* An object whose machine is gone goes back to the host, so that no leak checker tells of what was meant. Caches round sizes up. */
-static void leave_behind(void *object, size_t size)
-{
-    (void)port_object_leave(object, (size + 15) & ~(size_t)15);
-}
-
 /* Stopping tells what leaked, and says BAD_STATE. */
 static void test_stop_reports_leaks(void **state)
 {

@@ -328,7 +328,7 @@ that "reproduce tells of no note where there is none" test -z "$(grep -i 'noted'
 
 # make run, where the core dies in the same trace on both hosts: nothing is called equal. The emulator is a stand-in.
 mkdir -p "$work/both/harness" "$work/both/build/host" "$work/both/corpus"
-cp harness/run harness/compare "$work/both/harness/"
+cp harness/run harness/compare harness/tap "$work/both/harness/"
 cp "$work/lame/host/zvt" "$work/both/build/host/"
 cp "$work/dies.zvt" "$work/both/corpus/a.zvt"
 cat >"$work/both/harness/run-qemu" <<'END'
