@@ -246,6 +246,7 @@ static bool step(struct run *run, const uint8_t *bytes, size_t size)
     run->digest = trace_hash_record(run->digest, &run->op, &run->record);
     run->record.digest = run->digest;
     run->record.aspace = vm_process_aspace(run->processes[run->current]);
+    run->record.stats = &run->stats;
     if (!run->broken)
         check_after(run);
     if (run->options->observe != NULL &&

@@ -297,6 +297,7 @@ extern const uint16_t trace_memory_sizes[TRACE_MEMORY_SIZES];
 #define TRACE_RESULTS_MAX   4
 
 struct vm_aspace;
+struct vm_stats;
 
 struct trace_record {
     zx_status_t status;
@@ -305,9 +306,11 @@ struct trace_record {
     uint64_t results[TRACE_RESULTS_MAX];
     uint64_t data_hash; /* of the bytes read; 0: none were */
     uint32_t data_size;
-    bool failed_allocation;   /* the switch fired; not in the digest */
-    struct vm_aspace *aspace; /* of the current process; not in the digest */
-    uint64_t digest;          /* of the run so far, this record included */
+    bool failed_allocation; /* the switch fired; not in the digest */
+    /* Not in the digest: the space of the current process; the counts of the machine after the operation. */
+    struct vm_aspace *aspace;
+    const struct vm_stats *stats;
+    uint64_t digest; /* of the run so far, this record included */
 };
 
 /* How records name a handle. */

@@ -58,9 +58,9 @@ void trace_host_select_processor(unsigned processor)
     processor_move(processor);
 }
 
-/* Above this many bytes giving the pages back to the host zeroes them more cheaply than writing: it costs
-   what was touched. */
-#define CLEAR_BY_HAND (64u << 10)
+/* Above this many bytes giving the pages back to the host zeroes them more cheaply than writing, for it costs what
+   was touched. Below, as for every trace of a fuzzer's length, the faults that follow cost more. */
+#define CLEAR_BY_HAND (1u << 20)
 
 void *trace_host_scratch(size_t bytes)
 {

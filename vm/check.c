@@ -396,9 +396,10 @@ static void check_aspace(struct checker *checker, struct vm_aspace *aspace)
     }
     if (aspace->table.root == 0)
         broken(checker, "space '%s': alive without page tables", aspace->name);
-    if (!page_table_check(&aspace->table, checker->report))
+    const bool tables_are_sound = page_table_check(&aspace->table, checker->report);
+    if (!tables_are_sound)
         broken(checker, "space '%s': its page tables are broken", aspace->name);
-    if (!check_regions(checker, aspace))
+    if (!check_regions(checker, aspace) || !tables_are_sound)
         return;
     region_walk_start(&cursor.walk, aspace->root);
     page_table_for_each(&aspace->table, aspace->table.base, aspace->table.size, check_translation, &cursor);

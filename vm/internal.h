@@ -285,8 +285,7 @@ struct page_queue {
 };
 
 /* In vm_page.marks. */
-#define PAGE_MARK_SEEN   1u /* MMU: a check has come by */
-#define PAGE_MARK_QUEUED 2u /* OBJECT: on a page queue (q) */
+#define PAGE_MARK_QUEUED 1u /* OBJECT: on a page queue (q) */
 
 struct vm_machine {
     struct pmm pmm;

@@ -646,9 +646,12 @@ struct visitor {
     const struct entry_format *format;
 };
 
-static bool visit_range(const struct visitor *visitor, const uint64_t *entries, uint64_t above,
+/* Ends behind the last entry in use: most of most tables is empty. */
+static bool visit_range(const struct visitor *visitor, const struct vm_page *page, uint64_t above,
                         unsigned level, zx_vaddr_t va, zx_vaddr_t last)
 {
+    const uint64_t *entries = entries_of(page);
+    uint32_t left = page->table_entries;
     zx_vaddr_t stop;
 
     do {
@@ -658,15 +661,16 @@ static bool visit_range(const struct visitor *visitor, const uint64_t *entries, 
             stop = skip_empty(entries, level, va, last);
             continue;
         }
+        left--;
         if (is_leaf(entry, level)) {
             struct page_table_entry described = describe(visitor->format, entry, above, level, va);
             if (!visitor->visit(visitor->context, &described))
                 return false;
-        } else if (!visit_range(visitor, port_phys_to_virt(table_address(entry)),
-                                allowed_below(visitor->format, entry, above), level - 1, va, stop)) {
+        } else if (!visit_range(visitor, child_of(entry), allowed_below(visitor->format, entry, above),
+                                level - 1, va, stop)) {
             return false;
         }
-    } while (advance(&va, stop, last));
+    } while (left > 0 && advance(&va, stop, last));
     return true;
 }
 
@@ -677,10 +681,11 @@ void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
 
     if (size == 0)
         return;
+    VM_ASSERT(table->parts[0] == NULL);
     zx_vaddr_t last = range_last(table, va, size);
     port_mutex_lock(&table->lock);
     if (table->root != 0)
-        visit_range(&visitor, port_phys_to_virt(table->root), grants_of(visitor.format), TOP_LEVEL, va, last);
+        visit_range(&visitor, child_of(table->root), grants_of(visitor.format), TOP_LEVEL, va, last);
     port_mutex_unlock(&table->lock);
 }
 
@@ -688,6 +693,7 @@ void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
 
 struct table_check {
     const struct page_table *table;
+    struct list_node seen; /* every table that the check came by; a table in use is on no other list */
     uint64_t tables;
     struct vm_sink *report;
 };
@@ -723,7 +729,7 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
     zx_vaddr_t first = va, stop;
     uint32_t in_use = 0;
 
-    page->marks |= PAGE_MARK_SEEN;
+    list_add_tail(&check->seen, &page->node);
     check->tables++;
     do {
         stop = entry_last(va, level, last);
@@ -745,7 +751,7 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
         struct vm_page *child = pmm_page_at(table_address(entry));
         if (child == NULL || child->state != VM_PAGE_MMU)
             return complain(check, "leads to a page that is no table", level, va, entry);
-        if ((child->marks & PAGE_MARK_SEEN) != 0)
+        if (list_is_linked(&child->node))
             return complain(check, "leads to a table that is linked elsewhere", level, va, entry);
         if (child->table_entries == 0 && !link_stays(check->table, level))
             return complain(check, "leads to an empty table", level, va, entry);
@@ -762,28 +768,6 @@ static bool check_tables(struct table_check *check, struct vm_page *page, unsign
     return true;
 }
 
-/* Whatever the check came by, it came by it from here, through tables that it had marked. */
-static void forget_tables(struct vm_page *page, unsigned level, zx_vaddr_t va, zx_vaddr_t last)
-{
-    const uint64_t *entries = entries_of(page);
-    zx_vaddr_t stop;
-
-    page->marks &= (uint8_t)~PAGE_MARK_SEEN;
-    do {
-        stop = entry_last(va, level, last);
-        uint64_t entry = entry_load(&entries[entry_index(va, level)]);
-        if (!is_present(entry)) {
-            stop = skip_empty(entries, level, va, last);
-            continue;
-        }
-        if (is_leaf(entry, level))
-            continue;
-        struct vm_page *child = pmm_page_at(table_address(entry));
-        if (child != NULL && (child->marks & PAGE_MARK_SEEN) != 0)
-            forget_tables(child, level - 1, va, stop);
-    } while (advance(&va, stop, last));
-}
-
 static bool check_locked(struct page_table *table, struct vm_sink *report)
 {
     struct table_check check = {.table = table, .report = report};
@@ -792,12 +776,14 @@ static bool check_locked(struct page_table *table, struct vm_sink *report)
     zx_vaddr_t last = (table->base + (table->size - 1)) | level_mask(TOP_LEVEL);
     struct vm_page *root = pmm_page_at(table->root);
 
-    if (root == NULL || root->state != VM_PAGE_MMU) {
+    if (root == NULL || root->state != VM_PAGE_MMU || list_is_linked(&root->node)) {
         vm_print(report, "page table 0x%llx: the top is no table\n", (unsigned long long)table->root);
         return false;
     }
+    list_init(&check.seen);
     bool sound = check_tables(&check, root, TOP_LEVEL, first, last);
-    forget_tables(root, TOP_LEVEL, first, last);
+    while (list_pop_head(&check.seen) != NULL)
+        ;
     if (sound && check.tables != table->table_pages) {
         vm_print(report, "page table 0x%llx: %llu tables, the count says %llu\n",
                  (unsigned long long)table->root, (unsigned long long)check.tables,

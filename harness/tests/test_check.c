@@ -95,16 +95,27 @@ static int stop(void **state)
     return zvm_stop() == ZX_OK ? 0 : -1;
 }
 
-static uint64_t *entry_of(zx_vaddr_t at)
+static uint64_t *entry_at(zx_vaddr_t at, unsigned wanted)
 {
     zx_paddr_t pa = aspace->table.root;
 
     for (unsigned level = 3;; level--) {
         uint64_t *entry = (uint64_t *)port_phys_to_virt(pa) + (at >> (12 + 9 * level) & 511);
-        if (level == 0)
+        if (level == wanted)
             return entry;
         pa = *entry & X86_PTE_ADDRESS;
     }
+}
+
+static uint64_t *entry_of(zx_vaddr_t at)
+{
+    return entry_at(at, 0);
+}
+
+/* The table that holds the entry of `at`. */
+static struct vm_page *table_of(zx_vaddr_t at)
+{
+    return pmm_page_at(*entry_at(at, 1) & X86_PTE_ADDRESS);
 }
 
 /* ---- Damage ---- */
@@ -297,16 +308,20 @@ static void test_devices(void **state)
 static void test_translations(void **state)
 {
     uint64_t *written = entry_of(va), *zero = entry_of(va + 2 * PAGE_SIZE), *readable = entry_of(other_va);
+    uint64_t *link = entry_at(va, 1);
 
     (void)state;
     PLANT(*readable, *readable | X86_PTE_WRITABLE, "more than the protection in force");
     PLANT(*written, *written & ~X86_PTE_NX, "more than the protection in force");
-    PLANT(*written, *written & ~X86_PTE_USER, "for users just where");
+    PLANT(*link, *link & ~X86_PTE_USER, "for users just where");
     PLANT(*written, *written + PAGE_SIZE, "not the page that the VMO holds there");
     PLANT(*zero, *zero | X86_PTE_WRITABLE, "the zero page, writable");
     PLANT(*zero, *zero + PAGE_SIZE, "the VMO holds no page there");
+    PLANT(written[3], *written, "entries in use, its count says");
+    table_of(va)->table_entries++;
     PLANT(written[-1], *written, "in no mapping");
     PLANT(written[3], *written, "the VMO holds no page there");
+    table_of(va)->table_entries--;
     PLANT(vmo->size, PAGE_SIZE, "past the end of the VMO");
 }
 
@@ -323,7 +338,9 @@ static void test_translation_behind_all(void **state)
                      ZX_OK);
     assert_int_equal(zvm_access(zx_process_self(), at, &byte, 1, ZVM_READ), ZX_OK);
     uint64_t *entry = entry_of(at);
+    table_of(at)->table_entries++;
     PLANT(entry[1], entry[0], "in no mapping");
+    table_of(at)->table_entries--;
 }
 
 static void test_spaces_and_objects(void **state)

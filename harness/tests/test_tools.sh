@@ -252,7 +252,9 @@ expect "compare, nothing to compare" 1 '0 equal' harness/compare "$work/none.tar
 expect "compare, missing file" 2 'nowhere' harness/compare "$work/left" "$work/nowhere"
 expect "fuzz, bad time" 2 'soon' harness/fuzz --time soon
 expect "fuzz, bad engine" 2 'honggfuzz' harness/fuzz --engine honggfuzz
-expect "fuzz, no target" 3 'make fuzzers' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
+expect "fuzz, bad number of operations" 2 '1e9' harness/fuzz --operations many
+expect "fuzz, no target" 3 'make fuzzers`' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
+expect "fuzz, no target without sanitizers" 3 'make fuzzers-plain' env ZVM_BUILD="$work/none" harness/fuzz --plain
 # What a campaign counts: the operations and runs of all processes that share the file.
 for engine in libfuzzer afl; do
     head -c 16 /dev/zero >"$work/count"

@@ -142,7 +142,7 @@ struct page_table_entry {
 zx_status_t page_table_query(struct page_table *table, zx_vaddr_t va, struct page_table_entry *out);
 
 /* Calls visit for every present translation in [va, va + size), ascending, under the lock; stops when it
-   returns false. Absent subtrees are skipped. */
+   returns false. Absent subtrees are skipped. Not of a unified table, whose parts know what is in them. */
 void page_table_for_each(struct page_table *table, zx_vaddr_t va, size_t size,
                          bool (*visit)(void *context, const struct page_table_entry *entry), void *context);
 
