@@ -9,7 +9,8 @@
  * for (locks, the end of a thread, a time) is made of that.
  *
  * Time. The timer runs only where somebody waits for it: while others are ready, for a slice; while threads sleep, until
- * the first of them is due. A single program is never interrupted.
+ * the first of them is due. A single program is never interrupted. When a thread becomes ready and no processor is idle,
+ * those that may run it and had nobody to share with are told, and begin a slice.
  *
  * Who changes. One thread's call of thread_switch is another's return from it. The scheduler's lock is held across it,
  * taken by the one and given up by the other. The processor keeps the page tables of the last space that it ran in while
@@ -66,15 +67,26 @@ static struct list_node *queue_of(const atomic_uint *word)
 
 /* ---- Ready threads; under the lock ---- */
 
-static void wake_idle_processor(const struct thread *thread)
+static bool may_be_told(const struct percpu *other, const struct thread *thread)
+{
+    return other != percpu() && atomic_load(&other->online) &&
+           (thread->pinned < 0 || (unsigned)thread->pinned == other->number);
+}
+
+/* One that is idle takes the thread; where none is, all that run somebody without a slice begin one. */
+static void tell_processors(const struct thread *thread)
 {
     for (unsigned i = 0; i < percpu_count(); i++) {
-        struct percpu *other = percpu_at(i);
-        bool fits = thread->pinned < 0 ? other->thread == other->idle : (unsigned)thread->pinned == i;
-        if (other == percpu() || !fits || !atomic_load(&other->online))
-            continue;
-        apic_send(other->apic_id, TRAP_RESCHEDULE);
-        return;
+        const struct percpu *other = percpu_at(i);
+        if (may_be_told(other, thread) && other->thread == other->idle) {
+            apic_send(other->apic_id, TRAP_RESCHEDULE);
+            return;
+        }
+    }
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        const struct percpu *other = percpu_at(i);
+        if (may_be_told(other, thread) && other->slice_end == 0)
+            apic_send(other->apic_id, TRAP_RESCHEDULE);
     }
 }
 
@@ -82,7 +94,7 @@ static void make_ready(struct thread *thread)
 {
     thread->state = THREAD_READY;
     list_add_tail(thread->pinned < 0 ? &ready : &ready_pinned[thread->pinned], &thread->queue);
-    wake_idle_processor(thread);
+    tell_processors(thread);
 }
 
 static struct thread *take_ready(void)
@@ -129,22 +141,29 @@ static void wake_sleepers(void)
     }
 }
 
-/* For the thread that this processor is about to run. */
+/* Until this processor has to look for somebody else. A slice that has begun does not begin again. */
 static void arm_timer(void)
 {
-    int64_t until = FOR_EVER;
+    struct percpu *self = percpu();
+    int64_t until = FOR_EVER, now;
     if (!apic_is_there())
         return;
+    if (!others_are_ready())
+        self->slice_end = 0;
+    else if (self->slice_end == 0)
+        self->slice_end = clock_now() + SLICE;
+    if (self->slice_end != 0)
+        until = self->slice_end;
     if (!list_is_empty(&sleeping)) {
-        until = container_of(sleeping.next, struct thread, sleep)->deadline - clock_now();
-        until = until > 0 ? until : 0;
+        int64_t deadline = container_of(sleeping.next, struct thread, sleep)->deadline;
+        until = deadline < until ? deadline : until;
     }
-    if (others_are_ready() && until > SLICE)
-        until = SLICE;
-    if (until == FOR_EVER)
+    if (until == FOR_EVER) {
         apic_timer_cancel();
-    else
-        apic_timer_arm(until);
+        return;
+    }
+    now = clock_now();
+    apic_timer_arm(until > now ? until - now : 0);
 }
 
 /* ---- From one thread to the next; under the lock ---- */
@@ -194,6 +213,7 @@ static void schedule(void)
         load_space(to);
     }
     atomic_store(&self->reschedule, false);
+    self->slice_end = 0;
     arm_timer();
     if (to != from)
         thread_switch(&from->rsp, to->rsp);
@@ -283,16 +303,28 @@ void thread_pin(int processor)
     spinlock_release(&lock, flags);
 }
 
-/* The timer, or another processor, wants this one to look for what to run next. */
+/* A slice is over, or a sleeper is due. A sleeper that is last among many takes nothing from the slice that runs, or it would
+   always be the same thread's, where times go together. */
 static void tick(void)
 {
+    struct percpu *self = percpu();
     apic_end_interrupt();
     uint64_t flags = spinlock_acquire(&lock);
     wake_sleepers();
-    if (others_are_ready())
-        atomic_store(&percpu()->reschedule, true);
+    if (others_are_ready() && self->slice_end <= clock_now())
+        atomic_store(&self->reschedule, true);
     else
         arm_timer();
+    spinlock_release(&lock, flags);
+}
+
+/* Another processor has made a thread ready, for which whoever runs here begins a slice, or has killed whom it runs. An idle
+   processor looks for somebody after every interrupt. */
+static void be_told(void)
+{
+    apic_end_interrupt();
+    uint64_t flags = spinlock_acquire(&lock);
+    arm_timer();
     spinlock_release(&lock, flags);
 }
 
@@ -566,7 +598,7 @@ bool thread_start_scheduler(void)
     idle->pinned = 0;
     percpu()->idle = idle;
     trap_set_handler(TRAP_TIMER, tick);
-    trap_set_handler(TRAP_RESCHEDULE, tick);
+    trap_set_handler(TRAP_RESCHEDULE, be_told);
     started = true;
     interrupts_on();
     return true;
