@@ -242,6 +242,14 @@ for tool in bash env dirname basename mktemp rm cat tr grep sed awk sleep timeou
 done
 expect "run-qemu, no emulator" 3 'qemu-system-x86' env PATH="$work/bin" "$(command -v bash)" harness/run-qemu "$work/good.tar"
 expect "run-bochs, no emulator" 3 'bochs' env PATH="$work/bin" "$(command -v bash)" harness/run-bochs "$work/good.tar"
+# Words that a program could print, too, from an emulator that was not shut down.
+cat >"$work/bin/bochs" <<'END'
+#!/bin/bash
+port=$(sed -n 's/^com1:.*dev="\(.*\)"$/\1/p' bochsrc)
+printf 'zvm: exit 0\r\n' >"$port"
+END
+chmod +x "$work/bin/bochs"
+expect "run-bochs, a verdict without an end" 1 'without a word from the kernel' env PATH="$work/bin:$PATH" harness/run-bochs "$work/good.tar"
 
 # ---- the other scripts ----
 printf 'a.zvt 0000000000000001 3 ZX_OK\nb.zvt 0000000000000002 3 ZX_OK\n' >"$work/left"
