@@ -263,6 +263,25 @@ expect "fuzz, bad engine" 2 'honggfuzz' harness/fuzz --engine honggfuzz
 expect "fuzz, bad number of operations" 2 '1e9' harness/fuzz --operations many
 expect "fuzz, no target" 3 'make fuzzers`' env ZVM_BUILD="$work/none" harness/fuzz --engine afl
 expect "fuzz, no target without sanitizers" 3 'make fuzzers-plain' env ZVM_BUILD="$work/none" harness/fuzz --plain
+# A target that breaks at what begins with b, in words that depend on the size.
+cat >"$work/target" <<'END'
+#!/bin/bash
+[ "$(head -c 1 "$1")" = b ] || exit 0
+echo "trace: operation $(stat -c %s "$1"): expected 3 VMOs, got 4"
+kill -ABRT $$
+END
+chmod +x "$work/target"
+mkdir "$work/findings"
+for input in bbbb bb g; do
+    printf %s $input >"$work/findings/new-$input"
+done
+expect "findings are sorted by what breaks" 1 'breaks, and 1 more like it: trace: operation 2: expected' \
+    harness/findings --target "$work/target" --new "$work/findings"
+that "findings keep what does not break again" test "$(find "$work/findings" -name 'unsteady-*.zvt' | wc -l)" = 1
+expect "findings are tried again" 1 'unsteady-.* does not break' harness/findings --target "$work/target" "$work/findings"
+expect "findings that are fixed" 0 'does not break' harness/findings --target /bin/true "$work/findings"
+expect "findings, no folder" 2 'expected a folder' harness/findings "$work/nowhere"
+expect "findings, no target" 3 'make fuzzers' harness/findings --target "$work/nowhere" "$work/findings"
 # What a campaign counts: the operations and runs of all processes that share the file.
 for engine in libfuzzer afl; do
     head -c 16 /dev/zero >"$work/count"
@@ -375,7 +394,7 @@ expect "coverage, bad word" 2 'coverage' harness/coverage everything
 expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
 
 # Every script explains itself when asked, wherever its first comment ends.
-for script in harness/check* harness/compare harness/coverage harness/determinism harness/fuzz harness/make-iso harness/oom \
+for script in harness/check* harness/compare harness/coverage harness/determinism harness/findings harness/fuzz harness/make-iso harness/oom \
     harness/public-names harness/replay harness/reproduce harness/run harness/run-* harness/setup harness/soak harness/valgrind harness/zoo harness/bench/run harness/bench/region_tree; do
     expect "$script --help" 0 "$script" "$script" --help
 done
