@@ -3,6 +3,8 @@
  * test_dump.c: spaces as text and as pictures: every shape that a tree can have in them, and names that hold what
  * neither a terminal nor XML can bear.
  */
+#define _POSIX_C_SOURCE 200809L /* open_memstream */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "calls.h"
@@ -23,29 +25,27 @@ static void around(zx_vaddr_t va)
 }
 
 /* A picture is longer than the report: its text, to be freed. */
-struct long_text {
+struct stream_sink {
     struct vm_sink sink;
-    size_t size;
-    char *text;
+    FILE *stream;
 };
 
-static void lengthen(struct vm_sink *self, const char *text, size_t size)
+static void write_stream(struct vm_sink *self, const char *text, size_t size)
 {
-    struct long_text *whole = (struct long_text *)(void *)self;
-    char *longer = realloc(whole->text, whole->size + size + 1);
-    assert_non_null(longer);
-    memcpy(longer + whole->size, text, size);
-    whole->text = longer;
-    whole->size += size;
-    longer[whole->size] = '\0';
+    fwrite(text, 1, size, ((struct stream_sink *)(void *)self)->stream);
 }
 
 static char *picture_of(struct vm_aspace *aspace)
 {
-    struct long_text whole = {.sink = {.write = lengthen}};
+    char *text = NULL;
+    size_t size;
+    struct stream_sink whole = {{.write = write_stream}, open_memstream(&text, &size)};
+
+    assert_non_null(whole.stream);
     vm_aspace_svg(aspace, &whole.sink);
-    assert_non_null(strstr(whole.text, "</svg>"));
-    return whole.text;
+    assert_int_equal(fclose(whole.stream), 0);
+    assert_non_null(strstr(text, "</svg>"));
+    return text;
 }
 
 #define assert_shows(text, words) assert_non_null(strstr(text, words))
