@@ -145,7 +145,7 @@ static void wake_sleepers(void)
 static void arm_timer(void)
 {
     struct percpu *self = percpu();
-    int64_t until = FOR_EVER, now;
+    int64_t until = FOR_EVER;
     if (!apic_is_there())
         return;
     if (!others_are_ready())
@@ -158,12 +158,10 @@ static void arm_timer(void)
         int64_t deadline = container_of(sleeping.next, struct thread, sleep)->deadline;
         until = deadline < until ? deadline : until;
     }
-    if (until == FOR_EVER) {
+    if (until == FOR_EVER)
         apic_timer_cancel();
-        return;
-    }
-    now = clock_now();
-    apic_timer_arm(until > now ? until - now : 0);
+    else
+        apic_timer_arm(until - clock_now());
 }
 
 /* ---- From one thread to the next; under the lock ---- */
