@@ -79,11 +79,8 @@ void fpu_save(void *area)
         __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
-/* AMD's processors leave the x87 pointers (to the last instruction, its operand) alone where no exception is pending; they
-   may not be the last program's. */
 void fpu_restore(const void *area)
 {
-    __asm__ volatile("fninit");
     if (features != 0)
         __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(features), "d"(0) : "memory");
     else

@@ -9,8 +9,7 @@
  * for (locks, the end of a thread, a time) is made of that.
  *
  * Time. The timer runs only where somebody waits for it: while others are ready, for a slice; while threads sleep, until
- * the first of them is due. A single program is never interrupted. When a thread becomes ready and no processor is idle,
- * those that may run it and had nobody to share with are told, and begin a slice.
+ * the first of them is due. A single program is never interrupted.
  *
  * Who changes. One thread's call of thread_switch is another's return from it. The scheduler's lock is held across it,
  * taken by the one and given up by the other. The processor keeps the page tables of the last space that it ran in while
@@ -67,26 +66,15 @@ static struct list_node *queue_of(const atomic_uint *word)
 
 /* ---- Ready threads; under the lock ---- */
 
-static bool may_be_told(const struct percpu *other, const struct thread *thread)
-{
-    return other != percpu() && atomic_load(&other->online) &&
-           (thread->pinned < 0 || (unsigned)thread->pinned == other->number);
-}
-
-/* One that is idle takes the thread; where none is, all that run somebody without a slice begin one. */
-static void tell_processors(const struct thread *thread)
+static void wake_idle_processor(const struct thread *thread)
 {
     for (unsigned i = 0; i < percpu_count(); i++) {
-        const struct percpu *other = percpu_at(i);
-        if (may_be_told(other, thread) && other->thread == other->idle) {
-            apic_send(other->apic_id, TRAP_RESCHEDULE);
-            return;
-        }
-    }
-    for (unsigned i = 0; i < percpu_count(); i++) {
-        const struct percpu *other = percpu_at(i);
-        if (may_be_told(other, thread) && other->slice_end == 0)
-            apic_send(other->apic_id, TRAP_RESCHEDULE);
+        struct percpu *other = percpu_at(i);
+        bool fits = thread->pinned < 0 ? other->thread == other->idle : (unsigned)thread->pinned == i;
+        if (other == percpu() || !fits || !atomic_load(&other->online))
+            continue;
+        apic_send(other->apic_id, TRAP_RESCHEDULE);
+        return;
     }
 }
 
@@ -94,7 +82,7 @@ static void make_ready(struct thread *thread)
 {
     thread->state = THREAD_READY;
     list_add_tail(thread->pinned < 0 ? &ready : &ready_pinned[thread->pinned], &thread->queue);
-    tell_processors(thread);
+    wake_idle_processor(thread);
 }
 
 static struct thread *take_ready(void)
@@ -141,27 +129,22 @@ static void wake_sleepers(void)
     }
 }
 
-/* Until this processor has to look for somebody else. A slice that has begun does not begin again. */
+/* For the thread that this processor is about to run. */
 static void arm_timer(void)
 {
-    struct percpu *self = percpu();
     int64_t until = FOR_EVER;
     if (!apic_is_there())
         return;
-    if (!others_are_ready())
-        self->slice_end = 0;
-    else if (self->slice_end == 0)
-        self->slice_end = clock_now() + SLICE;
-    if (self->slice_end != 0)
-        until = self->slice_end;
     if (!list_is_empty(&sleeping)) {
-        int64_t deadline = container_of(sleeping.next, struct thread, sleep)->deadline;
-        until = deadline < until ? deadline : until;
+        until = container_of(sleeping.next, struct thread, sleep)->deadline - clock_now();
+        until = until > 0 ? until : 0;
     }
+    if (others_are_ready() && until > SLICE)
+        until = SLICE;
     if (until == FOR_EVER)
         apic_timer_cancel();
     else
-        apic_timer_arm(until - clock_now());
+        apic_timer_arm(until);
 }
 
 /* ---- From one thread to the next; under the lock ---- */
@@ -211,7 +194,6 @@ static void schedule(void)
         load_space(to);
     }
     atomic_store(&self->reschedule, false);
-    self->slice_end = 0;
     arm_timer();
     if (to != from)
         thread_switch(&from->rsp, to->rsp);
@@ -301,28 +283,16 @@ void thread_pin(int processor)
     spinlock_release(&lock, flags);
 }
 
-/* A slice is over, or a sleeper is due. A sleeper that is last among many takes nothing from the slice that runs, or it would
-   always be the same thread's, where times go together. */
+/* The timer, or another processor, wants this one to look for what to run next. */
 static void tick(void)
 {
-    struct percpu *self = percpu();
     apic_end_interrupt();
     uint64_t flags = spinlock_acquire(&lock);
     wake_sleepers();
-    if (others_are_ready() && self->slice_end <= clock_now())
-        atomic_store(&self->reschedule, true);
+    if (others_are_ready())
+        atomic_store(&percpu()->reschedule, true);
     else
         arm_timer();
-    spinlock_release(&lock, flags);
-}
-
-/* Another processor has made a thread ready, for which whoever runs here begins a slice, or has killed whom it runs. An idle
-   processor looks for somebody after every interrupt. */
-static void be_told(void)
-{
-    apic_end_interrupt();
-    uint64_t flags = spinlock_acquire(&lock);
-    arm_timer();
     spinlock_release(&lock, flags);
 }
 
@@ -596,7 +566,7 @@ bool thread_start_scheduler(void)
     idle->pinned = 0;
     percpu()->idle = idle;
     trap_set_handler(TRAP_TIMER, tick);
-    trap_set_handler(TRAP_RESCHEDULE, be_told);
+    trap_set_handler(TRAP_RESCHEDULE, tick);
     started = true;
     interrupts_on();
     return true;
