@@ -279,6 +279,8 @@ expect "findings are sorted by what breaks" 1 'breaks, and 1 more like it: trace
     harness/findings --target "$work/target" --new "$work/findings"
 that "findings keep what does not break again" test "$(find "$work/findings" -name 'unsteady-*.zvt' | wc -l)" = 1
 expect "findings are tried again" 1 'unsteady-.* does not break' harness/findings --target "$work/target" "$work/findings"
+printf bbb >"$work/findings/new-seed.zvt"
+expect "findings, one that has both names" 1 'breaks, and 2 more like it' harness/findings --target "$work/target" "$work/findings"
 expect "findings that are fixed" 0 'does not break' harness/findings --target /bin/true "$work/findings"
 expect "findings, no folder" 2 'expected a folder' harness/findings "$work/nowhere"
 expect "findings, no target" 3 'make fuzzers' harness/findings --target "$work/nowhere" "$work/findings"
