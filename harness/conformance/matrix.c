@@ -150,17 +150,24 @@ zx_handle_t make_thread(zx_handle_t process)
     return thread;
 }
 
-/* Its program is one instruction, a jump to itself (x86-64). */
+/* Its program (x86-64): movb $1, SPINNER_RUNS; jmp here. The byte is in its own page: when it is seen there are no page faults to come. */
+#define SPINNER_RUNS 16
 zx_handle_t start_spinner(zx_handle_t *thread)
 {
-    static const unsigned char jump[2] = {0xeb, 0xfe};
+    static const unsigned char program[] = {0xc6, 0x05, SPINNER_RUNS - 7, 0, 0, 0, 1, 0xeb, 0xfe};
     zx_handle_t root, process = make_process(&root), vmo = make_executable_vmo(ZX_PAGE_SIZE);
-    STATUS(ZX_OK, zx_vmo_write(vmo, jump, 0, sizeof(jump)));
-    CHECK_EQUAL(map_at(root, ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE, SPINNER_ENTRY - vmar_info_of(root).base,
-                       vmo, 0, 1),
+    unsigned char runs = 0;
+    STATUS(ZX_OK, zx_vmo_write(vmo, program, 0, sizeof(program)));
+    CHECK_EQUAL(map_at(root, ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE,
+                       SPINNER_ENTRY - vmar_info_of(root).base, vmo, 0, 1),
                 SPINNER_ENTRY);
     *thread = make_thread(process);
     STATUS(ZX_OK, zx_process_start(process, *thread, SPINNER_ENTRY, 0, ZX_HANDLE_INVALID, 0));
+    while (runs == 0 && signals_of(*thread) == ZX_THREAD_RUNNING) {
+        (void)zx_object_wait_one(*thread, ZX_THREAD_TERMINATED, zx_clock_get_monotonic() + ZX_MSEC(1), NULL);
+        STATUS(ZX_OK, zx_vmo_read(vmo, &runs, SPINNER_RUNS, 1));
+    }
+    CHECK_EQUAL(runs, 1);
     return process;
 }
 

@@ -56,7 +56,7 @@ zx_handle_t make_process(zx_handle_t *root);
 /* A thread of it that does not run. */
 zx_handle_t make_thread(zx_handle_t process);
 
-/* A process that does nothing, for ever, and the thread that does; where programs run. */
+/* A process that does nothing, for ever, and the thread that does, which has begun to; where programs run. */
 #define SPINNER_ENTRY ((zx_vaddr_t)64 << 20)
 zx_handle_t start_spinner(zx_handle_t *thread);
 

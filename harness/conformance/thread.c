@@ -293,7 +293,7 @@ TEST(further_threads)
     zx_handle_t first, second;
     zx_handle_t spinner = start_spinner(&first);
     args.process = spinner;
-    STATUS(ZX_OK, call()); /* the state is not held: the spinner's first page fault may come only now */
+    OK(call());
     second = thread;
     STATUS(ZX_ERR_BAD_STATE, zx_thread_start(first, ENTRY, 0, 0, 0));
     STATUS(ZX_OK, zx_thread_start(second, SPINNER_ENTRY, 0, 0, 0));
