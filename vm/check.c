@@ -185,11 +185,22 @@ static void check_root(struct checker *checker, const struct vm_aspace *aspace)
     check_vmar(checker, aspace->root);
 }
 
+/* Against the mapping that the walk came by before it, if any. */
+static void check_merged(struct checker *checker, const struct vm_mapping *before,
+                         const struct vm_mapping *mapping)
+{
+    const struct vm_region *region = &mapping->region;
+
+    if (before != NULL && region_end(&before->region) == region->base &&
+        before->region.parent == region->parent && mapping_is_alike(before, mapping))
+        broken_region(checker, region, "not merged with the one before it, which is alike");
+}
+
 /* Every region below the root. False: so broken that walking it again would lead astray. */
 static bool check_regions(struct checker *checker, const struct vm_aspace *aspace)
 {
     uint64_t most = vm_machine->vmar_cache.objects + vm_machine->mapping_cache.objects;
-    const struct vm_mapping *last_fault = aspace->last_fault;
+    const struct vm_mapping *last_fault = aspace->last_fault, *mapping, *before = NULL;
     struct region_walk walk;
     bool was_sound = checker->sound;
 
@@ -208,7 +219,10 @@ static bool check_regions(struct checker *checker, const struct vm_aspace *aspac
             check_vmar(checker, container_of(region, struct vm_vmar, region));
             continue;
         }
-        check_mapping(checker, container_of(region, struct vm_mapping, region));
+        mapping = container_of(region, struct vm_mapping, region);
+        check_mapping(checker, mapping);
+        check_merged(checker, before, mapping);
+        before = mapping;
         if (last_fault != NULL && region == &last_fault->region)
             last_fault = NULL;
     }

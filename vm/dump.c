@@ -68,14 +68,14 @@ static struct text flags_text(uint32_t flags)
     return perms_text(flags >> CAN_MAP_SHIFT);
 }
 
-static unsigned long long region_base(const struct vm_region *region)
+static unsigned long long base_of(const struct vm_region *region)
 {
     return region->base;
 }
 
-static unsigned long long region_end(const struct vm_region *region)
+static unsigned long long end_of(const struct vm_region *region)
 {
-    return region->base + region->size;
+    return region_end(region);
 }
 
 /* True where the caller must unlock. */
@@ -143,7 +143,7 @@ static void print_vmar(const struct vm_vmar *vmar, unsigned depth, struct vm_sin
     const struct vm_region *region = &vmar->region;
 
     vm_print(sink, "%*svmar %llu [0x%llx, 0x%llx) %s %s%s%s%s%s%s%s\n", (int)depth * 2, "",
-             (unsigned long long)vmar->object.koid, region_base(region), region_end(region),
+             (unsigned long long)vmar->object.koid, base_of(region), end_of(region),
              size_text(region->size).bytes, flags_text(region->flags).bytes,
              (region->flags & ZX_VM_CAN_MAP_SPECIFIC) != 0 ? " specific" : "",
              vmar->compact ? " compact" : "", vmar->high_priority ? " high-priority" : "",
@@ -160,7 +160,7 @@ static void print_mapping(const struct vm_mapping *mapping, uint64_t committed, 
 
     struct large_pages large = count_large_pages(mapping);
     vm_print(sink, "%*smapping [0x%llx, 0x%llx) %s %s of %s, vmo %llu + 0x%llx, %llu of %llu pages",
-             (int)depth * 2, "", region_base(region), region_end(region), size_text(region->size).bytes,
+             (int)depth * 2, "", base_of(region), end_of(region), size_text(region->size).bytes,
              uniform ? perms_text(perms).bytes : "mixed", flags_text(region->flags).bytes,
              (unsigned long long)mapping->source->object.koid,
              (unsigned long long)(mapping->vmo_offset - mapping->source->window),
@@ -513,7 +513,7 @@ static void end_frame(struct picture *picture)
                  "0x%llx)</title></rect>\n",
                  picture->depth < TINTED ? "" : " n", left_of(picture->depth), began,
                  width_of(picture, picture->depth), picture->y - began,
-                 (unsigned long long)picture->open->object.koid, region_base(region), region_end(region));
+                 (unsigned long long)picture->open->object.koid, base_of(region), end_of(region));
     picture->y += ROW_SPACE;
     picture->va = end;
     picture->open = region->parent;
@@ -616,8 +616,8 @@ static void draw_mapping_box(const struct picture *picture, const struct vm_mapp
     vm_print(picture->sink,
              "<g><title>mapping [0x%llx, 0x%llx), may be given %s</title>\n"
              "<rect fill=\"#f4f4f4\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
-             region_base(region), region_end(region), flags_text(region->flags).bytes, box.x, box.y,
-             box.width, height);
+             base_of(region), end_of(region), flags_text(region->flags).bytes, box.x, box.y, box.width,
+             height);
     if (uniform) {
         draw_part(picture, &box, perms);
         draw_strip(picture, mapping, region->base, end, box.x + box.width, box.y, height);

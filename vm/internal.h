@@ -486,10 +486,6 @@ bool aspace_is_high_locked(const struct vm_aspace *aspace);
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);
 
 /* vmar.c */
-struct vm_placement {
-    uint32_t options; /* ZX_VM_SPECIFIC, …_OVERWRITE, …_UPPER_LIMIT, alignment */
-    size_t offset, size;
-};
 struct vm_vmar *vmar_create_root(struct vm_aspace *aspace);
 void vmar_free(struct vm_vmar *vmar); /* last reference */
 /* The core of the calls; rights of the handle have been checked, those of the VMAR not. Errors as in
@@ -524,6 +520,10 @@ struct mapping_walk {
    gap. Each VMAR is entered and left once. */
 zx_status_t mapping_walk_next(struct mapping_walk *walk, struct vm_mapping **mapping, zx_vaddr_t *base,
                               zx_vaddr_t *end);
+static inline zx_vaddr_t region_end(const struct vm_region *region)
+{
+    return region->base + region->size;
+}
 /* Whether [base, base + size) is within the region. */
 static inline bool region_holds(const struct vm_region *region, zx_vaddr_t base, size_t size)
 {
@@ -581,6 +581,11 @@ void mapping_map_present(struct vm_mapping *mapping, zx_vaddr_t base, zx_vaddr_t
 /* Makes one of the mappings that meet at va, where one could stand for both. It may be either that goes. Cannot
    fail. O(log siblings). */
 void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va);
+/* The same at the far ends of the mappings that end at `base` and begin at `end`, which are no ends of a mapping any more or
+   never were: what stayed of one that was cut there. */
+void mapping_merge_beside(struct vm_vmar *parent, zx_vaddr_t base, zx_vaddr_t end);
+/* Whether one mapping could stand for the two, of which `right` begins where `left` ends, with the same parent. */
+bool mapping_is_alike(const struct vm_mapping *left, const struct vm_mapping *right);
 /* The page-table flags for permissions in this mapping's space. */
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms);
 /* The physical addresses of the run of pages that the VMO has from va on, below `end`, at most `most`; how
@@ -600,6 +605,7 @@ uint64_t mapping_vmo_end(const struct vm_mapping *mapping);
 struct mapping_cut {
     struct vm_mapping *tail;                /* for what lies behind a hole in the middle */
     struct region_reserve tail_protections; /* and its protection ranges */
+    bool made_uniform; /* what was left of a mapping has one permission where there were several */
 };
 zx_status_t mapping_cut_prepare(struct mapping_cut *cut, struct vm_mapping *mapping, zx_vaddr_t base,
                                 size_t size);
@@ -661,8 +667,6 @@ zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *byt
 /* The page at offset (within the size), null where the VMO has none and reads as zero there. O(height of the
    radix tree). */
 struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset);
-/* Whether the VMO has a page at offset that no other VMO holds. */
-bool vmo_owns_page_locked(const struct vm_vmo *vmo, uint64_t offset);
 /* Makes a page that the VMO owns where it has none, zeroed, or where it has a shared one, as a copy; *before is
    the shared page, or null. NO_MEMORY. Then either vmo_page_made_locked or vmo_unmake_page_locked is due. */
 zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page **before);

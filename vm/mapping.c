@@ -19,8 +19,9 @@
  * mapping_cut_commit cannot fail.
  *
  * Merging. Neighbours that one mapping could stand for become one: same VMO and contiguous in it, same parent,
- * same permissions throughout. Nobody can tell from outside; the tree stays as small as it can be. What a call is
- * still handing out waits (`pending`), so that it can be found and taken away again.
+ * one permission throughout, and the same. So what a cut leaves is looked at again where the cut took all parts of another
+ * permission. No call answers otherwise for it; the tree stays as small as it can be. What a call is still handing out
+ * waits (`pending`), so that it can be found and taken away again.
  *
  * Cost. Creating, cutting, merging and destroying are logarithmic in the number of siblings, beside the page tables
  * that are there.
@@ -175,6 +176,8 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
                         struct region_reserve *reserve)
 {
     struct vm_region *region = &mapping->region;
+    struct vm_mapping *tail = cut->tail;
+    bool had_ranges = mapping->protections.count != 0;
     zx_vaddr_t old_base = region->base, old_end = old_base + region->size;
     zx_vaddr_t low = base > old_base ? base : old_base;
     zx_vaddr_t high = base + size < old_end ? base + size : old_end;
@@ -185,7 +188,7 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     port_mutex_lock(&mapping->vmo->lock);
     unmap_vmo_locked(mapping, low, high - low);
     mapping_tree_remove(&mapping->vmo->mappings, mapping);
-    if (cut->tail != NULL)
+    if (tail != NULL)
         split_vmo_locked(cut, mapping, high, reserve);
     zx_vaddr_t new_base = low == old_base ? high : old_base;
     zx_vaddr_t new_end = low == old_base ? old_end : low;
@@ -196,6 +199,8 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     region_tree_resize(&region->parent->children, old_base, new_base, new_end);
     mapping_tree_insert(&mapping->vmo->mappings, mapping);
     port_mutex_unlock(&mapping->vmo->lock);
+    if (had_ranges && (mapping->protections.count == 0 || (tail != NULL && tail->protections.count == 0)))
+        cut->made_uniform = true;
     mapping_cut_release(cut);
 }
 
@@ -210,8 +215,7 @@ static struct vm_mapping *mapping_at(struct vm_vmar *parent, zx_vaddr_t va)
     return region->kind == VM_REGION_MAPPING ? mapping_of(region) : NULL;
 }
 
-/* Whether one mapping could stand for the two, of which `right` begins where `left` ends. */
-static bool are_alike(const struct vm_mapping *left, const struct vm_mapping *right)
+bool mapping_is_alike(const struct vm_mapping *left, const struct vm_mapping *right)
 {
     return left->source == right->source && left->vmo_offset + left->region.size == right->vmo_offset &&
            left->region.flags == right->region.flags && left->perms == right->perms &&
@@ -247,8 +251,18 @@ void mapping_merge(struct vm_vmar *parent, zx_vaddr_t va)
     if (left == NULL || left->region.base + left->region.size != va)
         return;
     right = mapping_at(parent, va);
-    if (right != NULL && are_alike(left, right))
+    if (right != NULL && mapping_is_alike(left, right))
         join(left, right);
+}
+
+void mapping_merge_beside(struct vm_vmar *parent, zx_vaddr_t base, zx_vaddr_t end)
+{
+    const struct vm_mapping *left = base > parent->region.base ? mapping_at(parent, base - 1) : NULL;
+    if (left != NULL)
+        mapping_merge(parent, left->region.base);
+    const struct vm_mapping *right = end < region_end(&parent->region) ? mapping_at(parent, end) : NULL;
+    if (right != NULL)
+        mapping_merge(parent, region_end(&right->region));
 }
 
 /* ---- Entering pages ---- */

@@ -30,11 +30,6 @@ static uint32_t perms_of(const struct region_entry *entry)
     return (uint32_t)(uintptr_t)entry->value;
 }
 
-static zx_vaddr_t mapping_end(const struct vm_mapping *mapping)
-{
-    return mapping->region.base + mapping->region.size;
-}
-
 /* The range of a tree that is not empty. */
 static struct region_entry range_at(const struct vm_mapping *mapping, zx_vaddr_t va)
 {
@@ -47,9 +42,9 @@ static struct region_entry range_at(const struct vm_mapping *mapping, zx_vaddr_t
 uint32_t protection_range(const struct vm_mapping *mapping, zx_vaddr_t va, zx_vaddr_t *base, zx_vaddr_t *end)
 {
     if (mapping->protections.count == 0) {
-        VM_ASSERT_REGION(va >= mapping->region.base && va < mapping_end(mapping), &mapping->region);
+        VM_ASSERT_REGION(va >= mapping->region.base && va < region_end(&mapping->region), &mapping->region);
         *base = mapping->region.base;
-        *end = mapping_end(mapping);
+        *end = region_end(&mapping->region);
         return mapping->perms;
     }
     struct region_entry entry = range_at(mapping, va);
@@ -69,9 +64,9 @@ uint32_t protection_at(const struct vm_mapping *mapping, zx_vaddr_t va)
 zx_status_t protection_reserve(struct region_reserve *reserve, const struct vm_mapping *mapping,
                                zx_vaddr_t base, zx_vaddr_t end)
 {
-    VM_ASSERT_REGION(base >= mapping->region.base && base < end && end <= mapping_end(mapping),
+    VM_ASSERT_REGION(base >= mapping->region.base && base < end && end <= region_end(&mapping->region),
                      &mapping->region);
-    if (base == mapping->region.base && end == mapping_end(mapping))
+    if (base == mapping->region.base && end == region_end(&mapping->region))
         return ZX_OK;
     if (mapping->protections.count == 0)
         return region_reserve_ascending(reserve, 3);
@@ -82,7 +77,7 @@ zx_status_t protection_reserve(struct region_reserve *reserve, const struct vm_m
 static void make_tree(struct vm_mapping *mapping, struct region_reserve *reserve)
 {
     struct region_tree *tree = &mapping->protections;
-    region_tree_init(tree, mapping->region.base, mapping_end(mapping));
+    region_tree_init(tree, mapping->region.base, region_end(&mapping->region));
     region_tree_insert(tree, reserve, tree->base, tree->end, value_of(mapping->perms));
 }
 
@@ -127,9 +122,9 @@ void protection_set(struct vm_mapping *mapping, struct region_reserve *reserve, 
                     zx_vaddr_t end, uint32_t perms)
 {
     struct region_tree *tree = &mapping->protections;
-    VM_ASSERT_REGION(base >= mapping->region.base && base < end && end <= mapping_end(mapping),
+    VM_ASSERT_REGION(base >= mapping->region.base && base < end && end <= region_end(&mapping->region),
                      &mapping->region);
-    if (base == mapping->region.base && end == mapping_end(mapping)) {
+    if (base == mapping->region.base && end == region_end(&mapping->region)) {
         region_tree_clear(tree);
         mapping->perms = perms;
         return;
@@ -209,7 +204,7 @@ bool protection_check(const struct vm_mapping *mapping, struct vm_sink *report)
     bool ok = true;
     if (tree->count == 0 && tree->root == NULL)
         return true;
-    if (tree->base != mapping->region.base || tree->end != mapping_end(mapping) || tree->count < 2)
+    if (tree->base != mapping->region.base || tree->end != region_end(&mapping->region) || tree->count < 2)
         ok = false;
     for (; region_tree_find_from(tree, at, &entry) && ok; before = entry.value, at = entry.end)
         ok = entry.base == at && (at == tree->base || entry.value != before) &&
@@ -218,7 +213,7 @@ bool protection_check(const struct vm_mapping *mapping, struct vm_sink *report)
         vm_print(
             report,
             "mapping [0x%llx, 0x%llx): its protection ranges do not tile it, or two are alike, at 0x%llx\n",
-            (unsigned long long)mapping->region.base, (unsigned long long)mapping_end(mapping),
+            (unsigned long long)mapping->region.base, (unsigned long long)region_end(&mapping->region),
             (unsigned long long)at);
     return region_tree_check(tree, report) && ok && at == tree->end;
 }

@@ -90,6 +90,20 @@ void user_untell_handle(zx_handle_t *user, zx_handle_t before)
 
 /* ---- Allocate ---- */
 
+/* Hands out the handle's number and the address, both or neither. */
+static bool tell_child(const struct vm_vmar *child, zx_handle_t value, zx_handle_t *child_vmar,
+                       zx_vaddr_t *child_addr)
+{
+    zx_vaddr_t base = child->region.base;
+    zx_handle_t before;
+    if (user_tell_handle(child_vmar, value, &before) != ZX_OK)
+        return false;
+    if (port_copy_to_user(child_addr, &base, sizeof(base)) == ZX_OK)
+        return true;
+    user_untell_handle(child_vmar, before);
+    return false;
+}
+
 /* Makes the child and its handle. */
 static zx_status_t allocate_child(struct vm_vmar *parent, zx_vm_option_t options, size_t offset, size_t size,
                                   zx_handle_t *child_vmar, zx_vaddr_t *child_addr)
@@ -108,10 +122,7 @@ static zx_status_t allocate_child(struct vm_vmar *parent, zx_vm_option_t options
             handle_unreserve(handle);
         return status;
     }
-    zx_handle_t value = handle_value(handle);
-    zx_vaddr_t base = child->region.base;
-    if (port_copy_to_user(child_addr, &base, sizeof(base)) != ZX_OK ||
-        port_copy_to_user(child_vmar, &value, sizeof(value)) != ZX_OK) {
+    if (!tell_child(child, handle_value(handle), child_vmar, child_addr)) {
         handle_unreserve(handle);
         vmar_destroy(child);
         vm_object_release(&child->object);

@@ -30,11 +30,6 @@
 #include "internal.h"
 #include "region_walk.h"
 
-static zx_vaddr_t region_end(const struct vm_region *region)
-{
-    return region->base + region->size;
-}
-
 static struct vm_region *region_of(const struct region_entry *entry)
 {
     return entry->value;
@@ -283,6 +278,13 @@ static void removal_commit_locked(struct removal *removal, struct region_reserve
     mapping_cut_release(&removal->cut);
 }
 
+/* When all is in its place: what the cuts left may go together with its neighbours. */
+static void removal_end_locked(const struct removal *removal)
+{
+    if (removal->cut.made_uniform)
+        mapping_merge_beside(removal->vmar, removal->base, removal->end);
+}
+
 /* ---- Mapping ---- */
 
 /* One permission has three names: asked for with PERM_*, allowed by CAN_MAP_*, in force as ARCH_MMU_*. */
@@ -365,6 +367,8 @@ static zx_status_t finish_map_locked(struct vm_vmar *vmar, const struct map_requ
         if (is_overwriting(request))
             removal_commit_locked(&removal, &reserve);
         status = place_mapping_locked(mapping, vmar, request, &reserve);
+        if (is_overwriting(request))
+            removal_end_locked(&removal);
     }
     if (mapping != NULL && (out == NULL || status != ZX_OK))
         mapping_abandon(mapping);
@@ -451,8 +455,10 @@ static zx_status_t unmap_locked(struct vm_vmar *vmar, zx_vaddr_t base, size_t si
         status = removal_prepare_locked(&removal, vmar, base, base + size);
     if (status == ZX_OK && removal.cut.tail != NULL)
         status = region_reserve(&reserve, &vmar->children, base + size, 1);
-    if (status == ZX_OK)
+    if (status == ZX_OK) {
         removal_commit_locked(&removal, &reserve);
+        removal_end_locked(&removal);
+    }
     mapping_cut_release(&removal.cut);
     region_reserve_release(&reserve);
     return status;

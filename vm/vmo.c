@@ -241,7 +241,8 @@ uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64
     return count;
 }
 
-bool vmo_owns_page_locked(const struct vm_vmo *vmo, uint64_t offset)
+/* Whether the VMO has a page at offset that no other VMO holds. */
+static bool owns_page_locked(const struct vm_vmo *vmo, uint64_t offset)
 {
     const struct vm_page *page = vmo_page_locked(vmo, offset);
     return page != NULL && !page_is_shared(page);
@@ -321,7 +322,7 @@ static zx_status_t prepare_range_locked(struct vm_vmo *vmo, uint64_t first, uint
                 continue;
             }
         }
-        if (vmo_owns_page_locked(vmo, index << PAGE_SHIFT))
+        if (owns_page_locked(vmo, index << PAGE_SHIFT))
             continue;
         status = prepare_page_locked(vmo, index, &page);
         if (status == ZX_OK)
@@ -335,7 +336,7 @@ static zx_status_t prepare_range_locked(struct vm_vmo *vmo, uint64_t first, uint
 static zx_status_t finish_page_locked(struct vm_vmo *vmo, struct vm_page *page)
 {
     uint64_t offset = page->vmo_offset;
-    bool wanted = offset < vmo->size && !vmo_owns_page_locked(vmo, offset);
+    bool wanted = offset < vmo->size && !owns_page_locked(vmo, offset);
     if (!wanted || page_list_reserve(&vmo->pages, offset >> PAGE_SHIFT) != ZX_OK) {
         unprepare_page_locked(vmo, page);
         return wanted ? ZX_ERR_NO_MEMORY : ZX_OK;
@@ -668,7 +669,7 @@ zx_status_t vmo_poke_locked(struct vm_vmo *vmo, uint64_t offset, const char *byt
     if (!in_range_locked(vmo, offset, size))
         return ZX_ERR_OUT_OF_RANGE;
     struct vm_page *before;
-    if (!vmo_owns_page_locked(vmo, offset)) {
+    if (!owns_page_locked(vmo, offset)) {
         if (vmo_make_page_locked(vmo, offset, &before) != ZX_OK)
             return ZX_ERR_NO_MEMORY;
         vmo_page_made_locked(vmo, offset, before, NULL);

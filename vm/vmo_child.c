@@ -88,7 +88,7 @@ static void visible_pages_locked(const struct vm_vmo *parent, uint64_t offset, u
 }
 
 /* Makes the child, which nobody knows yet, a holder of the target's pages [first, limit), the first of them at
-   its beginning. NO_MEMORY: it holds some already, and lets go of them when it goes. */
+   its beginning. NO_MEMORY: it holds some already. */
 static zx_status_t share_pages_locked(struct vm_vmo *target, uint64_t first, uint64_t limit,
                                       struct vm_vmo *child)
 {
@@ -101,6 +101,18 @@ static zx_status_t share_pages_locked(struct vm_vmo *target, uint64_t first, uin
         page_list_set(&child->pages, index - first, page);
     }
     return ZX_OK;
+}
+
+/* Takes that back while the target's lock is still held: its translations are as they were, and a page that has another
+   holder may not be written through them. The target holds each of the pages, so none goes. */
+static void unshare_pages_locked(struct vm_vmo *child)
+{
+    struct vm_page *page;
+    uint64_t index;
+    while ((page = page_list_next(&child->pages, 0, &index)) != NULL) {
+        page_list_remove(&child->pages, index);
+        atomic_fetch_sub(&page->sharers, 1);
+    }
 }
 
 /* Asked before any memory is taken, since that comes later in the order of refusals, and again under the lock. */
@@ -135,7 +147,9 @@ zx_status_t vmo_create_snapshot(struct vm_vmo *parent, uint64_t offset, uint64_t
     visible_pages_locked(parent, offset, rounded, &first, &limit);
     status = vmo_is_pinned_locked(target, first, limit) ? ZX_ERR_BAD_STATE
                                                         : share_pages_locked(target, first, limit, child);
-    if (status == ZX_OK && out != NULL && child->pages.count != 0) {
+    if (status != ZX_OK || out == NULL) {
+        unshare_pages_locked(child);
+    } else if (child->pages.count != 0) {
         child->had_sharers = target->had_sharers = true;
         vmo_unmap_range_locked(target, first << PAGE_SHIFT, (limit - first) << PAGE_SHIFT);
     }
