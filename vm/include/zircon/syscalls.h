@@ -3,10 +3,11 @@
  * The calls that a program makes. Each answers with a status; a refused call changes nothing. Where several
  * things are wrong at once, the status is that of the first check in the order given at the call.
  *
- * Addresses and sizes are in bytes. Result pointers may not be null unless said otherwise. "Rounded up" means
- * to the page size. A handle is looked up when the call begins: closing it meanwhile does not disturb the
- * call. WRONG_TYPE: the handle leads to another kind of object. A VMAR is dead once it, or the process, was
- * destroyed.
+ * Addresses and sizes are in bytes. Result pointers may not be null unless said otherwise. "Rounded up"
+ * means to the page size. A result pointer is tried before it is used, by writing back what is there: while
+ * a call runs its result is the call's, and its page has memory. A handle is looked up when the call begins:
+ * closing it meanwhile does not disturb the call. WRONG_TYPE: the handle leads to another kind of object. A
+ * VMAR is dead once it, or the process, was destroyed.
  *
  * All calls may be made from any thread at any time. Unless said otherwise a call is one step: of two calls
  * about the same objects one comes wholly before the other. What a call makes can be seen by others from then
@@ -44,7 +45,8 @@ extern "C" {
  * ACCESS_DENIED placing without CAN_MAP_SPECIFIC; INVALID_ARGS out of bounds; SPECIFIC: INVALID_ARGS
  * unaligned, ALREADY_EXISTS occupied; NO_MEMORY no place, no memory, no handle; INVALID_ARGS a result pointer
  * is bad.
- * Cost: logarithmic in the number of the parent's children.
+ * Cost: logarithmic in the number of the parent's children; for an alignment above the page size also the gaps that
+ * are large enough, and hold a multiple of it, but no place.
  */
 zx_status_t zx_vmar_allocate(zx_handle_t parent, zx_vm_option_t options, size_t offset, size_t size,
                              zx_handle_t *child_vmar, zx_vaddr_t *child_addr);
@@ -69,7 +71,8 @@ zx_status_t zx_vmar_allocate(zx_handle_t parent, zx_vm_option_t options, size_t 
  * resizable VMO; ACCESS_DENIED a PERM_* that the VMAR excludes; INVALID_ARGS vmo_offset unaligned;
  * OUT_OF_RANGE len or vmo_offset + len overflows; BAD_STATE vmar dead; INVALID_ARGS len 0; then placement as
  * in zx_vmar_allocate with NO_RESOURCES where no place exists; under SPECIFIC_OVERWRITE INVALID_ARGS where a
- * child VMAR is touched; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * child VMAR is touched, ACCESS_DENIED where the vDSO's code is; ACCESS_DENIED an executable mapping of the vDSO
+ * that is not exactly its code, or not the first in the space; NO_MEMORY; INVALID_ARGS bad result pointer.
  * Cost: logarithmic in the number of the VMAR's children; the mappings replaced; MAP_RANGE: the pages.
  */
 zx_status_t zx_vmar_map(zx_handle_t vmar, zx_vm_option_t options, size_t vmar_offset, zx_handle_t vmo,
@@ -79,8 +82,8 @@ zx_status_t zx_vmar_map(zx_handle_t vmar, zx_vm_option_t options, size_t vmar_of
  * Removes the mappings of [addr, addr + len) and destroys the child VMARs wholly in it. len is rounded up. A
  * mapping that reaches out of the range loses the part within; gaps are fine, even nothing but gaps.
  * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS addr unaligned, len 0; BAD_STATE dead; INVALID_ARGS
- * not within the VMAR, a child VMAR partly in the range, or any in it without OP_CHILDREN; NO_MEMORY where a
- * mapping is cut in two.
+ * not within the VMAR; ACCESS_DENIED the vDSO's code in the range; INVALID_ARGS a child VMAR partly in the
+ * range, or any in it without OP_CHILDREN; NO_MEMORY where a mapping is cut in two.
  * Cost: logarithmic in the number of the VMAR's children, plus the regions and the page tables in the range.
  */
 zx_status_t zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t addr, size_t len);
@@ -92,8 +95,8 @@ zx_status_t zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t addr, size_t len);
  * Errors in order: BAD_HANDLE, WRONG_TYPE; ACCESS_DENIED the handle lacks a right for a PERM_*; INVALID_ARGS
  * WRITE or EXECUTE without READ, addr unaligned, other option bits, len 0; BAD_STATE dead; INVALID_ARGS not
  * within the VMAR; then in ascending order NOT_FOUND at a gap, ACCESS_DENIED more than the mapping was
- * created with, INVALID_ARGS a child's mapping without OP_CHILDREN, ACCESS_DENIED a child's mapping would
- * gain a permission; NO_MEMORY.
+ * created with, or the vDSO's code, INVALID_ARGS a child's mapping without OP_CHILDREN, ACCESS_DENIED a
+ * child's mapping would gain a permission; NO_MEMORY.
  * Cost: logarithmic in the regions for each mapping, plus the page tables of the range.
  */
 zx_status_t zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t addr, size_t len);
@@ -102,7 +105,7 @@ zx_status_t zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_vaddr_t
  * Destroys the VMAR and all below it. Handles to destroyed VMARs stay valid; calls on the VMAR answer
  * BAD_STATE, but ZX_INFO_VMAR still tells where it was.
  * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without OP_CHILDREN; NOT_SUPPORTED for a root;
- * BAD_STATE dead already.
+ * BAD_STATE dead already; ACCESS_DENIED the vDSO's code is in it: nothing is destroyed.
  * Cost: the regions below it, and the page tables.
  */
 zx_status_t zx_vmar_destroy(zx_handle_t vmar);
@@ -120,11 +123,14 @@ zx_status_t zx_vmar_destroy(zx_handle_t vmar);
  * Errors in order: BAD_HANDLE, WRONG_TYPE; INVALID_ARGS unknown op, buffer or buffer_size not zero, size 0,
  * address unaligned; OUT_OF_RANGE not within the VMAR; BAD_STATE dead, or a gap in the range; then by
  * mapping, ascending: COMMIT and DECOMMIT: ACCESS_DENIED one that can never be writable, INVALID_ARGS one in
- * a child VMAR, NOT_SUPPORTED one of a physical VMO or (DECOMMIT) of a contiguous one or a snapshot,
- * BAD_STATE (DECOMMIT) pinned pages, OUT_OF_RANGE one that reaches past the end of its VMO in the range; the
- * other operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN; NO_MEMORY (COMMIT).
- * It is one step for calls on the address space; a VMO that another call shrinks meanwhile is worked on as
- * far as it reaches.
+ * a child VMAR, ACCESS_DENIED the vDSO's code, NOT_SUPPORTED one of a physical VMO or (DECOMMIT) of a
+ * contiguous one or a snapshot, BAD_STATE (DECOMMIT) pinned pages, OUT_OF_RANGE one that reaches past the
+ * end of its VMO in the range; the other operations: INVALID_ARGS one in a child VMAR without OP_CHILDREN,
+ * ACCESS_DENIED the vDSO's code; NO_MEMORY (COMMIT: a page that the range shows twice counts twice until all
+ * is done).
+ * It is one step for calls on the address space. Meanwhile another call may shrink a VMO, which is then
+ * worked on as far as it reaches, or run out of memory in the same VMO, which can leave a part of it
+ * committed.
  * Cost: logarithmic in the regions for each mapping, and the pages.
  */
 zx_status_t zx_vmar_op_range(zx_handle_t handle, uint32_t op, zx_vaddr_t address, size_t size, void *buffer,
@@ -173,8 +179,9 @@ zx_status_t zx_vmo_create_child(zx_handle_t handle, uint32_t options, uint64_t o
  * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without READ (WRITE); NOT_SUPPORTED a physical VMO;
  * OUT_OF_RANGE past the end; INVALID_ARGS bad buffer; NO_MEMORY (zx_vmo_write; nothing is then written).
  * Not one step: the bytes are moved a few hundred at a time, and other calls and accesses may come between.
- * Only what these do (shrink the VMO, unmap the buffer) can end a copy halfway: with OUT_OF_RANGE or
- * INVALID_ARGS.
+ * Only what these do can end a copy halfway: shrink the VMO (OUT_OF_RANGE), unmap the buffer (INVALID_ARGS),
+ * take pages away that the write had made, or share them with a snapshot, where there is no memory for
+ * others (NO_MEMORY).
  * Cost: the bytes.
  */
 zx_status_t zx_vmo_read(zx_handle_t handle, void *buffer, uint64_t offset, size_t buffer_size);
@@ -241,9 +248,9 @@ zx_status_t zx_handle_close(zx_handle_t handle);
 
 /*
  * Closes all that are valid, in order, one after the other; ZX_HANDLE_INVALID is fine. The whole array is
- * read before the first is closed.
- * Errors in order: INVALID_ARGS bad pointer, nothing is closed; BAD_HANDLE if any was not valid, as the
- * second of two that are equal: the others are closed.
+ * read before the first is closed, and read again as it is closed: it is the call's meanwhile.
+ * Errors in order: INVALID_ARGS bad pointer, nothing is closed unless another thread made it bad; BAD_HANDLE
+ * if any was not valid, as the second of two that are equal: the others are closed.
  */
 zx_status_t zx_handle_close_many(const zx_handle_t *handles, size_t num_handles);
 
@@ -330,14 +337,16 @@ zx_status_t zx_process_create_shared(zx_handle_t shared_proc, uint32_t options, 
                                      zx_handle_t *restricted_vmar_handle);
 
 /*
- * Starts the first thread of a process: it begins at `entry`, with that stack pointer, its first argument a handle and its
- * second arg2; all else is zero. The handle arg1 goes over to the process, where it has another number; ZX_HANDLE_INVALID
- * (0): none does. From then on the process lives as long as any of its threads runs, whether or not there are handles to
- * it; it dies when the last one has ended, with the return code 0.
- * Errors in order: handle BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; thread BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED
- * without WRITE; ACCESS_DENIED the thread is one of another process; arg1 BAD_HANDLE, ACCESS_DENIED without TRANSFER;
- * INVALID_ARGS entry or stack no address of user space; BAD_STATE the process was started before or is dead, the thread was
- * started before; NO_MEMORY; NOT_SUPPORTED the machine runs no programs. Refused, the caller keeps arg1.
+ * Starts the first thread of a process: it begins at `entry`, with that stack pointer, its first argument a
+ * handle and its second arg2; all else is zero. The handle arg1 goes over to the process, where it has
+ * another number; ZX_HANDLE_INVALID (0): none does. From then on the process lives as long as any of its
+ * threads runs, whether or not there are handles to it; it dies when the last one has ended, with the return
+ * code 0.
+ * Errors in order: handle BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without WRITE; thread BAD_HANDLE,
+ * WRONG_TYPE, ACCESS_DENIED without WRITE; ACCESS_DENIED the thread is one of another process; arg1
+ * BAD_HANDLE, ACCESS_DENIED without TRANSFER; INVALID_ARGS entry or stack no address of user space;
+ * BAD_STATE the process was started before or is dead, the thread was started before; NO_MEMORY;
+ * NOT_SUPPORTED the machine runs no programs. Refused, the caller keeps arg1.
  * Cost: O(1).
  */
 zx_status_t zx_process_start(zx_handle_t handle, zx_handle_t thread, zx_vaddr_t entry, zx_vaddr_t stack,
@@ -362,18 +371,18 @@ zx_status_t zx_process_write_memory(zx_handle_t handle, zx_vaddr_t vaddr, const 
                                     size_t buffer_size, size_t *actual);
 
 /*
- * Ends the calling process: its threads run no more, its regions and handles go, and the call does not return. ZX_INFO_PROCESS
- * tells `retcode`. Where the process is the host's own program, that ends with it (as far as the host's exit status can
- * hold it).
+ * Ends the calling process: its threads run no more, its regions and handles go, and the call does not
+ * return. ZX_INFO_PROCESS tells `retcode`. Where the process is the host's own program, that ends with it
+ * (as far as the host's exit status can hold it).
  */
 void zx_process_exit(int64_t retcode) __attribute__((__noreturn__));
 
 /*
- * Ends a process, as zx_process_exit does from within; its return code is ZX_TASK_RETCODE_SYSCALL_KILL. Does not return where
- * that is the calling one. Its threads may run for a moment longer: ZX_PROCESS_TERMINATED tells when none does. One that is
- * dead already stays as it is: OK.
- * Errors in order: BAD_HANDLE; ACCESS_DENIED without DESTROY; WRONG_TYPE neither a process nor a job; NOT_SUPPORTED a
- * job: the machine's one job ends with the machine.
+ * Ends a process, as zx_process_exit does from within; its return code is ZX_TASK_RETCODE_SYSCALL_KILL. Does
+ * not return where that is the calling one. Its threads may run for a moment longer: ZX_PROCESS_TERMINATED
+ * tells when none does. One that is dead already stays as it is: OK.
+ * Errors in order: BAD_HANDLE; ACCESS_DENIED without DESTROY; WRONG_TYPE neither a process nor a job;
+ * NOT_SUPPORTED a job: the machine's one job ends with the machine.
  * Cost: what the process has.
  */
 zx_status_t zx_task_kill(zx_handle_t handle);
@@ -381,21 +390,23 @@ zx_status_t zx_task_kill(zx_handle_t handle);
 /* ---- Threads ---- */
 
 /*
- * Makes a thread of a process, which does not run yet, and a handle to it (ZX_DEFAULT_THREAD_RIGHTS). The name is
- * name_size bytes, up to the first NUL, cut at 31. Threads that were never started go with their last handle, or die with
- * the process; those that run do so whether or not there are handles to them.
- * Errors in order: INVALID_ARGS options not 0, bad name pointer; process BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without
- * MANAGE_THREAD; BAD_STATE the process is dead; NO_MEMORY; INVALID_ARGS bad result pointer.
+ * Makes a thread of a process, which does not run yet, and a handle to it (ZX_DEFAULT_THREAD_RIGHTS). The
+ * name is name_size bytes, up to the first NUL, cut at 31. Threads that were never started go with their
+ * last handle, or die with the process; those that run do so whether or not there are handles to them.
+ * Errors in order: INVALID_ARGS options not 0, bad name pointer; process BAD_HANDLE, WRONG_TYPE,
+ * ACCESS_DENIED without MANAGE_THREAD; BAD_STATE the process is dead; NO_MEMORY; INVALID_ARGS bad result
+ * pointer.
  * Cost: O(1).
  */
 zx_status_t zx_thread_create(zx_handle_t process, const char *name, size_t name_size, uint32_t options,
                              zx_handle_t *out);
 
 /*
- * Starts a further thread of a process that was started: it begins at `entry`, with that stack pointer and those two
- * arguments; all else is zero.
- * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without MANAGE_THREAD; INVALID_ARGS entry or stack no address of user space; BAD_STATE the thread was started before, the process was not, or is dead; NO_MEMORY; NOT_SUPPORTED the machine
- * runs no programs.
+ * Starts a further thread of a process that was started: it begins at `entry`, with that stack pointer and
+ * those two arguments; all else is zero.
+ * Errors in order: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED without MANAGE_THREAD; INVALID_ARGS entry or stack
+ * no address of user space; BAD_STATE the thread was started before, the process was not, or is dead;
+ * NO_MEMORY; NOT_SUPPORTED the machine runs no programs.
  * Cost: O(1).
  */
 zx_status_t zx_thread_start(zx_handle_t handle, zx_vaddr_t entry, zx_vaddr_t stack, uintptr_t arg1,
@@ -408,12 +419,12 @@ void zx_thread_exit(void) __attribute__((__noreturn__));
 /* ---- Waiting, time ---- */
 
 /*
- * Waits until the object asserts one of `signals`, or the deadline has passed (ZX_TIME_INFINITE: never does). *observed
- * (may be null) is then all that it asserts, in both cases. ZX_TASK_TERMINATED: of a process: it is dead, what it had is
- * gone, and none of its threads runs; of a thread: it runs no more, and never will. ZX_THREAD_RUNNING: it was started.
- * A handle that is closed meanwhile does not end the wait.
- * Errors in order: BAD_HANDLE; ACCESS_DENIED without WAIT; NOT_SUPPORTED neither a process nor a thread; INVALID_ARGS bad
- * result pointer; TIMED_OUT; CANCELED the calling process is dead.
+ * Waits until the object asserts one of `signals`, or the deadline has passed (ZX_TIME_INFINITE: never
+ * does). *observed (may be null) is then all that it asserts, in both cases. ZX_TASK_TERMINATED: of a
+ * process: it is dead, what it had is gone, and none of its threads runs; of a thread: it runs no more, and
+ * never will. ZX_THREAD_RUNNING: it was started. A handle that is closed meanwhile does not end the wait.
+ * Errors in order: BAD_HANDLE; ACCESS_DENIED without WAIT; NOT_SUPPORTED neither a process nor a thread;
+ * INVALID_ARGS bad result pointer; TIMED_OUT; CANCELED the calling process is dead.
  * Not one step. Cost: O(1), beside the waiting.
  */
 zx_status_t zx_object_wait_one(zx_handle_t handle, zx_signals_t signals, zx_time_t deadline,
