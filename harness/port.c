@@ -123,6 +123,11 @@ void port_invalidate(const struct port_invalidation *invalidation)
     processor_invalidate(invalidation);
 }
 
+uint8_t port_largest_page_level(void)
+{
+    return 3;
+}
+
 unsigned port_current_processor(void)
 {
     return processor_current();

@@ -11,7 +11,8 @@
 #include "io.h"
 #include "power.h"
 
-static const char *const names[CPU_FEATURE_COUNT] = {"NX", "PGE", "PCID", "UMIP", "SMEP", "SMAP", "XSAVE"};
+static const char *const names[CPU_FEATURE_COUNT] = {"NX",   "PGE",  "1GB",  "PCID",
+                                                     "UMIP", "SMEP", "SMAP", "XSAVE"};
 static bool features[CPU_FEATURE_COUNT];
 static size_t line_size;
 
@@ -27,6 +28,7 @@ void cpu_start(void)
     features[CPU_PCID] = cpuid(1).c >> 17 & 1;
     features[CPU_XSAVE] = cpuid(1).c >> 26 & 1;
     features[CPU_NX] = cpuid(0x80000001).d >> 20 & 1;
+    features[CPU_1GB] = cpuid(0x80000001).d >> 26 & 1;
     if (cpuid(0).a >= 7) {
         struct cpuid extended = cpuid(7);
         features[CPU_SMEP] = extended.b >> 7 & 1;

@@ -18,7 +18,17 @@
 #define MSR_EFER 0xc0000080u
 #define EFER_NXE (1ull << 11)
 
-enum cpu_feature { CPU_NX, CPU_PGE, CPU_PCID, CPU_UMIP, CPU_SMEP, CPU_SMAP, CPU_XSAVE, CPU_FEATURE_COUNT };
+enum cpu_feature {
+    CPU_NX,
+    CPU_PGE,
+    CPU_1GB,
+    CPU_PCID,
+    CPU_UMIP,
+    CPU_SMEP,
+    CPU_SMAP,
+    CPU_XSAVE,
+    CPU_FEATURE_COUNT
+};
 
 struct cpuid {
     uint32_t a, b, c, d;

@@ -63,6 +63,11 @@ void port_cache(enum port_cache_operation operation, void *at, size_t size)
     memory_fence();
 }
 
+uint8_t port_largest_page_level(void)
+{
+    return cpu_has(CPU_1GB) ? 3 : 2;
+}
+
 unsigned port_current_processor(void)
 {
     return percpu()->number;

@@ -269,8 +269,12 @@ void mapping_merge_beside(struct vm_vmar *parent, zx_vaddr_t base, zx_vaddr_t en
 
 uint32_t mapping_mmu_flags(const struct vm_mapping *mapping, uint32_t perms)
 {
+    static const uint32_t of_type[] = {[VM_ASPACE_USER] = ARCH_MMU_USER,
+                                       [VM_ASPACE_KERNEL] = ARCH_MMU_GLOBAL,
+                                       [VM_ASPACE_LOW_KERNEL] = 0,
+                                       [VM_ASPACE_GUEST_PHYSICAL] = 0};
     uint32_t cache = (uint32_t)mapping->vmo->cache_policy << ARCH_MMU_CACHE_SHIFT;
-    return perms | cache | (vm_aspace_is_user(mapping->region.aspace) ? ARCH_MMU_USER : 0);
+    return perms | cache | of_type[mapping->region.aspace->type];
 }
 
 uint64_t mapping_vmo_end_locked(const struct vm_mapping *mapping)

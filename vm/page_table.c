@@ -131,7 +131,7 @@ void page_table_start(struct page_table *table, zx_vaddr_t base, size_t size, bo
     table->base = base;
     table->size = size;
     table->user = user;
-    table->largest_level = 2;
+    table->largest_level = port_largest_page_level();
 }
 
 struct vm_page *page_table_make_root(struct page_table *table)

@@ -180,6 +180,33 @@ TEST(alloc_physical)
     }
 }
 
+/* The largest pages that there are; nobody looks at what is there. */
+TEST(alloc_physical_in_large_pages)
+{
+    void *at = NULL;
+    OK(vm_aspace_alloc_physical(kernel(), "window", 2 * GIB, &at, 30, 4 * GIB, 0, MMU_RW));
+    struct page_table_entry entry = entry_at(kernel(), address(at) + GIB);
+    CHECK_EQUAL(entry.size, port_largest_page_level() == 3 ? GIB : 2 * MIB);
+    CHECK_EQUAL(entry.paddr, 5 * GIB);
+    free_at(at);
+    OK(vm_aspace_alloc_physical(kernel(), "window", GIB, &at, 30, 4 * GIB + 2 * MIB, 0, MMU_RW));
+    CHECK_EQUAL(entry_at(kernel(), address(at)).size, 2 * MIB);
+    free_at(at);
+}
+
+/* What is the kernel's survives a change of spaces. */
+TEST(pages_are_global)
+{
+    void *at = NULL;
+    struct vm_aspace *low = vm_aspace_create(VM_ASPACE_LOW_KERNEL, "low");
+    OK(vm_aspace_alloc(kernel(), "here", PAGE, &at, 0, COMMIT, MMU_RW));
+    CHECK((entry_at(kernel(), address(at)).flags & ARCH_MMU_GLOBAL) != 0);
+    free_at(at);
+    OK(vm_aspace_alloc(low, "there", PAGE, &at, 0, COMMIT, MMU_RW));
+    CHECK((entry_at(low, address(at)).flags & ARCH_MMU_GLOBAL) == 0);
+    discard(low);
+}
+
 /* The same memory, shown twice. */
 TEST(alloc_physical_shows_what_is_there)
 {
@@ -303,6 +330,8 @@ const struct conformance_test allocators_tests[] = {
     CASE(alloc_is_the_kernels),
     CASE(alloc_contiguous),
     CASE(alloc_physical),
+    CASE(alloc_physical_in_large_pages),
+    CASE(pages_are_global),
     CASE(alloc_physical_shows_what_is_there),
     CASE(map_object),
     CASE(free_region),

@@ -52,6 +52,7 @@ extern const struct conformance_suite behaviour_suites[]; /* behaviour.c */
 #define PAGE   ((size_t)ZX_PAGE_SIZE)
 #define MIB    ((size_t)1 << 20)
 #define GIB    ((size_t)1 << 30)
+#define GIB    ((size_t)1 << 30)
 #define R      ZX_VM_PERM_READ
 #define RW     (ZX_VM_PERM_READ | ZX_VM_PERM_WRITE)
 #define RX     (ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE)

@@ -62,8 +62,7 @@ struct page_table {
     bool user;  /* entries carry USER; intermediate ones too */
     bool guest; /* extended page tables */
     bool fixed; /* the entries of the top-level table stay as they are until it is destroyed */
-    /* of the pages that map makes: 2, 2 MiB; 3, 1 GiB, may be set before the first map where every processor
-       knows them */
+    /* of the largest pages that map makes: 2, 2 MiB; 3, 1 GiB. What the port says; may be lowered before the first map */
     uint8_t largest_level;
     uint64_t table_pages;             /* pages in state MMU, the top-level one included */
     struct port_invalidation pending; /* what the running operation has removed */

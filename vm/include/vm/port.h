@@ -67,6 +67,9 @@ static inline bool port_invalidation_names(const struct port_invalidation *inval
 /* Returns when no processor can use the translations any more, nor any table page that was linked there. */
 void port_invalidate(const struct port_invalidation *invalidation);
 
+/* The level of the largest pages that all processors take: 2 (2 MiB) or 3 (1 GiB). The same at all times. */
+uint8_t port_largest_page_level(void);
+
 /* The processor that runs the caller, from 0. */
 unsigned port_current_processor(void);
 
