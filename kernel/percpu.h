@@ -36,6 +36,7 @@ struct percpu {
     unsigned number; /* from 0, which is the one that booted */
     uint32_t apic_id;
     struct thread *idle;           /* what it runs when there is nothing to do */
+    int64_t slice_end;             /* when others go first, if any are ready */
     _Atomic(zx_paddr_t) root;      /* the top-level table that it has loaded; written before that */
     _Atomic(zx_paddr_t) leaving;   /* the one that it had until then; written after that, the same again */
     struct pcid_set pcids;         /* and those that it had before, where it knows them apart */

@@ -124,18 +124,21 @@ static void by_global(void)
     port_invalidate(&invalidation);
 }
 
+/* Who has the space loaded and is made to leave it. */
+enum leaving { NOBODY, THE_IDLE, ALL };
+
 static const struct {
     void (*forget)(void);
     const char *away, *loaded;
-    bool leaves; /* those that have the space loaded */
+    enum leaving leaving;
 } ways[] = {
     {by_range, "a page that is invalidated is forgotten by who has left its space", "and by who is in it",
-     false},
-    {by_large_range, "so is a large range", "there, too", false},
-    {by_view, "and a page that is seen by way of another's tables", "there, too", false},
-    {by_everything, "and a whole space", "which is left by who is in it", true},
-    {by_global, "and what is global", "there, too", false},
-    {user_leave, "and all when everybody leaves", "those as well who are in it", true},
+     THE_IDLE},
+    {by_large_range, "so is a large range", "there, too", THE_IDLE},
+    {by_view, "and a page that is seen by way of another's tables", "there, too", THE_IDLE},
+    {by_everything, "and a whole space", "which is left by who is in it", ALL},
+    {by_global, "and what is global", "there, too", NOBODY},
+    {user_leave, "and all when everybody leaves", "those as well who are in it", ALL},
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -187,17 +190,43 @@ static bool forgets_away(unsigned way, unsigned other)
     return look() == NEW && fine;
 }
 
-/* Who was in it may keep the rest, afterwards, where it was not made to leave. */
-static bool forgets_loaded(unsigned way, unsigned other)
+static atomic_bool busy;
+
+static void keep_busy(void *context)
 {
-    bool fine = learn();
+    (void)context;
+    thread_pin((int)hand.holder);
+    atomic_store(&busy, true);
+    while (atomic_load(&busy))
+        spin_pause();
+}
+
+/* Moves to the other processor; on the holder runs the thread, which ends when `busy` does. Null: no memory. */
+static struct thread *leave_busy(unsigned other)
+{
+    struct thread *thread = thread_create(keep_busy, NULL);
+    thread_pin((int)other);
+    while (thread != NULL && !atomic_load(&busy))
+        spin_pause();
+    return thread;
+}
+
+/* Who was in it may keep the rest, afterwards, where it was not made to leave. */
+static bool forgets_loaded(unsigned way, unsigned other, bool idle)
+{
+    bool fine = learn(), alone = idle || other == hand.holder;
+    bool leaves = ways[way].leaving == ALL || (ways[way].leaving == THE_IDLE && other != hand.holder && idle);
+    struct thread *thread = alone ? NULL : leave_busy(other);
     thread_pin((int)other);
     show(NEW);
     ways[way].forget();
+    atomic_store(&busy, false);
+    if (thread != NULL)
+        thread_join(thread);
     thread_pin((int)hand.holder);
-    fine &= (atomic_load(&percpu()->root) == hand.tables[0]) == !ways[way].leaves;
-    fine &= !cpu_has(CPU_PCID) || would_keep() == !ways[way].leaves;
-    return look() == NEW && fine;
+    fine &= (atomic_load(&percpu()->root) == hand.tables[0]) == !leaves;
+    fine &= !cpu_has(CPU_PCID) || would_keep() == !leaves;
+    return look() == NEW && fine && (alone || thread != NULL);
 }
 
 static void test_way(unsigned way)
@@ -206,7 +235,7 @@ static void test_way(unsigned way)
     for (hand.holder = 0; hand.holder < percpu_count(); hand.holder++)
         for (unsigned other = 0; other < percpu_count(); other++) {
             away &= forgets_away(way, other);
-            loaded &= forgets_loaded(way, other);
+            loaded &= forgets_loaded(way, other, false) && forgets_loaded(way, other, true);
         }
     selftest_expect(away, ways[way].away);
     selftest_expect(loaded, ways[way].loaded);

@@ -5,7 +5,8 @@
  * Concept. A processor keeps translations of the one space whose root it has loaded; loading another forgets those
  * that are not global, or, with PCID, keeps those of a few spaces apart (pcid.c). Ring 3 visits, and processors that have nothing to do, leave the last root loaded, so that a
  * translation which the core fails to invalidate stays visible to the next one. Where a space loses everything, the
- * processors that have it loaded leave it: its top-level table may be freed next.
+ * processors that have it loaded leave it: its top-level table may be freed next. So does one that has nothing to do
+ * when it is first asked: what others do meanwhile interrupts it once, not each time.
  *
  * Method. The caller has changed the tables; then it looks which root the others have loaded or are about to load or to
  * leave (percpu.h), asks those concerned by an interrupt, and waits until all have answered. Whoever loads that root
@@ -59,7 +60,7 @@ static bool is_named(const void *invalidation, zx_paddr_t root)
     return port_invalidation_names(invalidation, root);
 }
 
-/* A table that is left stays marked. */
+/* A table that is left stays marked. A processor with nothing to do leaves it rather than be asked again and again. */
 static void forget_of_space(const struct port_invalidation *invalidation)
 {
     struct percpu *self = percpu();
@@ -68,7 +69,7 @@ static void forget_of_space(const struct port_invalidation *invalidation)
     pcid_mark(&self->pcids, is_named, invalidation);
     if (!port_invalidation_names(invalidation, root))
         return;
-    if (invalidation->everything) {
+    if (invalidation->everything || self->thread == self->idle) {
         paging_switch(paging_kernel_root());
         return;
     }

@@ -8,8 +8,11 @@
  * looks under the scheduler's lock, so that a wake between the look and the wait is not lost. Whatever else is waited
  * for (locks, the end of a thread, a time) is made of that.
  *
- * Time. The timer runs only where somebody waits for it: while others are ready, for a slice; while threads sleep, until
- * the first of them is due. A single program is never interrupted.
+ * Time. A thread that a processor takes has a slice of time, after which others go first, if any are ready. The timer runs
+ * only where somebody waits for it: while others are ready, until the slice ends; while threads sleep, until the first of
+ * them is due. A single program is never interrupted. So a processor that was alone with its thread does not look when
+ * others become ready: the one whose slice ends next, with some still waiting, tells those that are over time. Who makes
+ * somebody ready tells an idle processor, or none.
  *
  * Who changes. One thread's call of thread_switch is another's return from it. The scheduler's lock is held across it,
  * taken by the one and given up by the other. The processor keeps the page tables of the last space that it ran in while
@@ -129,22 +132,20 @@ static void wake_sleepers(void)
     }
 }
 
-/* For the thread that this processor is about to run. */
+/* Until this processor has to look for somebody else. */
 static void arm_timer(void)
 {
     int64_t until = FOR_EVER;
     if (!apic_is_there())
         return;
-    if (!list_is_empty(&sleeping)) {
-        until = container_of(sleeping.next, struct thread, sleep)->deadline - clock_now();
-        until = until > 0 ? until : 0;
-    }
-    if (others_are_ready() && until > SLICE)
-        until = SLICE;
+    if (!list_is_empty(&sleeping))
+        until = container_of(sleeping.next, struct thread, sleep)->deadline;
+    if (others_are_ready() && percpu()->slice_end < until)
+        until = percpu()->slice_end;
     if (until == FOR_EVER)
         apic_timer_cancel();
     else
-        apic_timer_arm(until);
+        apic_timer_arm(until - clock_now());
 }
 
 /* ---- From one thread to the next; under the lock ---- */
@@ -194,6 +195,7 @@ static void schedule(void)
         load_space(to);
     }
     atomic_store(&self->reschedule, false);
+    self->slice_end = clock_now() + SLICE;
     arm_timer();
     if (to != from)
         thread_switch(&from->rsp, to->rsp);
@@ -283,16 +285,32 @@ void thread_pin(int processor)
     spinlock_release(&lock, flags);
 }
 
-/* The timer, or another processor, wants this one to look for what to run next. */
+/* The other processors whose threads had their time, and do not know that somebody waits. */
+static void tell_those_over_time(int64_t now)
+{
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        struct percpu *other = percpu_at(i);
+        if (other != percpu() && other->thread != other->idle && other->slice_end <= now &&
+            atomic_load(&other->online) && !atomic_load(&other->reschedule))
+            apic_send(other->apic_id, TRAP_RESCHEDULE);
+    }
+}
+
+/* The timer, or another processor, wants this one to look for what to run next. A sleeper that is due takes nothing from
+   the slice that runs, or it would always be the same thread's, where times go together. */
 static void tick(void)
 {
     apic_end_interrupt();
     uint64_t flags = spinlock_acquire(&lock);
+    int64_t now = clock_now();
     wake_sleepers();
-    if (others_are_ready())
+    if (others_are_ready() && percpu()->slice_end <= now) {
         atomic_store(&percpu()->reschedule, true);
-    else
+        if (!list_is_empty(&ready))
+            tell_those_over_time(now);
+    } else {
         arm_timer();
+    }
     spinlock_release(&lock, flags);
 }
 

@@ -105,13 +105,6 @@ zx_status_t access_execute(zx_vaddr_t va, size_t size)
 
 /* ---- Running ---- */
 
-/* Who started this process may still be closing handles. */
-static void await_quiet(void)
-{
-    while (zvm_others_wait() == ZX_ERR_SHOULD_WAIT)
-        (void)zx_nanosleep(zx_clock_get_monotonic() + ZX_USEC(100));
-}
-
 static int run_one(const char *number)
 {
     const struct conformance_test *test = NULL;
@@ -122,7 +115,7 @@ static int run_one(const char *number)
     if (test == NULL)
         give_up("conformance: %s: expected the number of a test", number);
     runtime_settle();
-    await_quiet();
+    runtime_await_quiet(); /* who started this process may still be closing handles */
     conformance_begin();
     test->function();
     return 0;
@@ -144,6 +137,7 @@ static bool run_process(unsigned nth)
         print("# %s\n", zx_status_get_string(status));
     else if (code != 0 && code != 1)
         print("# the process ended with %lld\n", (long long)code);
+    runtime_await_quiet();
     return zvm_check() == ZX_OK && status == ZX_OK && code == 0;
 }
 

@@ -3,6 +3,9 @@
 #include "../elf.h"
 #include "bootstrap.h"
 #include "test.h"
+#include "zvm.h"
+
+#define COUNTERS_MAX 64
 
 static int argument_count;
 static char **arguments;
@@ -73,6 +76,66 @@ TEST(threads_run)
     }
 }
 
+/* ---- Threads that never wait ---- */
+
+struct counter {
+    struct program_thread thread;
+    _Atomic uint64_t count;
+};
+static struct counter counters[COUNTERS_MAX];
+static _Atomic bool enough;
+
+static void count_on(void *context)
+{
+    struct counter *counter = context;
+    while (!enough)
+        counter->count++;
+}
+
+static void nap(void)
+{
+    zx_signals_t seen;
+    zx_object_wait_one(zx_process_self(), ZX_TASK_TERMINATED, zx_clock_get_monotonic() + 10 * 1000 * 1000,
+                       &seen);
+}
+
+static void find_extremes(unsigned count, uint64_t *least, uint64_t *most)
+{
+    *least = UINT64_MAX, *most = 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t seen = counters[i].count;
+        *least = seen < *least ? seen : *least;
+        *most = seen > *most ? seen : *most;
+    }
+}
+
+/* None keeps a processor for itself. The margin is for processors that run at different speeds, as an emulator's do. */
+TEST(processors_are_shared)
+{
+    uint32_t processors = 1;
+    unsigned count = 0;
+    uint64_t alone, least, most;
+    CHECK_STATUS(ZX_OK, zvm_processors(&processors));
+    const unsigned wanted = processors * 8 + 1 < COUNTERS_MAX ? processors * 8 + 1 : COUNTERS_MAX;
+    enough = false;
+    while (count < wanted && CHECK_STATUS(ZX_OK, thread_start(&counters[count].thread, "counter", count_on,
+                                                              &counters[count]))) {
+        if (count++ == 0)
+            nap();
+    }
+    alone = counters[0].count;
+    do {
+        nap();
+        find_extremes(count, &least, &most);
+    } while (least < 4 * alone);
+    enough = true;
+    for (unsigned i = 0; i < count; i++)
+        CHECK_STATUS(ZX_OK, thread_join(&counters[i].thread));
+    print("# %u threads on %u processors counted to between %llu and %llu\n", count, processors,
+          (unsigned long long)least, (unsigned long long)most);
+    CHECK(most < 5 * least);
+}
+
 TEST(further_processes_end)
 {
     const char *const words[] = {"hello", "child", "7"};
@@ -111,6 +174,7 @@ int main(int count, char **words)
     RUN(the_vdso_is_where_it_is_said);
     RUN(calls_reach_the_kernel);
     RUN(threads_run);
+    RUN(processors_are_shared);
     RUN(further_processes_end);
     RUN(arguments_have_a_limit);
     return test_end();

@@ -89,13 +89,6 @@ static int64_t kill_after_a_while(zx_handle_t process)
     return ZX_TASK_RETCODE_SYSCALL_KILL;
 }
 
-/* A process is told to have ended before the last of it is gone. */
-static void let_others_end(void)
-{
-    for (unsigned i = 0; i < 1000 && zvm_others_wait() == ZX_ERR_SHOULD_WAIT; i++)
-        sleep_ms(1);
-}
-
 static void run_deed(const char *kind)
 {
     zx_handle_t process;
@@ -107,7 +100,7 @@ static void run_deed(const char *kind)
     CHECK(await(process, &code));
     if (code != expected && code != current->other)
         CHECK_EQUAL(code, expected);
-    let_others_end();
+    runtime_await_quiet();
     CHECK_STATUS(ZX_OK, zvm_check());
 }
 
@@ -169,7 +162,7 @@ TEST(random_calls_of_many_processes)
         deaths += code == ZX_TASK_RETCODE_EXCEPTION_KILL || code == ZX_TASK_RETCODE_VDSO_KILL;
         exits += code != 0;
         CHECK_STATUS(ZX_OK, zx_handle_close(again));
-        let_others_end();
+        runtime_await_quiet();
         if (!ended || !CHECK_STATUS(ZX_OK, zvm_check())) {
             print("# random: seed %s\n", number);
             return;

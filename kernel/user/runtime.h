@@ -40,6 +40,10 @@ zx_vaddr_t runtime_vdso_base(void);
  */
 void runtime_settle(void);
 
+/* Waits until every other thread in the machine waits, for some seconds at the most: a thread or a process is told to have ended before
+   the last of it is gone, which zvm_check and comparisons would see. Does nothing without the test aids. */
+void runtime_await_quiet(void);
+
 /* ---- Threads ---- */
 
 struct program_thread {

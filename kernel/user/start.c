@@ -10,6 +10,7 @@
 #include "../elf.h"
 #include "bootstrap.h"
 #include "runtime.h"
+#include "zvm.h"
 
 _Noreturn void start(zx_handle_t bootstrap, zx_vaddr_t vdso, const struct elf_dynamic *dynamic,
                      zx_vaddr_t base);
@@ -177,4 +178,10 @@ void runtime_settle(void)
                         false);
     zx_vaddr_t end = (stack_top + ZX_PAGE_MASK) & ~ZX_PAGE_MASK;
     touch_pages(end - ELF_STACK_SIZE, end, true);
+}
+
+void runtime_await_quiet(void)
+{
+    for (unsigned i = 0; i < 10000 && zvm_others_wait() == ZX_ERR_SHOULD_WAIT; i++)
+        (void)zx_nanosleep(zx_clock_get_monotonic() + ZX_USEC(100));
 }

@@ -508,6 +508,7 @@ static void look_at_all(void)
                     CHECK_EQUAL(*(uint64_t *)(slot->mirrors[vmo] + page * PAGE), slot->stamps[vmo][page]);
             }
     CHECK_STATUS(ZX_OK, zvm_catch_faults(0, 0));
+    runtime_await_quiet();
     CHECK_STATUS(ZX_OK, zvm_check());
 }
 
