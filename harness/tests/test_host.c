@@ -286,6 +286,28 @@ static void test_bad_pointers(void **state)
     assert_int_equal(zvm_check(), ZX_OK);
 }
 
+/* Whichever copy fails, neither result is told. */
+static void test_both_results_or_none(void **state)
+{
+    const zx_vm_option_t options = ZX_VM_CAN_MAP_READ;
+    zx_handle_t child = 1;
+    zx_vaddr_t at = 2;
+
+    (void)state;
+    for (uint64_t nth = 1;; nth++) {
+        zvm_fail_user_copy(nth);
+        zx_status_t status = zx_vmar_allocate(zx_vmar_root_self(), options, 0, PAGE, &child, &at);
+        if (status == ZX_OK)
+            break;
+        assert_int_equal(status, ZX_ERR_INVALID_ARGS);
+        assert_int_equal(child, 1);
+        assert_int_equal(at, 2);
+        assert_int_equal(zvm_check(), ZX_OK);
+    }
+    zvm_fail_user_copy(0);
+    assert_true(child != 1 && at != 2);
+}
+
 /* ---- Views ---- */
 
 static char *view(zx_status_t (*draw)(zx_handle_t, FILE *), zx_handle_t process)
@@ -535,6 +557,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_fail_allocation, start, stop),
         cmocka_unit_test_setup_teardown(test_fail_each_allocation, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_pointers, start, stop),
+        cmocka_unit_test_setup_teardown(test_both_results_or_none, start, stop),
         cmocka_unit_test_setup_teardown(test_dump, start, stop),
         cmocka_unit_test_setup_teardown(test_svg, start, stop),
         cmocka_unit_test_setup_teardown(test_views_refuse, start, stop),

@@ -32,18 +32,27 @@ static int stop_perturbed(void **state)
     return machine_stop(state);
 }
 
-/* Runs both at once; each returns how often it failed. */
-static void run_both(void *(*first)(void *), void *(*second)(void *))
+/* Runs all at once; each returns how often it failed. */
+static void run_all(void *(*const functions[])(void *), unsigned count)
 {
-    pthread_t threads[2];
+    pthread_t threads[4];
     void *failures;
-    assert_int_equal(pthread_create(&threads[0], NULL, first, NULL), 0);
-    assert_int_equal(pthread_create(&threads[1], NULL, second, NULL), 0);
-    for (unsigned i = 0; i < 2; i++) {
+    assert_true(count <= 4);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, functions[i], NULL), 0);
+    for (unsigned i = 0; i < count; i++) {
         assert_int_equal(pthread_join(threads[i], &failures), 0);
         assert_null(failures);
     }
 }
+
+static void run_both(void *(*first)(void *), void *(*second)(void *))
+{
+    void *(*const functions[])(void *) = {first, second};
+    run_all(functions, 2);
+}
+
+#define SIZE_OF_SNAPSHOT (512 * PAGE) /* many pages: it takes a while to let go of them */
 
 static zx_handle_t vmo;
 static zx_vaddr_t here, there; /* two mappings of it */
@@ -297,14 +306,62 @@ static void test_failed_map_without_memory(void **state)
     assert_ok(zvm_access(zx_process_self(), base + PAGE, &byte, 1, ZVM_READ));
 }
 
+/* ---- A snapshot that comes to nothing, while others write to its pages and take copies of them ---- */
+
+#define STORES 20000
+
+static void *store_and_look(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    for (uint64_t value = 1, back = 0; value <= STORES; value++) {
+        failures += touch(here, &value, ZVM_WRITE) != ZX_OK || touch(here, &back, ZVM_READ) != ZX_OK;
+        failures += back != value;
+    }
+    atomic_store(&ended, true);
+    return (void *)failures;
+}
+
+static void *commit_meanwhile(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    while (!atomic_load(&ended))
+        failures += zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, PAGE, NULL, 0) != ZX_OK;
+    return (void *)failures;
+}
+
+static void *snapshot_in_vain(void *unused)
+{
+    uintptr_t failures = 0;
+    (void)unused;
+    while (!atomic_load(&ended))
+        failures +=
+            zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT, 0, SIZE_OF_SNAPSHOT, NULL) != ZX_ERR_INVALID_ARGS;
+    return (void *)failures;
+}
+
+static void test_refused_snapshot_loses_no_store(void **state)
+{
+    void *(*const functions[])(void *) = {store_and_look, commit_meanwhile, snapshot_in_vain};
+    (void)state;
+    vmo = make_vmo(SIZE_OF_SNAPSHOT, 0);
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, SIZE_OF_SNAPSHOT, NULL, 0));
+    assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, vmo, 0, SIZE_OF_SNAPSHOT, &here));
+    atomic_store(&ended, false);
+    run_all(functions, 3);
+    assert_ok(zvm_check());
+}
+
 #define PERTURBED(function) cmocka_unit_test_setup_teardown(function, start_perturbed, stop_perturbed)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PERTURBED(test_first_write_is_coherent),      PERTURBED(test_fault_against_decommit),
-        PERTURBED(test_duplicate_against_close),      PERTURBED(test_shared_bytes),
-        PERTURBED(test_failed_map_against_overwrite), PERTURBED(test_failed_map_without_memory),
+        PERTURBED(test_first_write_is_coherent),         PERTURBED(test_fault_against_decommit),
+        PERTURBED(test_duplicate_against_close),         PERTURBED(test_shared_bytes),
+        PERTURBED(test_failed_map_against_overwrite),    PERTURBED(test_failed_map_without_memory),
+        PERTURBED(test_refused_snapshot_loses_no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
