@@ -515,20 +515,9 @@ static void check_holders(struct checker *checker, const struct vm_vmo *vmo)
     }
 }
 
-/* The children know their parent; a slice has nothing of its own. */
-static void check_family(struct checker *checker, const struct vm_vmo *vmo)
+/* A slice has nothing of its own. */
+static void check_slice(struct checker *checker, const struct vm_vmo *vmo)
 {
-    size_t children = 0;
-
-    list_for_each(node, &vmo->children)
-    {
-        if (container_of(node, struct vm_vmo, sibling)->parent != vmo)
-            broken_object(checker, &vmo->object, "a child of it is another's");
-        if (++children > vmo->child_count)
-            break;
-    }
-    if (children != vmo->child_count)
-        broken_object(checker, &vmo->object, "has another number of children than it counts");
     if (!vmo_is_slice(vmo))
         return;
     if (vmo->pages.count != 0 || vmo->mappings.root != NULL || vmo->resizable || vmo->is_snapshot)
@@ -544,7 +533,10 @@ static void check_vmo(struct checker *checker, const struct vm_vmo *vmo)
     if (!is_page_aligned(vmo->size) || vmo->size > VMO_SIZE_MAX)
         broken_object(checker, &vmo->object, "its size is none");
     check_vmo_pages(checker, vmo);
-    check_family(checker, vmo);
+    const char *how = vmo_family_check(vmo);
+    if (how != NULL)
+        broken_object(checker, &vmo->object, how);
+    check_slice(checker, vmo);
     if (vmo_is_slice(vmo))
         vmo->target->check_refs++;
     if (!mapping_tree_check(&vmo->mappings, checker->report)) {

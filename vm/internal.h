@@ -176,10 +176,11 @@ struct vm_vmo {
     char name[ZX_MAX_NAME_LEN];   /* (v) */
     struct page_list pages;       /* (v) by page number: struct vm_page * in state OBJECT; slices: none */
     struct mapping_tree mappings; /* (v) by the part that they show, those of slices too; slices: none */
-    struct vm_vmo *parent;        /* (m) whose child it is; null: nobody's */
-    struct list_node sibling;     /* (m) on parent->children */
-    struct list_node children;    /* (m) */
-    size_t child_count;           /* (m) */
+    struct vm_vmo *children;      /* (m) the root of the tree of its children; null: none */
+    struct vm_vmo *parent;        /* (m) whose children a tree has; of its root only; null: nobody's */
+    struct vm_vmo *above;         /* (m) in the tree that it is in itself, vmo_family.c */
+    struct vm_vmo *below[2];      /* (m) likewise */
+    size_t weight;                /* (m) how many are in that tree from it downwards; 0: it is in none */
     atomic_uint host_refs;        /* (x) references of the core's host, for check.c to account for */
     uint32_t check_refs;          /* check.c's own: references that it found so far */
 };
@@ -699,10 +700,17 @@ zx_status_t vmo_create_snapshot(struct vm_vmo *parent, uint64_t offset, uint64_t
 /* Errors in order: INVALID_ARGS offset unaligned; OUT_OF_RANGE as above; INVALID_ARGS not within the parent;
    NOT_SUPPORTED the parent is resizable; NO_MEMORY. */
 zx_status_t vmo_create_slice(struct vm_vmo *parent, uint64_t offset, uint64_t size, struct vm_vmo **out);
+
+/* vmo_family.c; none of it can fail. */
+/* The parent is referenced by the caller. */
+void vmo_join_family(struct vm_vmo *child, struct vm_vmo *parent);
 /* The children of a VMO that goes become its parent's. */
 void vmo_leave_family(struct vm_vmo *vmo);
 /* The parent's number, 0 where there is none, and how many children there are. */
-void vmo_family(struct vm_vmo *vmo, zx_koid_t *parent, size_t *children);
+void vmo_family(const struct vm_vmo *vmo, zx_koid_t *parent, size_t *children);
+/* What is broken about its children, and its place among its parent's; null: nothing. What holds for each
+   VMO holds for all trees. */
+const char *vmo_family_check(const struct vm_vmo *vmo);
 
 #define VMO_SIZE_MAX (UINT64_MAX & ~(uint64_t)((64u << ZX_PAGE_SHIFT) - 1))
 

@@ -63,7 +63,6 @@ zx_status_t vmo_create(uint64_t size, bool resizable, struct vm_vmo **out)
     vmo->size = rounded;
     vmo->resizable = resizable;
     vmo->target = vmo;
-    list_init(&vmo->children);
     page_list_init(&vmo->pages);
     *out = vmo;
     return ZX_OK;

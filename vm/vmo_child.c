@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmo_child.c: VMOs made from others: snapshots and slices; who is whose child.
+ * vmo_child.c: VMOs made from others: snapshots and slices.
  *
  * Snapshots. A snapshot holds the very pages that its parent held in the range when it was made, and nothing
  * ties the two together afterwards: whoever writes first to a page that both hold takes a copy (vmo.c). So a
@@ -16,54 +16,16 @@
  * window), and whatever is done to it is done there. Mappings of a slice are in the tree of the VMO behind
  * it, and remember where the slice ends.
  *
- * Families. Which VMO was made from which is told by ZX_INFO_VMO and matters for nothing else. When a VMO
- * goes, its children become its parent's. So no VMO is kept for the sake of its children's pedigree.
+ * Families. Who is whose child is remembered, for those who ask (vmo_family.c).
  *
- * Locking. The family is under machine->lock, all else under the parent's own, which is not held when the
- * family's is taken. The child is not known to anybody until it is made.
+ * Locking. The parent's own lock, which is not held when the child joins the family. The child is not known to
+ * anybody until it is made.
  *
- * Cost. A snapshot: the pages that the parent has in the range. A slice: O(1). The going of a VMO: its children.
+ * Cost. A snapshot: the pages that the parent has in the range. A slice: none. Both: O(log children).
  */
 #include <vm/mem.h>
 
 #include "internal.h"
-
-/* ---- Families ---- */
-
-static void join_family(struct vm_vmo *child, struct vm_vmo *parent)
-{
-    port_mutex_lock(&vm_machine->lock);
-    child->parent = parent;
-    list_add_tail(&parent->children, &child->sibling);
-    parent->child_count++;
-    port_mutex_unlock(&vm_machine->lock);
-}
-
-void vmo_leave_family(struct vm_vmo *vmo)
-{
-    struct vm_vmo *parent;
-    struct list_node *node;
-    port_mutex_lock(&vm_machine->lock);
-    parent = vmo->parent;
-    if (parent != NULL) {
-        list_remove(&vmo->sibling);
-        parent->child_count += vmo->child_count - 1;
-    }
-    while ((node = list_pop_head(&vmo->children)) != NULL) {
-        container_of(node, struct vm_vmo, sibling)->parent = parent;
-        if (parent != NULL)
-            list_add_tail(&parent->children, node);
-    }
-    port_mutex_unlock(&vm_machine->lock);
-}
-
-void vmo_family(struct vm_vmo *vmo, zx_koid_t *parent, size_t *children)
-{
-    port_mutex_lock(&vm_machine->lock);
-    *parent = vmo->parent != NULL ? vmo->parent->object.koid : ZX_KOID_INVALID;
-    *children = vmo->child_count;
-    port_mutex_unlock(&vm_machine->lock);
-}
 
 /* Hands the child out, where all is well and somebody wants it; else it goes. */
 static void end_creation(struct vm_vmo *child, struct vm_vmo *parent, zx_status_t status, struct vm_vmo **out)
@@ -72,7 +34,7 @@ static void end_creation(struct vm_vmo *child, struct vm_vmo *parent, zx_status_
         vm_object_release(&child->object);
         return;
     }
-    join_family(child, parent);
+    vmo_join_family(child, parent);
     *out = child;
 }
 

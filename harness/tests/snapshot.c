@@ -133,10 +133,13 @@ static void write_vmo(struct vm_sink *to, const struct vm_vmo *vmo)
 {
     const struct vm_page *page;
     const struct vm_mapping *mapping;
+    zx_koid_t parent;
+    size_t children;
 
+    vmo_family(vmo, &parent, &children);
     vm_print(to, "  vmo '%s' of 0x%llx bytes%s, %llu pages, child of %llu, %llu children\n", vmo->name,
-             (ull)vmo->size, vmo->resizable ? ", resizable" : "", (ull)vmo->pages.count,
-             vmo->parent != NULL ? (ull)vmo->parent->object.koid : 0, (ull)vmo->child_count);
+             (ull)vmo->size, vmo->resizable ? ", resizable" : "", (ull)vmo->pages.count, (ull)parent,
+             (ull)children);
     if (vmo_is_slice(vmo))
         vm_print(to, "  slice of %llu at 0x%llx\n", (ull)vmo->target->object.koid, (ull)vmo->window);
     for (uint64_t index = 0; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++)

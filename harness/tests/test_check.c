@@ -219,7 +219,12 @@ static void test_vmo(void **state)
     PLANT(vmo->size, 0, "a page past its end");
     PLANT(vmo->size, vmo->size + 1, "its size is none");
     PLANT(vmo->object.refs, 9, "its references are not its handles, mappings, slices and the host");
-    PLANT(vmo->child_count, 1, "another number of children");
+    PLANT(vmo->weight, 2, "another number of children");
+    PLANT(vmo->children, vmo, "its children are another's");
+    PLANT(vmo->parent, vmo, "a child of nobody");
+    PLANT(vmo->above, vmo, "a child of nobody");
+    PLANT(vmo->below[0], vmo, "a child of nobody");
+    PLANT(vmo->below[1], vmo, "a child of nobody");
     PLANT(page->sharers, 1, "1 VMOs hold it, it says 2");
     PLANT(page->sharers, 1, "a page that other VMOs hold too, writable");
     PLANT(mapping->vmo_limit, PAGE_SIZE, "past the end of the VMO");
@@ -272,8 +277,25 @@ static void test_families(void **state)
         assert_int_equal(vm_vmo_from_handle(handles[i], &slices[i]), ZX_OK);
     }
     struct vm_vmo *slice = slices[0];
-    PLANT(slice->parent, vmo, "a child of it is another's");
-    PLANT(parent->child_count, 1, "another number of children");
+    assert_ptr_equal(parent->children, slice);
+    assert_ptr_equal(slice->below[0], slices[1]);
+    PLANT(slice->parent, vmo, "its children are another's");
+    PLANT(slice->parent, NULL, "its children are another's");
+    PLANT(slice->above, vmo, "its children are another's");
+    PLANT(parent->children, NULL, "its place among the children");
+    PLANT(parent->children, slices[1], "its children are another's");
+    PLANT(slice->object.refs, 0, "its children are another's");
+    PLANT(slice->weight, 0, "a child of nobody");
+    PLANT(slice->weight, 3, "another number of children");
+    PLANT(slice->below[0], NULL, "another number of children");
+    PLANT(slice->below[0], vmo, "another number of children");
+    PLANT(slice->below[1], slices[1], "its place among the children");
+    PLANT(slices[1]->object.refs, 0, "another number of children");
+    PLANT(slices[1]->weight, 0, "another number of children");
+    PLANT(slices[1]->above, NULL, "another number of children");
+    PLANT(slices[1]->above, vmo, "its place among the children");
+    PLANT(slices[1]->parent, parent, "its place among the children");
+    PLANT(parent->object.refs, 0, "its place among the children");
     PLANT(slice->resizable, true, "a slice with something of its own");
     PLANT(slice->is_snapshot, true, "a slice with something of its own");
     PLANT(slice->pages.count, 1, "a slice with something of its own");
@@ -284,6 +306,35 @@ static void test_families(void **state)
     PLANT(slice->window, 3 * PAGE_SIZE, "a slice of nothing that could be sliced");
     vm_vmo_release(slices[0]);
     vm_vmo_release(slices[1]);
+    vm_vmo_release(parent);
+}
+
+/* Children in a line, each below the other: everything is counted right, but finding takes as long as there are many. */
+static void test_lopsided_family(void **state)
+{
+    enum { LINE = 5 };
+    struct vm_vmo *parent, *line[LINE];
+
+    (void)state;
+    assert_int_equal(vmo_create(PAGE_SIZE, false, &parent), ZX_OK);
+    atomic_fetch_add(&parent->host_refs, 1);
+    for (unsigned i = 0; i < LINE; i++) {
+        assert_int_equal(vmo_create_slice(parent, 0, PAGE_SIZE, &line[i]), ZX_OK);
+        atomic_fetch_add(&line[i]->host_refs, 1);
+    }
+    assert_true(is_sound());
+    parent->children = line[0];
+    for (unsigned i = 0; i < LINE; i++) {
+        line[i]->parent = i == 0 ? parent : NULL;
+        line[i]->above = i == 0 ? NULL : line[i - 1];
+        line[i]->below[0] = i + 1 < LINE ? line[i + 1] : NULL;
+        line[i]->below[1] = NULL;
+        line[i]->weight = LINE - i;
+    }
+    assert_true(finds("are on one side"));
+    for (unsigned i = 0; i < LINE; i++)
+        vm_vmo_release(line[i]);
+    assert_true(is_sound());
     vm_vmo_release(parent);
 }
 
@@ -490,6 +541,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_vmo, start, stop),
         cmocka_unit_test_setup_teardown(test_mappings_of_a_vmo, start, stop),
         cmocka_unit_test_setup_teardown(test_families, start, stop),
+        cmocka_unit_test_setup_teardown(test_lopsided_family, start, stop),
         cmocka_unit_test_setup_teardown(test_devices, start, stop),
         cmocka_unit_test_setup_teardown(test_translations, start, stop),
         cmocka_unit_test_setup_teardown(test_translation_behind_all, start, stop),

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_vmo_child.c: snapshots and slices from inside: which pages there are, who holds and who counts them; and a
- * long random run of a family of VMOs against a model of its bytes. What programs may ask for, what is refused and
- * who sees what is in the conformance suite.
+ * test_vmo_child.c: snapshots and slices from inside: which pages there are, who holds and who counts them; who is
+ * whose child, and how far it is from a child to its parent; and long random runs of a family of VMOs against a model
+ * of its bytes, and of many against a model of who is whose child. What programs may ask for, what is refused and who
+ * sees what is in the conformance suite.
  */
 #include "calls.h"
 
@@ -339,11 +340,199 @@ static void test_random_family(void **state)
     assert_int_equal(pmm_count(VM_PAGE_OBJECT), 0);
 }
 
+/* ---- Who is whose child ---- */
+
+#define FAMILY_SIZE 100
+#define FAR         16 /* log(FAMILY_SIZE) / log(4/3), vmo_family.c */
+
+/* Without a look at the whole machine each time: asked very often. */
+static void check_told(zx_handle_t handle, zx_koid_t parent, size_t children)
+{
+    zx_info_vmo_t info;
+    assert_int_equal(zx_object_get_info(handle, ZX_INFO_VMO, &info, sizeof(info), NULL, NULL), ZX_OK);
+    assert_int_equal(info.parent_koid, parent);
+    assert_int_equal(info.num_children, children);
+}
+
+/* How many steps it takes to find the parent. */
+static unsigned distance(zx_handle_t handle)
+{
+    unsigned steps = 0;
+    struct vm_vmo *vmo;
+    assert_int_equal(vm_vmo_from_handle(handle, &vmo), ZX_OK);
+    for (const struct vm_vmo *at = vmo; at->above != NULL; at = at->above)
+        steps++;
+    vm_vmo_release(vmo);
+    return steps;
+}
+
+/* A line of VMOs, each a snapshot of the one before, and as many snapshots of the last, its leaves. */
+struct line {
+    zx_handle_t vmos[FAMILY_SIZE], leaves[FAMILY_SIZE];
+    zx_koid_t koids[FAMILY_SIZE];
+};
+
+static void line_begin(struct line *line)
+{
+    for (unsigned i = 0; i < FAMILY_SIZE; i++) {
+        line->vmos[i] = i == 0 ? make_vmo(PAGE, 0) : snapshot_of(line->vmos[i - 1], 0, PAGE);
+        line->koids[i] = info_of(line->vmos[i]).koid;
+    }
+    for (unsigned i = 0; i < FAMILY_SIZE; i++)
+        line->leaves[i] = snapshot_of(line->vmos[FAMILY_SIZE - 1], 0, PAGE);
+}
+
+static void check_leaves(const struct line *line, zx_koid_t parent)
+{
+    for (unsigned i = 0; i < FAMILY_SIZE; i++) {
+        check_told(line->leaves[i], parent, 0);
+        assert_true(distance(line->leaves[i]) <= FAR);
+    }
+}
+
+static void close_leaves(const struct line *line)
+{
+    for (unsigned i = 0; i < FAMILY_SIZE; i++)
+        assert_ok(zx_handle_close(line->leaves[i]));
+}
+
+/* The leaves are handed from each to the one before, and at last are nobody's. */
+static void test_line_goes_from_its_end(void **state)
+{
+    struct line line;
+    (void)state;
+    line_begin(&line);
+    for (unsigned left = FAMILY_SIZE - 1; left > 0; left--) {
+        assert_ok(zx_handle_close(line.vmos[left]));
+        check_told(line.vmos[left - 1], left > 1 ? line.koids[left - 2] : 0, FAMILY_SIZE);
+        check_leaves(&line, line.koids[left - 1]);
+    }
+    assert_ok(zx_handle_close(line.vmos[0]));
+    check_leaves(&line, 0);
+    close_leaves(&line);
+}
+
+/* Each has one child, which is nobody's then; only the last has the leaves. */
+static void test_line_goes_from_its_beginning(void **state)
+{
+    struct line line;
+    (void)state;
+    line_begin(&line);
+    for (unsigned gone = 0; gone < FAMILY_SIZE - 1; gone++) {
+        assert_ok(zx_handle_close(line.vmos[gone]));
+        check_told(line.vmos[gone + 1], 0, gone + 1 < FAMILY_SIZE - 1 ? 1 : FAMILY_SIZE);
+        check_leaves(&line, line.koids[FAMILY_SIZE - 1]);
+    }
+    assert_ok(zx_handle_close(line.vmos[FAMILY_SIZE - 1]));
+    check_leaves(&line, 0);
+    close_leaves(&line);
+}
+
+/* As ZX_INFO_VMO is to tell it. */
+struct relative {
+    zx_handle_t vmo; /* invalid: closed */
+    zx_koid_t koid;  /* invalid: gone; a VMO that is closed stays while there are slices of it */
+    unsigned parent, target, slices;
+};
+
+#define NOBODY FAMILY_SIZE
+
+static void relative_begin(struct relative *all, unsigned self, unsigned parent, bool slice)
+{
+    struct relative *relative = &all[self];
+    *relative = (struct relative){.parent = parent, .target = self};
+    if (parent == NOBODY)
+        relative->vmo = make_vmo(PAGE, 0);
+    else if (!slice)
+        relative->vmo = snapshot_of(all[parent].vmo, 0, PAGE);
+    else {
+        relative->vmo = slice_of(all[parent].vmo, 0, PAGE);
+        relative->target = all[parent].target;
+        all[relative->target].slices++;
+    }
+    relative->koid = info_of(relative->vmo).koid;
+}
+
+/* Where neither a handle nor a slice keeps it: it goes, and its children are its parent's. */
+static void relative_go(struct relative *all, unsigned self)
+{
+    if (all[self].vmo != ZX_HANDLE_INVALID || all[self].slices != 0)
+        return;
+    for (unsigned i = 0; i < FAMILY_SIZE; i++)
+        if (all[i].koid != ZX_KOID_INVALID && all[i].parent == self)
+            all[i].parent = all[self].parent;
+    all[self].koid = ZX_KOID_INVALID;
+    if (all[self].target != self && --all[all[self].target].slices == 0)
+        relative_go(all, all[self].target);
+}
+
+static void relative_end(struct relative *all, unsigned self)
+{
+    assert_ok(zx_handle_close(all[self].vmo));
+    all[self].vmo = ZX_HANDLE_INVALID;
+    relative_go(all, self);
+}
+
+static void check_relatives(const struct relative *all)
+{
+    for (unsigned i = 0; i < FAMILY_SIZE; i++) {
+        size_t children = 0;
+        if (all[i].vmo == ZX_HANDLE_INVALID)
+            continue;
+        for (unsigned j = 0; j < FAMILY_SIZE; j++)
+            children += all[j].koid != ZX_KOID_INVALID && all[j].parent == i;
+        check_told(all[i].vmo, all[i].parent != NOBODY ? all[all[i].parent].koid : 0, children);
+        assert_true(distance(all[i].vmo) <= FAR);
+    }
+    assert_int_equal(zvm_check(), ZX_OK);
+}
+
+/* Of the latest, for long lines; of the first in the table, for many children of one; or of anybody. */
+static unsigned choose_parent(const struct relative *all, unsigned latest, struct prng *prng)
+{
+    const unsigned choices[] = {latest, latest, (unsigned)prng_below(prng, 4),
+                                (unsigned)prng_below(prng, FAMILY_SIZE)};
+    const unsigned chosen = choices[prng_below(prng, 4)];
+    return all[chosen].vmo != ZX_HANDLE_INVALID ? chosen : NOBODY;
+}
+
+static void test_random_relatives(void **state)
+{
+    struct relative all[FAMILY_SIZE] = {0};
+    struct prng prng;
+    unsigned latest = 0;
+    (void)state;
+    prng_seed(&prng, 6, 0);
+    for (unsigned round = 0; round < 10000; round++) {
+        const unsigned self = (unsigned)prng_below(&prng, FAMILY_SIZE);
+        const bool growing = round / 500 % 2 == 0; /* in turn with shrinking */
+        if (all[self].vmo != ZX_HANDLE_INVALID && prng_below(&prng, growing ? 8 : 2) == 0) {
+            relative_end(all, self);
+        } else if (all[self].koid == ZX_KOID_INVALID && (growing || prng_below(&prng, 4) == 0)) {
+            relative_begin(all, self, choose_parent(all, latest, &prng), prng_below(&prng, 4) == 0);
+            latest = self;
+        }
+        if (round % 20 == 0)
+            check_relatives(all);
+    }
+    for (unsigned i = 0; i < FAMILY_SIZE; i++)
+        if (all[i].vmo != ZX_HANDLE_INVALID)
+            relative_end(all, i);
+    check_relatives(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_counted_once),  TEST(test_copies),    TEST(test_zero_parts),
-        TEST(test_out_of_memory), TEST(test_long_line), TEST(test_random_family),
+        TEST(test_counted_once),
+        TEST(test_copies),
+        TEST(test_zero_parts),
+        TEST(test_out_of_memory),
+        TEST(test_long_line),
+        TEST(test_random_family),
+        TEST(test_line_goes_from_its_end),
+        TEST(test_line_goes_from_its_beginning),
+        TEST(test_random_relatives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
