@@ -343,8 +343,8 @@ static void check_page(struct cursor *cursor, zx_vaddr_t va, const struct page_t
         broken_translation(cursor, va, entry, "the VMO holds no page there");
     else if ((entry->flags & ARCH_MMU_WRITE) != 0)
         broken_translation(cursor, va, entry, "the zero page, writable");
-    else if (!mapping->link.zero)
-        broken_translation(cursor, va, entry, "the zero page, which the mapping does not know of");
+    else if (mapping->zero.height == 0 || offset < mapping->zero.first || offset >= mapping->zero.end)
+        broken_translation(cursor, va, entry, "the zero page, where the mapping does not know of it");
 }
 
 static bool check_translation(void *context, const struct page_table_entry *entry)

@@ -23,7 +23,8 @@
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
  * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
- * tables. No allocation but the page, its radix node and its table. Looking whether a large page can be entered takes
+ * tables. Making a page where the zero page may stand: O(log mappings) for each mapping that shows it there, or that
+ * is looked at in vain, which is bounded as vmo.c says. No allocation but the page, its radix node and its table. Looking whether a large page can be entered takes
  * one comparison, where the page at va does not lie as it would in one, else a look at the 512 pages.
  */
 #include "internal.h"
@@ -119,11 +120,12 @@ static zx_status_t enter_large_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t
 
 static zx_status_t enter_zero_page_vmo_locked(struct vm_mapping *mapping, zx_vaddr_t va, uint32_t perms)
 {
+    uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
     zx_status_t status =
         page_table_map(&mapping->region.aspace->table, va, vm_machine->zero_page->paddr, PAGE_SIZE,
                        mapping_mmu_flags(mapping, perms & ~ARCH_MMU_WRITE), PAGE_TABLE_EXISTING_REPLACE);
     if (status == ZX_OK)
-        mapping_tree_set_zero(mapping);
+        mapping_tree_show_zero(&mapping->vmo->mappings, mapping, offset, offset + PAGE_SIZE);
     return status;
 }
 
@@ -200,7 +202,7 @@ static zx_status_t enter_zero_run_vmo_locked(struct vm_mapping *mapping, zx_vadd
                                              uint32_t perms, zx_vaddr_t *next)
 {
     zx_paddr_t paddrs[RUN_PAGES];
-    uint64_t index, first = (mapping->vmo_offset + (va - mapping->region.base)) >> PAGE_SHIFT;
+    uint64_t offset = mapping->vmo_offset + (va - mapping->region.base), first = offset >> PAGE_SHIFT, index;
     size_t count = (run_end(va, end) - va) >> PAGE_SHIFT;
     if (page_list_next(&mapping->vmo->pages, first, &index) != NULL && index - first < count)
         count = index - first;
@@ -208,7 +210,7 @@ static zx_status_t enter_zero_run_vmo_locked(struct vm_mapping *mapping, zx_vadd
         paddrs[i] = vm_machine->zero_page->paddr;
     zx_status_t status = enter_run(mapping, va, paddrs, count, perms & ~ARCH_MMU_WRITE);
     if (status == ZX_OK)
-        mapping_tree_set_zero(mapping);
+        mapping_tree_show_zero(&mapping->vmo->mappings, mapping, offset, offset + count * PAGE_SIZE);
     *next = va + count * PAGE_SIZE;
     return status;
 }

@@ -111,7 +111,9 @@ struct vm_mapping {
     uint64_t vmo_limit;       /* (c) where in `vmo` a slice ends; UINT64_MAX: the source is no slice */
     uint64_t vmo_offset;      /* (a+v) bytes, of region.base, in `vmo` */
     struct mapping_link link; /* (v) in vmo->mappings */
-    uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
+    struct mapping_link zero; /* (v) likewise: where in `vmo` the zero page may be shown */
+    uint8_t vain;   /* (v) how often it was looked for there in vain, since `zero` was narrowed for it */
+    uint32_t perms; /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
     struct region_tree protections;
     /* (a) not 0: it does not merge, since zx_vmar_map is still handing out the address, or

@@ -162,7 +162,8 @@ static void split_vmo_locked(struct mapping_cut *cut, struct vm_mapping *mapping
     struct vm_region *region = &mapping->region;
     zx_vaddr_t end = region->base + region->size;
     tail->region.flags = region->flags;
-    tail->link.zero = mapping->link.zero;
+    tail->zero.first = mapping->zero.first;
+    tail->zero.end = mapping->zero.end;
     tail->pending = mapping->pending;
     protection_split(mapping, tail, at, &cut->tail_protections);
     region->size = at - region->base;
@@ -236,8 +237,9 @@ static void join(struct vm_mapping *left, struct vm_mapping *right)
     region_tree_remove(siblings, right->region.base);
     region_tree_resize(siblings, region->base, region->base, end);
     region->size = end - region->base;
-    left->link.zero = left->link.zero || right->link.zero;
     mapping_tree_insert(&vmo->mappings, left);
+    if (right->zero.end != 0)
+        mapping_tree_show_zero(&vmo->mappings, left, right->zero.first, right->zero.end);
     port_mutex_unlock(&vmo->lock);
     discard(right);
 }

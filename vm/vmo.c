@@ -22,7 +22,18 @@
  * there, or none. No page at or past the size. A translation leads to the page that the VMO holds at that
  * offset or, where it holds none, to the zero page; it is never writable where the page has other holders.
  * Therefore whoever takes a page out removes its translations first, and whoever puts one in removes those of
- * the page that was shown until then (of the zero page: each mapping knows whether it may show it).
+ * the page that was shown until then (of the zero page: each mapping knows where it may show it).
+ *
+ * The zero page. Each mapping has one interval of the VMO that bounds where it may show the zero page
+ * (mapping_tree.c). It grows where the zero page is entered, and shrinks at its ends where this VMO removes
+ * translations there. What removes translations without the VMO's lock (harvests, protecting) leaves it as it is. So it
+ * may say too much: of a mapping that has read two places far apart, or whose tables were freed. A page that is made
+ * in between looks there in vain; with n such mappings, each such fault would look at n of them, for ever. Therefore
+ * each VAIN_LOOKS such looks take the mapping's lowest zero page away, and the interval begins where the next
+ * translation of one is. What was taken away is read in again by a fault, if it is still wanted. So every zero page
+ * that is entered pays for about VAIN_LOOKS looks in vain, and so many looks in vain cause one fault at the most.
+ * (To know it page by page would take memory for each page that is read, which may be missing, where the zero page is
+ * there to save memory; a mark in the list of pages, that some mapping shows a page, does not tell which one.)
  *
  * Large pages. Where a whole aligned run of VM_LARGE_PAGES absent pages is committed at once, pages that lie one
  * behind the other are taken for it, if there are any: mappings can show them by a large page
@@ -138,25 +149,98 @@ struct vm_page *vmo_page_locked(const struct vm_vmo *vmo, uint64_t offset)
     return page_list_get(&vmo->pages, offset >> PAGE_SHIFT);
 }
 
-/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null); with
-   `zero`, from those only that may show the zero page. */
-static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size, bool zero,
+/* Removes the translations of [offset, offset + size) from every mapping but `except` (may be null). */
+static void unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size,
                                const struct vm_mapping *except)
 {
     uint64_t end = offset + size;
-    for (struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, zero); mapping != NULL;
-         mapping = mapping_tree_next(mapping, offset, end, zero)) {
+    for (struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, false); mapping != NULL;
+         mapping = mapping_tree_next(mapping, offset, end, false)) {
         if (mapping == except)
             continue;
         uint64_t first = mapping->vmo_offset, limit = first + mapping->region.size;
         uint64_t low = offset > first ? offset : first, high = end < limit ? end : limit;
         page_table_unmap(&mapping->region.aspace->table, mapping->region.base + (low - first), high - low);
+        mapping_tree_hide_zero(&vmo->mappings, mapping, low, high);
     }
 }
 
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size)
 {
-    unmap_range_locked(vmo, offset, size, false, NULL);
+    unmap_range_locked(vmo, offset, size, NULL);
+}
+
+/* ---- The zero page ---- */
+
+#define VAIN_LOOKS 16
+/* Translations that one search passes. */
+#define SEARCH_MOST 32
+
+struct zero_search {
+    zx_vaddr_t va;
+    unsigned left;
+    bool found;
+};
+
+static bool find_zero(void *context, const struct page_table_entry *entry)
+{
+    struct zero_search *search = context;
+    search->va = entry->va;
+    search->found = entry->paddr == vm_machine->zero_page->paddr;
+    return !search->found && --search->left > 0;
+}
+
+/* Looks for the lowest translation of the zero page where the mapping may have one. What lies below it, or below where
+   the search has ended, is none of its interval any more. */
+static bool seek_zero_locked(struct vm_vmo *vmo, struct vm_mapping *mapping, zx_vaddr_t *va)
+{
+    uint64_t first = mapping->zero.first, end = mapping->zero.end;
+    zx_vaddr_t base = mapping->region.base - mapping->vmo_offset; /* of offset 0; may wrap */
+    struct zero_search search = {.left = SEARCH_MOST};
+    page_table_for_each(&mapping->region.aspace->table, base + first, end - first, find_zero, &search);
+    if (search.found || search.left == 0)
+        end = search.va - base;
+    mapping_tree_hide_zero(&vmo->mappings, mapping, first, end);
+    *va = search.va;
+    return search.found;
+}
+
+/* Narrows where the mapping may show the zero page, which it does not at `offset`, though it may. */
+static void narrow_zero_locked(struct vm_vmo *vmo, struct vm_mapping *mapping, uint64_t offset)
+{
+    zx_vaddr_t va;
+    if (!seek_zero_locked(vmo, mapping, &va) || mapping->zero.first > offset)
+        return;
+    page_table_unmap(&mapping->region.aspace->table, va, PAGE_SIZE);
+    (void)seek_zero_locked(vmo, mapping, &va);
+}
+
+/* Removes the zero page at offset from a mapping that may show it there. */
+static void hide_zero_locked(struct vm_vmo *vmo, struct vm_mapping *mapping, uint64_t offset)
+{
+    struct page_table *table = &mapping->region.aspace->table;
+    zx_vaddr_t va = mapping->region.base + (offset - mapping->vmo_offset);
+    struct page_table_entry entry;
+    if (page_table_query(table, va, &entry) == ZX_OK) {
+        page_table_unmap(table, va, PAGE_SIZE);
+    } else if (++mapping->vain == VAIN_LOOKS) {
+        mapping->vain = 0;
+        narrow_zero_locked(vmo, mapping, offset);
+    }
+}
+
+/* Removes the zero page at offset from every mapping but `except`, which shows something else there. One that was
+   narrowed on the way, and not enough, may come by once more: at the most one in VAIN_LOOKS. */
+static void unmap_zero_locked(struct vm_vmo *vmo, uint64_t offset, const struct vm_mapping *except)
+{
+    uint64_t end = offset + PAGE_SIZE;
+    struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, true), *next;
+    for (; mapping != NULL; mapping = next) {
+        next = mapping_tree_next(mapping, offset, end, true); /* before it moves in the tree */
+        if (mapping != except)
+            hide_zero_locked(vmo, mapping, offset);
+        mapping_tree_hide_zero(&vmo->mappings, mapping, offset, end);
+    }
 }
 
 /* ---- Making pages ---- */
@@ -211,9 +295,13 @@ zx_status_t vmo_make_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_
 void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before,
                           const struct vm_mapping *except)
 {
-    unmap_range_locked(vmo, round_down_page(offset), PAGE_SIZE, before == NULL, except);
-    if (before != NULL)
-        let_go(vmo, before);
+    offset = round_down_page(offset);
+    if (before == NULL) {
+        unmap_zero_locked(vmo, offset, except);
+        return;
+    }
+    unmap_range_locked(vmo, offset, PAGE_SIZE, except);
+    let_go(vmo, before);
 }
 
 void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before)

@@ -9,8 +9,8 @@
  *
  * Left out, because a refused call may move it and no program can tell: how far the random numbers are drawn
  * (vm_aspace.prng, vm_machine.next_stream); the counters that only name things to come (next_koid, next_serial); which
- * of the free pages and free slots is the next; the last-fault cache; the hint that a mapping may show the zero page
- * (mapping_link.zero); and what processors have cached, which zvm_check judges.
+ * of the free pages and free slots is the next; the last-fault cache; the hint where a mapping may show the zero page
+ * (vm_mapping.zero, vain); and what processors have cached, which zvm_check judges.
  */
 #ifndef HARNESS_TESTS_SNAPSHOT_H_
 #define HARNESS_TESTS_SNAPSHOT_H_

@@ -235,7 +235,9 @@ static void test_vmo(void **state)
     PLANT(page->state, VM_PAGE_ALLOC, "it is another's");
     PLANT(vmo->pages.count, 3, "another number of pages");
     PLANT(mapping->link.height, 0, "not in the tree of a VMO");
-    PLANT(mapping->link.zero, false, "the mapping does not know of");
+    PLANT(mapping->zero.height, 0, "the mapping does not know of");
+    PLANT(mapping->zero.first, 3 * PAGE_SIZE, "the mapping does not know of");
+    PLANT(mapping->zero.end, 2 * PAGE_SIZE, "the mapping does not know of");
     PLANT(vmo->size, ~(uint64_t)(PAGE_SIZE - 1), "its size is none");
     PLANT(vmo->object.refs, 0, "its VMO is none, or dead");
     PLANT(mapping->vmo, NULL, "not in the tree of a VMO");
@@ -299,7 +301,7 @@ static void test_families(void **state)
     PLANT(slice->resizable, true, "a slice with something of its own");
     PLANT(slice->is_snapshot, true, "a slice with something of its own");
     PLANT(slice->pages.count, 1, "a slice with something of its own");
-    PLANT(slice->mappings.root, mapping, "a slice with something of its own");
+    PLANT(slice->mappings.root, &mapping->link, "a slice with something of its own");
     PLANT(parent->resizable, true, "a slice of nothing that could be sliced");
     PLANT(slice->target, slices[1], "a slice of nothing that could be sliced");
     PLANT(slice->window, 5 * PAGE_SIZE, "a slice of nothing that could be sliced");

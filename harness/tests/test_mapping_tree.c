@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tree of a VMO's mappings against a plain array: random inserts, removals and searches, with and without
-   the zero flag. */
+/* The tree of a VMO's mappings against a plain array: random inserts, removals and searches, for what they show and for
+   where they may show the zero page. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,21 +17,60 @@
 struct world {
     struct mapping_tree tree;
     struct vm_mapping mappings[MAPPINGS];
+    struct bound {
+        uint64_t first, end; /* of the zero page; equal: none */
+    } zeros[MAPPINGS];
     struct prng prng;
 };
 
+/* A new mapping, or one that was removed and comes back somewhere else, as after a cut: of what it says of the zero page
+   that stays which is in its new part. */
 static void insert(struct world *world, struct vm_mapping *mapping)
 {
-    *mapping = (struct vm_mapping){0};
+    struct bound *zero = &world->zeros[mapping - world->mappings];
+    if (prng_below(&world->prng, 2) == 0) {
+        *mapping = (struct vm_mapping){0};
+        *zero = (struct bound){0};
+    }
     mapping->region.alive = true;
     mapping->vmo_offset = prng_below(&world->prng, 300) * PAGE_SIZE;
     mapping->region.size = (1 + prng_below(&world->prng, 40)) * PAGE_SIZE;
+    uint64_t end = mapping->vmo_offset + mapping->region.size;
+    zero->first = zero->first > mapping->vmo_offset ? zero->first : mapping->vmo_offset;
+    zero->end = zero->end < end ? zero->end : end;
+    if (zero->first >= zero->end)
+        *zero = (struct bound){0};
     mapping_tree_insert(&world->tree, mapping);
 }
 
-static bool shows(const struct vm_mapping *mapping, uint64_t offset, uint64_t end, bool zero)
+static void change_zero(struct world *world, struct vm_mapping *mapping)
 {
-    return mapping->region.alive && (!zero || mapping->link.zero) && mapping->vmo_offset < end &&
+    struct bound *zero = &world->zeros[mapping - world->mappings];
+    uint64_t pages = mapping->region.size / PAGE_SIZE, from = prng_below(&world->prng, pages);
+    uint64_t first = mapping->vmo_offset + from * PAGE_SIZE;
+    uint64_t end = first + (1 + prng_below(&world->prng, pages - from)) * PAGE_SIZE;
+    if (prng_below(&world->prng, 2) == 0) {
+        mapping_tree_show_zero(&world->tree, mapping, first, end);
+        bool none = zero->end == 0;
+        zero->first = none || first < zero->first ? first : zero->first;
+        zero->end = end > zero->end ? end : zero->end;
+        return;
+    }
+    mapping_tree_hide_zero(&world->tree, mapping, first, end);
+    while (zero->first < zero->end && zero->first >= first && zero->first < end)
+        zero->first += PAGE_SIZE;
+    while (zero->first < zero->end && zero->end > first && zero->end <= end)
+        zero->end -= PAGE_SIZE;
+    if (zero->first == zero->end)
+        *zero = (struct bound){0};
+}
+
+static bool shows(const struct world *world, size_t i, uint64_t offset, uint64_t end, bool zero)
+{
+    const struct vm_mapping *mapping = &world->mappings[i];
+    if (zero)
+        return mapping->region.alive && world->zeros[i].first < end && world->zeros[i].end > offset;
+    return mapping->region.alive && mapping->vmo_offset < end &&
            mapping->vmo_offset + mapping->region.size > offset;
 }
 
@@ -41,12 +80,13 @@ static void compare(struct world *world, uint64_t offset, uint64_t end, bool zer
     size_t expected = 0, found = 0;
     uint64_t last = 0;
     for (size_t i = 0; i < MAPPINGS; i++)
-        expected += shows(&world->mappings[i], offset, end, zero);
+        expected += shows(world, i, offset, end, zero);
     for (struct vm_mapping *mapping = mapping_tree_first(&world->tree, offset, end, zero); mapping != NULL;
          mapping = mapping_tree_next(mapping, offset, end, zero)) {
-        assert_true(shows(mapping, offset, end, zero));
-        assert_true(mapping->vmo_offset >= last);
-        last = mapping->vmo_offset;
+        assert_true(shows(world, (size_t)(mapping - world->mappings), offset, end, zero));
+        uint64_t begins = zero ? mapping->zero.first : mapping->vmo_offset;
+        assert_true(begins >= last);
+        last = begins;
         found++;
         assert_true(found <= expected);
     }
@@ -63,8 +103,8 @@ static void agrees_with_an_array(void **state)
         struct vm_mapping *mapping = &world.mappings[prng_below(&world.prng, MAPPINGS)];
         if (!mapping->region.alive) {
             insert(&world, mapping);
-        } else if (prng_below(&world.prng, 3) == 0) {
-            mapping_tree_set_zero(mapping);
+        } else if (prng_below(&world.prng, 2) == 0) {
+            change_zero(&world, mapping);
         } else {
             mapping_tree_remove(&world.tree, mapping);
             mapping->region.alive = false;
@@ -89,18 +129,29 @@ static void check_finds_damage(void **state)
     memset(mappings, 0, sizeof(mappings));
     for (unsigned i = 0; i < 15; i++) {
         mappings[i].vmo_offset = i * PAGE_SIZE;
-        mappings[i].region.size = PAGE_SIZE;
+        mappings[i].region.size = 2 * PAGE_SIZE;
         mapping_tree_insert(&tree, &mappings[i]);
+        mapping_tree_show_zero(&tree, &mappings[i], i * PAGE_SIZE, (i + 1) * PAGE_SIZE);
     }
-    struct vm_mapping *root = tree.root, *lowest = &mappings[0];
-    PLANT(&tree, root->link.parent, lowest);
-    PLANT(&tree, root->link.left, NULL); /* leans to the right */
-    PLANT(&tree, root->link.right, NULL);
-    PLANT(&tree, root->link.height, 9);
-    PLANT(&tree, root->link.reach, 0);
-    PLANT(&tree, root->link.zero_reach, 1);
-    PLANT(&tree, lowest->link.height, 2);
+    struct mapping_link *roots[] = {tree.root, tree.zero_root};
+    struct mapping_link *lowest[] = {&mappings[0].link, &mappings[0].zero};
+    for (unsigned i = 0; i < 2; i++) {
+        PLANT(&tree, roots[i]->parent, lowest[i]);
+        PLANT(&tree, roots[i]->left, NULL); /* leans to the right */
+        PLANT(&tree, roots[i]->right, NULL);
+        PLANT(&tree, roots[i]->height, 9);
+        PLANT(&tree, roots[i]->reach, 0);
+        PLANT(&tree, roots[i]->first, 0);
+        PLANT(&tree, roots[i]->end, 0);
+        PLANT(&tree, lowest[i]->height, 2);
+    }
+    struct vm_mapping *root = container_of(tree.root, struct vm_mapping, link);
     PLANT(&tree, root->vmo_offset, 0);
+    PLANT(&tree, root->region.size, PAGE_SIZE);
+    PLANT(&tree, root->zero.end, root->link.end + PAGE_SIZE);
+    PLANT(&tree, root->zero.end, root->zero.first + 1);
+    PLANT_FOR(mapping_tree_check(&tree, report_begin()), tree.zero_root, NULL,
+              "15 are missing in their VMO's tree");
     assert_true(mapping_tree_check(&tree, &vm_log_sink));
 }
 
@@ -109,6 +160,7 @@ static void empty_tree_finds_nothing(void **state)
     struct mapping_tree tree = {0};
     (void)state;
     assert_null(mapping_tree_first(&tree, 0, UINT64_MAX, false));
+    assert_null(mapping_tree_first(&tree, 0, UINT64_MAX, true));
     assert_true(mapping_tree_check(&tree, &vm_log_sink));
 }
 
