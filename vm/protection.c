@@ -16,7 +16,7 @@
  * part, which is what a reservation for one place covers.
  *
  * Locking: the aspace's lock to read; the VMO's as well to change. Cost: O(log ranges) a range that is
- * touched.
+ * touched, which is one that is new or goes: a range is not touched when its mapping is cut elsewhere.
  */
 #include "internal.h"
 
@@ -165,34 +165,30 @@ void protection_truncate(struct vm_mapping *mapping, zx_vaddr_t new_base, zx_vad
     drop_tree_if_uniform(mapping);
 }
 
+/* Whether the part from `at` on has several permissions, and so a tree. */
+static bool tail_has_tree(const struct vm_mapping *mapping, zx_vaddr_t at)
+{
+    return mapping->protections.count != 0 && range_at(mapping, at).end < mapping->protections.end;
+}
+
 zx_status_t protection_split_reserve(struct region_reserve *tail_reserve, const struct vm_mapping *mapping,
                                      zx_vaddr_t at)
 {
-    uint64_t moved = 0;
-    struct region_entry entry;
-    for (zx_vaddr_t va = at; region_tree_find_from(&mapping->protections, va, &entry); va = entry.end)
-        moved++;
-    return moved > 1 ? region_reserve_ascending(tail_reserve, moved) : ZX_OK;
+    return tail_has_tree(mapping, at) ? region_reserve_cut(tail_reserve, &mapping->protections, at) : ZX_OK;
 }
 
 void protection_split(struct vm_mapping *mapping, struct vm_mapping *tail, zx_vaddr_t at,
                       struct region_reserve *tail_reserve)
 {
     struct region_tree *tree = &mapping->protections;
-    tail->perms = mapping->perms;
+    tail->perms = protection_at(mapping, at);
     tail->protections = (struct region_tree){0};
-    if (tree->count == 0)
-        return;
-    VM_ASSERT_TREE(tree->base < at && at < tree->end, tree);
-    struct region_entry entry = range_at(mapping, at);
-    tail->perms = perms_of(&entry);
-    if (entry.end < tree->end) {
-        region_tree_init(&tail->protections, at, tree->end);
-        for (zx_vaddr_t va = at; region_tree_find_from(tree, va, &entry); va = entry.end)
-            region_tree_insert(&tail->protections, tail_reserve, entry.base < at ? at : entry.base, entry.end,
-                               entry.value);
+    if (tail_has_tree(mapping, at)) {
+        region_tree_cut(tree, &tail->protections, tail_reserve, at);
+        drop_tree_if_uniform(mapping);
+    } else {
+        protection_truncate(mapping, tree->base, at);
     }
-    protection_truncate(mapping, tree->base, at);
 }
 
 bool protection_check(const struct vm_mapping *mapping, struct vm_sink *report)

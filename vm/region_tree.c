@@ -57,6 +57,13 @@
  * merges with a sibling, or evens out with it. Neither changes the set of gaps below the parent, so this too
  * needs no summaries but the siblings' own.
  *
+ * Cutting in two gives each node on the path to the cut a new right neighbour, which takes the slots behind; the new
+ * leaf begins with the sentinel of the right part. A range that reaches across is made two before. That leaves
+ * the nodes along the cut with as little as one slot, in both parts. They are filled from their siblings from
+ * the root downwards: a node that has one child more than it must have can lose one when its children merge.
+ * Which part has how many ranges is counted along the leaves of both at once, until the shorter one ends; so a series
+ * of cuts visits each leaf O(log n) times.
+ *
  * Summaries are carried upwards as a difference: free bytes and number of gaps add up; largest gap and best
  * alignment are recounted over one node only where the part that changed was the record holder and shrank.
  *
@@ -66,10 +73,12 @@
  * insertions could overfill, and splitting always leaves the slot behind which is inserted in a node with as
  * much room. So up to three insertions directly behind one slot need one node for each level that lacks room
  * at the time of reserving, whatever is removed or resized above that slot in between, and a new root where
- * all levels lack it. Where that slot is the sentinel the removals may empty the tree: one leaf then.
+ * all levels lack it. Where that slot is the sentinel the removals may empty the tree: one leaf then. A cut needs a
+ * node for each level, and one insertion where a range reaches across.
  *
- * Locking: the owner's. Cost: O(log n) for everything here but clear, check and bytes; a lookup touches about
- * three cache lines a level, and a million ranges are five or six levels. Recursion is bounded by the height.
+ * Locking: the owner's. Cost: O(log n) for everything here but clear, check, bytes and a cut's count; a lookup
+ * touches about three cache lines a level, and a million ranges are five or six levels. Recursion is bounded by
+ * the height.
  */
 #include "internal.h"
 #include "region_node.h"
@@ -524,6 +533,17 @@ static bool level_out(struct region_inner *parent, unsigned i, uint32_t level)
     return true;
 }
 
+/* A root with one child gives way to it. */
+static void shrink_root(struct region_tree *tree)
+{
+    while (tree->height > 1 && region_inner_of(tree->root)->count == 1) {
+        struct region_node *old = tree->root;
+        tree->root = region_inner_of(old)->child[0];
+        tree->height--;
+        slab_free(&vm_machine->region_inner_cache, old);
+    }
+}
+
 /* Restores the least fill of the path's nodes, from the leaf upwards. */
 static void refill(struct region_tree *tree, const struct path *path)
 {
@@ -535,12 +555,7 @@ static void refill(struct region_tree *tree, const struct path *path)
         if (!level_out(parent, i + 1 < parent->count ? i : i - 1, level))
             break;
     }
-    while (tree->height > 1 && region_inner_of(tree->root)->count == 1) {
-        struct region_node *old = tree->root;
-        tree->root = region_inner_of(old)->child[0];
-        tree->height--;
-        slab_free(&vm_machine->region_inner_cache, old);
-    }
+    shrink_root(tree);
 }
 
 /* ---- Insertion ---- */
@@ -720,6 +735,117 @@ void region_tree_set_span(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t 
     }
     tree->base = base;
     tree->end = end;
+}
+
+/* ---- Cutting in two ---- */
+
+/* The range that reaches across `at`. */
+static bool find_across(const struct region_tree *tree, zx_vaddr_t at, struct region_entry *out)
+{
+    return region_tree_find(tree, at, out) && out->base < at;
+}
+
+zx_status_t region_reserve_cut(struct region_reserve *reserve, const struct region_tree *tree, zx_vaddr_t at)
+{
+    struct region_entry across;
+    VM_ASSERT_TREE(tree->base < at && at < tree->end, tree);
+    if (!tree->root)
+        return ZX_OK;
+    uint64_t had = reserve->inner, inner = tree->height - 1;
+    if (find_across(tree, at, &across)) {
+        if (region_reserve(reserve, tree, at, 1) != ZX_OK)
+            return ZX_ERR_NO_MEMORY;
+        if (reserve->inner - had == tree->height)
+            inner++; /* for there will be another root */
+    }
+    return reserve_nodes(reserve, 1, inner);
+}
+
+/* Moves the leaf's slots from `keep` on behind the sentinel of a new leaf. */
+static struct region_leaf *cut_leaf(const struct region_tree *tree, struct region_reserve *reserve,
+                                    struct region_leaf *left, unsigned keep, zx_vaddr_t at)
+{
+    struct region_leaf *right = take_leaf(tree, reserve);
+    right->base[0] = left->base[left->count];
+    leaf_move_right(left, right, (unsigned)left->count - keep);
+    leaf_insert(right, 0, at, at, NULL);
+    right->next = left->next;
+    left->next = NULL;
+    left->base[keep] = at;
+    return right;
+}
+
+/* Child i of the node at this level was cut, `lower` is its right part: moves that and what follows to a new node. */
+static struct region_inner *cut_inner(const struct region_tree *tree, struct region_reserve *reserve,
+                                      struct region_inner *left, unsigned i, uint32_t level,
+                                      struct region_node *lower)
+{
+    struct region_inner *right = take_inner(tree, reserve);
+    inner_move_right(left, right, (unsigned)left->count - i - 1);
+    inner_insert(right, 0, 0, lower);
+    right->summary[0] = node_summary(lower, level - 1);
+    left->summary[i] = node_summary(left->child[i], level - 1);
+    return right;
+}
+
+/* Restores the least fill along the way to va, which is an edge of the tree: the nodes there may lack slots, but have
+   one, and all others are sound. From the root downwards, so that each has a sibling and one child more than it must. */
+static void refill_edge(struct region_tree *tree, zx_vaddr_t va)
+{
+    shrink_root(tree);
+    struct region_node *node = tree->root;
+    for (uint32_t level = tree->height - 1; level > 0; level--) {
+        struct region_inner *inner = region_inner_of(node);
+        unsigned i = region_slot_of(inner->key, va);
+        if (node_count(inner->child[i], level - 1) <= (level == 1 ? LEAF_MIN : INNER_MIN))
+            level_out(inner, i + 1 < inner->count ? i : i - 1, level - 1);
+        node = inner->child[region_slot_of(inner->key, va)];
+    }
+    shrink_root(tree);
+}
+
+/* Says how many of `both` each has, by the leaves of the one that has fewer. */
+static void share_count(struct region_tree *tree, struct region_tree *tail, uint64_t both)
+{
+    const struct region_leaf *left = region_leaf_at(tree, tree->base);
+    const struct region_leaf *right = region_leaf_at(tail, tail->base);
+    uint64_t left_slots = 0, right_slots = 0;
+    for (; left && right; left = left->next, right = right->next) {
+        left_slots += left->count;
+        right_slots += right->count;
+    }
+    tail->count = right ? both - (left_slots - 1) : right_slots - 1;
+    tree->count = both - tail->count;
+}
+
+void region_tree_cut(struct region_tree *tree, struct region_tree *tail, struct region_reserve *reserve,
+                     zx_vaddr_t at)
+{
+    struct region_entry across;
+    struct path path;
+    VM_ASSERT_TREE(tree->base < at && at < tree->end, tree);
+    region_tree_init(tail, at, tree->end);
+    if (find_across(tree, at, &across)) {
+        region_tree_resize(tree, across.base, across.base, at);
+        region_tree_insert(tree, reserve, at, across.end, across.value);
+    }
+    tree->end = at;
+    if (!tree->root)
+        return;
+    descend(tree, at - 1, &path);
+    tail->root = (struct region_node *)cut_leaf(tree, reserve, region_leaf_of(path.at[0].node),
+                                                path.at[0].index + 1, at);
+    for (uint32_t level = 1; level < tree->height; level++)
+        tail->root = (struct region_node *)cut_inner(tree, reserve, region_inner_of(path.at[level].node),
+                                                     path.at[level].index, level, tail->root);
+    tail->height = tree->height;
+    refill_edge(tree, at - 1);
+    refill_edge(tail, at - 1);
+    share_count(tree, tail, tree->count);
+    if (tree->count == 0)
+        region_tree_clear(tree);
+    if (tail->count == 0)
+        region_tree_clear(tail);
 }
 
 /* ---- Lookup ---- */

@@ -54,6 +54,8 @@ zx_status_t region_reserve(struct region_reserve *reserve, const struct region_t
 /* As much as a tree that is empty when they begin needs for `insertions` in ascending order. O(insertions)
    memory. */
 zx_status_t region_reserve_ascending(struct region_reserve *reserve, uint64_t insertions);
+/* What cutting the tree at `at` takes: at most 2 * height + 2 nodes. */
+zx_status_t region_reserve_cut(struct region_reserve *reserve, const struct region_tree *tree, zx_vaddr_t at);
 /* Gives back what was not used. Harmless on an empty reserve (all zero). */
 void region_reserve_release(struct region_reserve *reserve);
 
@@ -71,6 +73,11 @@ void region_tree_set_value(struct region_tree *tree, zx_vaddr_t base, void *valu
 
 /* Gives the tree another span, which must hold every range (asserted). O(log n). */
 void region_tree_set_span(struct region_tree *tree, zx_vaddr_t base, zx_vaddr_t end);
+
+/* Moves what lies at and above `at`, which is inside the span, to `tail`: the spans end and begin there. A range that
+   reaches across becomes two. O(log n), beside a step for each leaf of the part with fewer ranges. */
+void region_tree_cut(struct region_tree *tree, struct region_tree *tail, struct region_reserve *reserve,
+                     zx_vaddr_t at);
 
 /* The range that holds va. False: a gap, or outside. O(log n). */
 bool region_tree_find(const struct region_tree *tree, zx_vaddr_t va, struct region_entry *out);

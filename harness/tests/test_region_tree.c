@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_region_tree.c: the region tree and the protection ranges against flat arrays that do the same the slow
- * way; the uniformity of random placement; reservations.
+ * way; cutting in two; the uniformity of random placement; reservations.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,12 +145,17 @@ static bool is_place(const struct region_request *request, zx_vaddr_t p)
 
 static struct region_tree tree;
 
-static void begin(zx_vaddr_t base, zx_vaddr_t end)
+static void begin_model(zx_vaddr_t base, zx_vaddr_t end)
 {
-    region_tree_init(&tree, base, end);
     model.base = base;
     model.end = end;
     model.count = 0;
+}
+
+static void begin(zx_vaddr_t base, zx_vaddr_t end)
+{
+    region_tree_init(&tree, base, end);
+    begin_model(base, end);
 }
 
 static void check(void)
@@ -441,6 +446,133 @@ static void test_fills_and_drains(void **state)
         size_t a_range = region_tree_bytes(&tree) / FILL;
         assert_true(a_range < (order % 3 == 2 ? 52 : 46));
         drain(order / 3);
+    }
+}
+
+/* ---- Cutting in two ---- */
+
+/* The part as the tree, [base, end) of `whole` as the model. */
+static void check_part(const struct region_tree *part, const struct model *whole, zx_vaddr_t base,
+                       zx_vaddr_t end)
+{
+    tree = *part;
+    assert_true(tree.base == base && tree.end == end);
+    begin_model(base, end);
+    for (size_t i = 0; i < whole->count; i++) {
+        struct region_entry entry = whole->entry[i];
+        entry.base = entry.base > base ? entry.base : base;
+        entry.end = entry.end < end ? entry.end : end;
+        if (entry.base < entry.end)
+            model.entry[model.count++] = entry;
+    }
+    check();
+}
+
+/* Cuts the tree at `at` and goes on with one part. */
+static void step_cut(zx_vaddr_t at, bool keep_tail)
+{
+    static struct model whole;
+    struct region_reserve reserve = {0};
+    struct region_tree head, tail;
+    uint64_t height = tree.height;
+    whole = model;
+    assert_int_equal(region_reserve_cut(&reserve, &tree, at), ZX_OK);
+    assert_true(reserve.leaves + reserve.inner <= (height == 0 ? 0 : 2 * height + 2));
+    region_tree_cut(&tree, &tail, &reserve, at);
+    region_reserve_release(&reserve);
+    head = tree;
+    check_part(keep_tail ? &head : &tail, &whole, keep_tail ? whole.base : at, keep_tail ? at : whole.end);
+    region_tree_clear(&tree);
+    check_part(keep_tail ? &tail : &head, &whole, keep_tail ? at : whole.base, keep_tail ? whole.end : at);
+}
+
+static zx_vaddr_t random_cut(void)
+{
+    zx_vaddr_t at = random_address() & ~(zx_vaddr_t)(PAGE - 1);
+    if (below(4) == 0)
+        at = tree.base + PAGE;
+    if (below(4) == 0)
+        at = tree.end - PAGE;
+    return at > tree.base && at < tree.end ? at : tree.base + PAGE;
+}
+
+/* Many a tree of `most` ranges at the most, of up to max_pages each, cut until hardly anything is left, and changed
+   in between. */
+static void cut_randomly(uint64_t pages, uint64_t most, uint64_t max_pages)
+{
+    begin(0x1000000, 0x1000000 + pages * PAGE);
+    for (uint64_t count = below(most + 1); count > 0; count--)
+        step_insert(max_pages);
+    while (tree.end - tree.base >= 4 * PAGE) {
+        step_cut(random_cut(), below(2) != 0);
+        for (unsigned step = 0; step < 20 && tree.end - tree.base >= 4 * PAGE; step++) {
+            if (below(2))
+                step_insert(max_pages);
+            else if (model.count > 0 && below(2))
+                remove_nth(below(model.count));
+            else
+                step_replace();
+            check();
+        }
+    }
+    region_tree_clear(&tree);
+}
+
+static void test_cuts(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        cut_randomly(60, 20, 3);
+        cut_randomly(600, 300, 2);
+        cut_randomly(6000, 600, 20);
+    }
+    cut_randomly(1u << 14, 5000, 4);
+}
+
+/* `n` ranges of two pages without a gap. Ascending fills leave room for three in each leaf: every fifth comes later. */
+static void begin_full(unsigned n)
+{
+    begin(0x1000000, 0x1000000 + 2 * n * PAGE);
+    for (unsigned later = 0; later < 2; later++)
+        for (unsigned i = 0; i < n; i++)
+            if ((i % 5 == 4) == (later != 0))
+                insert(tree.base + 2 * i * PAGE, tree.base + 2 * (i + 1) * PAGE);
+}
+
+/* Every place of trees whose leaves are full. */
+static void test_cuts_of_full_nodes(void **state)
+{
+    (void)state;
+    for (unsigned n = 12; n < 500; n += n < 64 ? 1 : 97) {
+        for (unsigned page = 1; page < 2 * n; page++) {
+            begin_full(n);
+            step_cut(tree.base + page * PAGE, page % 2 != 0);
+            region_tree_clear(&tree);
+        }
+    }
+}
+
+static void test_cut_refused(void **state)
+{
+    (void)state;
+    for (unsigned n = 14; n < 4000; n = n < 24 ? n + 1 : 3 * n) {
+        begin_full(n);
+        uint64_t nodes = nodes_in_use(), refused = 0;
+        zx_status_t status = ZX_ERR_NO_MEMORY;
+        while (status != ZX_OK) {
+            struct region_reserve reserve = {0};
+            host_fail_allocation(refused + 1, false);
+            status = region_reserve_cut(&reserve, &tree, tree.base + (n | 1) * PAGE);
+            host_fail_allocation(0, false);
+            if (status == ZX_OK)
+                region_reserve_release(&reserve);
+            else
+                refused++;
+            assert_int_equal(nodes_in_use(), nodes);
+            check();
+        }
+        assert_true(refused >= tree.height);
+        region_tree_clear(&tree);
     }
 }
 
@@ -816,7 +948,8 @@ static void test_protection(void **state)
                 parts_check(&parts);
             }
             if (parts.count > 100 && below(100) == 0) {
-                parts_split(&parts, &tail, parts.first + parts.count - 1 - (unsigned)below(70));
+                parts_split(&parts, &tail,
+                            parts.first + parts.count - 1 - (unsigned)below(round % 2 ? 70 : 99));
                 parts_check(&parts);
                 parts_check(&tail);
                 region_tree_clear(&tail.mapping.protections);
@@ -858,12 +991,17 @@ static void test_protection_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_random_small),        TEST(test_random_large),         TEST(test_random_crowded),
-        TEST(test_random_at_the_top),   TEST(test_random_from_zero),     TEST(test_top_of_addresses),
-        TEST(test_fills_and_drains),    TEST(test_reserve_ascending),    TEST(test_reserve_anywhere),
-        TEST(test_reserve_refused),     TEST(test_check_sees_damage),    TEST(test_check_says_what),
-        TEST(test_uniform_in_one_gap),  TEST(test_uniform_in_fragments), TEST(test_uniform_when_hardly_any),
-        TEST(test_entropy_0_is_lowest), TEST(test_protection),           TEST(test_protection_refused),
+        TEST(test_random_small),         TEST(test_random_large),
+        TEST(test_random_crowded),       TEST(test_random_at_the_top),
+        TEST(test_random_from_zero),     TEST(test_top_of_addresses),
+        TEST(test_fills_and_drains),     TEST(test_cuts),
+        TEST(test_cuts_of_full_nodes),   TEST(test_cut_refused),
+        TEST(test_reserve_ascending),    TEST(test_reserve_anywhere),
+        TEST(test_reserve_refused),      TEST(test_check_sees_damage),
+        TEST(test_check_says_what),      TEST(test_uniform_in_one_gap),
+        TEST(test_uniform_in_fragments), TEST(test_uniform_when_hardly_any),
+        TEST(test_entropy_0_is_lowest),  TEST(test_protection),
+        TEST(test_protection_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
