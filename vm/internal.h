@@ -656,7 +656,7 @@ zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
-/* How many pages of [first, limit) (page numbers) the VMO has. O(those). */
+/* How many pages of [first, limit) (page numbers) the VMO has. O(height of the radix tree), not the pages. */
 uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
 #define VM_COPY_CHUNK 512 /* bytes moved at a time between a program and a page */
 /* How many of `size` bytes from offset one step moves: within a page and the chunk. */

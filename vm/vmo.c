@@ -233,12 +233,9 @@ static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t 
 
 uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
-    uint64_t count = 0, index;
-    while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
-        count++;
-        first = index + 1;
-    }
-    return count;
+    if (first >= limit)
+        return 0;
+    return page_list_count_below(&vmo->pages, limit) - page_list_count_below(&vmo->pages, first);
 }
 
 /* Whether the VMO has a page at offset that no other VMO holds. */
