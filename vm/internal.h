@@ -104,6 +104,12 @@ struct vm_vmar {
     struct vm_vmar *next_doomed; /* (a) while its subtree is being torn down */
 };
 
+/* Of what a mapping shows: pages that no other space shows, pages that others do, and these as bytes, each page's
+   through the number of spaces. */
+struct mapping_usage {
+    uint64_t private_pages, shared_pages, scaled_shared_bytes;
+};
+
 struct vm_mapping {
     struct vm_region region;
     struct vm_vmo *source;    /* (c) what was mapped; referenced */
@@ -111,7 +117,10 @@ struct vm_mapping {
     uint64_t vmo_limit;       /* (c) where in `vmo` a slice ends; UINT64_MAX: the source is no slice */
     uint64_t vmo_offset;      /* (a+v) bytes, of region.base, in `vmo` */
     struct mapping_link link; /* (v) in vmo->mappings */
-    uint32_t perms;           /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
+    /* (v) right where vmo->usage_known; else what was so once */
+    struct mapping_usage usage;
+    struct vm_mapping *next_end; /* (v) info.c's own, while usage is counted */
+    uint32_t perms;              /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
     struct region_tree protections;
     /* (a) not 0: it does not merge, since zx_vmar_map is still handing out the address, or
@@ -141,6 +150,7 @@ struct vm_aspace {
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct vm_mapping *vdso_code;  /* (a) the one that shows the vDSO's code, executable; null: none */
     uint64_t count_stamp;          /* (m) of the latest count of spaces that it was part of (info.c) */
+    uint64_t count_showing;        /* (m) mappings of it that show the place where that count is */
     atomic_bool active;            /* (x) a processor has used it since the last harvest */
     uint8_t passes_due;            /* (a) harvests that may yet find tables to free */
     struct page_table table;       /* locks for itself */
@@ -170,6 +180,8 @@ struct vm_vmo {
     uint64_t window;       /* (c) where a slice begins in its target; else 0 */
     zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
     uint8_t cache_policy;  /* (v) enum vm_cache_policy; not changed while there are mappings */
+    bool
+        usage_known; /* (v) its mappings' usage is right: neither they nor its pages changed since (info.c) */
     uint64_t pinned_pages; /* (v) pages with pin_count > 0; physical: how often pages were pinned */
     /* (v) of a vDSO: where its code is; not changed while there are mappings. Size 0: it is none */
     uint64_t vdso_code_offset, vdso_code_size;
@@ -681,6 +693,9 @@ void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page 
 uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo);
 /* Removes the translations of [offset, offset + size) from every mapping. */
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+
+/* info.c, for check.c: no lock is taken. False: the usage that is known of its mappings is wrong. */
+bool vmo_usage_check(struct vm_vmo *vmo);
 
 /* vmo_device.c */
 /* The physical address of the page at offset, and whether it is shared. False: there is no page. */

@@ -101,6 +101,7 @@ static void let_go(struct vm_vmo *vmo, struct vm_page *page)
 static void drop_page_locked(struct vm_vmo *vmo, uint64_t index)
 {
     struct vm_page *page = page_list_remove(&vmo->pages, index);
+    vmo->usage_known = false;
     if (page != NULL)
         let_go(vmo, page);
 }
@@ -196,6 +197,7 @@ static struct vm_page *place_page_locked(struct vm_vmo *vmo, struct vm_page *pag
     else
         memset(pmm_page_bytes(page), 0, PAGE_SIZE);
     page_queue_add(page);
+    vmo->usage_known = false;
     return page_list_set(&vmo->pages, page->vmo_offset >> PAGE_SHIFT, page);
 }
 
@@ -222,6 +224,7 @@ void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page 
     uint64_t index = offset >> PAGE_SHIFT;
     struct vm_page *page =
         before != NULL ? page_list_set(&vmo->pages, index, before) : page_list_remove(&vmo->pages, index);
+    vmo->usage_known = false;
     page_queue_remove(page);
     pmm_free_page(page);
 }
