@@ -464,9 +464,11 @@ static bool is_page_sound(const struct vm_page *page, const struct vm_vmo *vmo, 
         pmm_page_at(page->paddr) != page)
         return false;
     const struct vm_vmo *counted = atomic_load(&page->vmo);
+    if (!vmo->had_sharers && (counted != vmo || page_is_shared(page)))
+        return false;
     if (counted == vmo)
         return page->vmo_offset == index << PAGE_SHIFT;
-    return vmo->had_sharers && (counted == NULL || page_is_shared(page));
+    return counted == NULL || page_is_shared(page);
 }
 
 static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
@@ -489,7 +491,7 @@ static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
             broken_object(checker, &vmo->object, "its frames do not lie one behind the other");
         if (!is_page_sound(page, vmo, index))
             broken(checker,
-                   "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or in state %u",
+                   "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or shared, or in state %u",
                    (unsigned long long)page->paddr, (unsigned long long)vmo->object.koid,
                    (unsigned long long)(index << PAGE_SHIFT), page->state);
     }

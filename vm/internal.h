@@ -175,7 +175,7 @@ struct vm_vmo {
     enum vmo_kind kind;    /* (c) of a slice's target; a slice is VMO_PAGED */
     bool resizable;        /* (c) */
     bool is_snapshot;      /* (c) made as a snapshot of another */
-    bool had_sharers;      /* (v) some of its pages were held by others too, and may be */
+    bool had_sharers;      /* (v) a page may be held by others too, or not counted in it */
     struct vm_vmo *target; /* (c) whose pages it shows: itself, or, a slice, the VMO behind; referenced */
     uint64_t window;       /* (c) where a slice begins in its target; else 0 */
     zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
@@ -688,8 +688,8 @@ void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *b
                           const struct vm_mapping *except);
 /* Puts back what was there. The page that was made is in no page table. */
 void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before);
-/* How many pages are counted in this VMO; those that no holder counts are from now on. O(1) where no page of it
-   was ever shared, else O(pages). */
+/* How many pages are counted in this VMO; those that no holder counts are from now on. O(1) where no page of it was
+   shared since the last call that found none, else O(pages). */
 uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo);
 /* Removes the translations of [offset, offset + size) from every mapping. */
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);

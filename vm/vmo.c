@@ -16,7 +16,10 @@
  * nor faulting looks at any other VMO, however long the line of ancestors is.
  *
  * Counting. A page is counted in one of its holders, the one that it names. When that one lets go, the page
- * names nobody until another holder is asked what it has: that one takes it over (vmo_counted_pages_locked).
+ * names nobody until another holder is asked what it has: that one takes it over (vmo_counted_pages_locked). A VMO
+ * that is asked, and finds all its pages counted in it and held by nobody else, is as one that never shared any: both
+ * stay so under its lock, since nobody but a holder that is named takes its name away, and others become holders only
+ * through a snapshot of this VMO, which notes that (had_sharers) under the same lock.
  *
  * Invariants. A page in state OBJECT has as many holders as it says, and names one of them, with the offset
  * there, or none. No page at or past the size. A translation leads to the page that the VMO holds at that
@@ -251,15 +254,18 @@ static bool owns_page_locked(const struct vm_vmo *vmo, uint64_t offset)
 uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo)
 {
     struct vm_page *page;
-    uint64_t count = 0;
+    uint64_t count = 0, alone = 0;
     if (!vmo->had_sharers)
         return vmo->pages.count;
     for (uint64_t index = 0; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++) {
         struct vm_vmo *counted = NULL;
         if (atomic_compare_exchange_strong(&page->vmo, &counted, vmo))
             page->vmo_offset = index << PAGE_SHIFT;
-        count += counted == NULL || counted == vmo;
+        bool here = counted == NULL || counted == vmo;
+        count += here;
+        alone += here && !page_is_shared(page);
     }
+    vmo->had_sharers = alone != vmo->pages.count;
     return count;
 }
 

@@ -222,6 +222,7 @@ static void test_vmo(void **state)
     PLANT(vmo->child_count, 1, "another number of children");
     PLANT(page->sharers, 1, "1 VMOs hold it, it says 2");
     PLANT(page->sharers, 1, "a page that other VMOs hold too, writable");
+    PLANT(page->sharers, 1, "it is another's, or shared");
     PLANT(mapping->vmo_limit, PAGE_SIZE, "past the end of the VMO");
     PLANT(mapping->vmo_offset, 1, "unaligned");
     PLANT(mapping->vmo_offset, PAGE_SIZE, "the VMO holds no page there");
