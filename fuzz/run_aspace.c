@@ -470,6 +470,15 @@ static struct vm_vmo *vmo_of(struct run *run, int32_t object)
     return vmo;
 }
 
+/* How many bytes of its VMO the piece shows: what lies past the end of it, be it a slice, shows nothing. */
+static uint64_t bytes_shown(const struct run *run, const struct model_piece *piece)
+{
+    const uint64_t size = run->model.vmos[piece->vmo].size;
+    const uint64_t limit = size > piece->vmo_offset ? size - piece->vmo_offset : 0;
+
+    return piece->end - piece->base < limit ? piece->end - piece->base : limit;
+}
+
 /* The spaces that map the page at that offset of a VMO that is no slice. */
 static uint64_t spaces_that_show(const struct run *run, int32_t shown, uint64_t offset)
 {
@@ -479,7 +488,7 @@ static uint64_t spaces_that_show(const struct run *run, int32_t shown, uint64_t 
         const struct model_piece *piece = &run->model.pieces[i];
         uint64_t from = piece->vmo_offset;
         if (model_shown_at(&run->model, piece->vmo, &from) == shown && offset >= from &&
-            offset - from < piece->end - piece->base)
+            offset - from < bytes_shown(run, piece))
             spaces |= 1ull << piece->space;
     }
     for (; spaces != 0; spaces &= spaces - 1)
@@ -491,9 +500,7 @@ static uint64_t spaces_that_show(const struct run *run, int32_t shown, uint64_t 
 static bool add_piece(struct run *run, const struct model_piece *piece, uint64_t *budget,
                       struct vm_aspace_usage *usage)
 {
-    const struct model_vmo *vmo = &run->model.vmos[piece->vmo];
-    const uint64_t limit = vmo->size > piece->vmo_offset ? vmo->size - piece->vmo_offset : 0;
-    const uint64_t bytes = piece->end - piece->base < limit ? piece->end - piece->base : limit;
+    const uint64_t bytes = bytes_shown(run, piece);
 
     if (model_shown(&run->model, piece->vmo)->physical || bytes == 0)
         return true;

@@ -70,6 +70,10 @@ struct host_thread_entry {
 };
 uint64_t host_threads_started(struct host_thread_entry *last);
 
+/* When a long call next asks whether it may go on, which it does with no lock held, `what` is called, once: what another
+   thread may have done by then. */
+void host_interrupt_long_call(void (*what)(void *context), void *context);
+
 /* A number for the calling thread, from 1. */
 uint32_t host_thread_number(void);
 

@@ -83,8 +83,25 @@ void port_process_killed(struct vm_process *process)
     (void)process; /* threads are those of tests, which end them */
 }
 
+static struct {
+    void (*what)(void *context); /* is to happen when a long call next asks */
+    void *context;
+} long_call;
+
+void host_interrupt_long_call(void (*what)(void *context), void *context)
+{
+    long_call.what = what;
+    long_call.context = context;
+}
+
 bool port_go_on(void)
 {
+    void (*what)(void *context) = long_call.what;
+
+    if (what != NULL) { /* no thread writes where no test asked for it */
+        long_call.what = NULL;
+        what(long_call.context);
+    }
     return true;
 }
 

@@ -464,9 +464,11 @@ static bool is_page_sound(const struct vm_page *page, const struct vm_vmo *vmo, 
         pmm_page_at(page->paddr) != page)
         return false;
     const struct vm_vmo *counted = atomic_load(&page->vmo);
+    if (!vmo->had_sharers && (counted != vmo || page_is_shared(page)))
+        return false;
     if (counted == vmo)
         return page->vmo_offset == index << PAGE_SHIFT;
-    return vmo->had_sharers && (counted == NULL || page_is_shared(page));
+    return counted == NULL || page_is_shared(page);
 }
 
 static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
@@ -488,7 +490,8 @@ static void check_vmo_pages(struct checker *checker, const struct vm_vmo *vmo)
         if (vmo->kind != VMO_PAGED && page->paddr != vmo->frames + (index << PAGE_SHIFT))
             broken_object(checker, &vmo->object, "its frames do not lie one behind the other");
         if (!is_page_sound(page, vmo, index))
-            broken(checker, "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or in state %u",
+            broken(checker,
+                   "page 0x%llx, held by vmo %llu at 0x%llx: it is another's, or shared, or in state %u",
                    (unsigned long long)page->paddr, (unsigned long long)vmo->object.koid,
                    (unsigned long long)(index << PAGE_SHIFT), page->state);
     }
@@ -527,7 +530,7 @@ static void check_slice(struct checker *checker, const struct vm_vmo *vmo)
         broken_object(checker, &vmo->object, "a slice of nothing that could be sliced");
 }
 
-static void check_vmo(struct checker *checker, const struct vm_vmo *vmo)
+static void check_vmo(struct checker *checker, struct vm_vmo *vmo)
 {
     checker->vmos++;
     if (!is_page_aligned(vmo->size) || vmo->size > VMO_SIZE_MAX)
@@ -543,6 +546,8 @@ static void check_vmo(struct checker *checker, const struct vm_vmo *vmo)
         broken_object(checker, &vmo->object, "its tree of mappings is broken");
         return;
     }
+    if (!vmo_usage_check(vmo))
+        broken_object(checker, &vmo->object, "the usage of its mappings is not what it says to know");
     for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false);
          mapping != NULL; mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
         checker->listed_mappings++;

@@ -101,14 +101,12 @@ static uint64_t count_tables(struct vm_aspace *aspace)
 /* How many pages of what the mapping shows the VMO has. */
 static uint64_t count_committed(const struct vm_mapping *mapping)
 {
-    uint64_t index = mapping->vmo_offset >> PAGE_SHIFT, count = 0;
-    uint64_t limit = index + (mapping->region.size >> PAGE_SHIFT), end = mapping_vmo_end_locked(mapping);
+    uint64_t first = mapping->vmo_offset >> PAGE_SHIFT;
+    uint64_t limit = first + (mapping->region.size >> PAGE_SHIFT), end = mapping_vmo_end_locked(mapping);
 
     if (limit > end >> PAGE_SHIFT)
         limit = end >> PAGE_SHIFT;
-    for (; page_list_next(&mapping->vmo->pages, index, &index) != NULL && index < limit; index++)
-        count++;
-    return count;
+    return vmo_count_pages_locked(mapping->vmo, first, limit);
 }
 
 struct large_pages {

@@ -2,9 +2,16 @@
 /*
  * info.c: what can be learned of VMOs, processes, address spaces and the machine: the substance of zx_object_get_info.
  *
- * Sharing. How many address spaces map a page is found by looking at the mappings that show it, or at all
- * mappings of a VMO, and counting the different spaces among them. Each count has a number, its stamp, which it
- * leaves on the spaces that it has seen: so it is exact, whatever the number of spaces, and needs no memory.
+ * Sharing. How many address spaces map a VMO is found by looking at its mappings and counting the different spaces
+ * among them. Each count has a number, its stamp, which it leaves on the spaces that it has seen: so it is exact,
+ * whatever the number of spaces, and needs no memory.
+ *
+ * Usage. How many spaces show a page changes only where mappings of its VMO begin or end. So all mappings of a VMO
+ * are counted in one sweep over these edges, in order: it knows how many mappings of each space show the place
+ * where it is, how many spaces that makes, and the sums of private and shared pages below it. What such a sum grows
+ * by from a mapping's beginning to its end is that mapping's figures, which stay with it (vm_mapping.usage) until
+ * the VMO's mappings or pages change. The beginnings are in order in the VMO's tree; the ends are put in order by
+ * merging lists that run through the mappings. A mapping of a slice ends where the slice does.
  *
  * The walk over a space, for PROCESS_MAPS, stops after every few records, so that they can be copied to a
  * caller with no lock held. It goes down and, by the parents, up: no recursion. Between two steps it holds
@@ -14,9 +21,15 @@
  *
  * A mapping whose parts differ in permission is told part by part.
  *
- * Locking. The aspace's lock, the VMO's within, for stamps the machine's within that. Cost. Records: O(log siblings) each, and the pages of the
- * mapping. Statistics of a space: its pages, for each a search among the mappings of its VMO:
- * so much where they are many that no lock is held throughout, and what others change meanwhile may be counted or not.
+ * Invariants (vmo_usage_check). Where vmo->usage_known, the figures of its mappings are what a sweep says.
+ *
+ * Locking. The aspace's lock, the VMO's within, for stamps the machine's within that.
+ *
+ * Cost. Records: O(log siblings) each, whatever the mapping shows. A sweep: O(m log m) for the m mappings of the VMO,
+ * and a count of pages (page_list_count_below) at each edge; never the pages. Statistics of a space: its mappings, and
+ * a sweep of each VMO where anything changed since the last one; at worst, where others change it all the time, a
+ * sweep for each mapping. That may be so much that no lock is held throughout, and what others change meanwhile may
+ * be counted or not. A single sweep is not interrupted; nor is any other operation on all mappings of a VMO.
  */
 #include <vm/mem.h>
 
@@ -25,17 +38,18 @@
 
 /* ---- Sharing ---- */
 
-/* How many spaces, and mappings, show some of [offset, end). `source`: only mappings of this one; null: of any. */
-static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t end,
-                                  const struct vm_vmo *source, size_t *mappings)
+/* How many spaces have mappings of `source`, of which `vmo` has the pages, and how many mappings these are, whether or
+   not they show anything: they may lie past its end. */
+static size_t count_spaces_locked(const struct vm_vmo *vmo, const struct vm_vmo *source, size_t *mappings)
 {
     size_t spaces = 0;
     *mappings = 0;
     port_mutex_lock(&vm_machine->lock);
     uint64_t stamp = ++vm_machine->count_stamp;
-    for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, offset, end, false);
-         mapping != NULL; mapping = mapping_tree_next(mapping, offset, end, false)) {
-        if (source != NULL && mapping->source != source)
+    for (const struct vm_mapping *mapping =
+             mapping_tree_first(&vmo->mappings, source->window, UINT64_MAX, false);
+         mapping != NULL; mapping = mapping_tree_next(mapping, source->window, UINT64_MAX, false)) {
+        if (mapping->source != source)
             continue;
         struct vm_aspace *aspace = mapping->region.aspace;
         spaces += aspace->count_stamp != stamp;
@@ -44,6 +58,162 @@ static size_t count_spaces_locked(const struct vm_vmo *vmo, uint64_t offset, uin
     }
     port_mutex_unlock(&vm_machine->lock);
     return spaces;
+}
+
+/* ---- Usage ---- */
+
+/* Where in the VMO it ends to show pages, as far as the VMO has any. */
+static uint64_t shown_end(const struct vm_mapping *mapping)
+{
+    uint64_t end = mapping->vmo_offset + mapping->region.size;
+    return end < mapping->vmo_limit ? end : mapping->vmo_limit;
+}
+
+static bool shows_nothing(const struct vm_mapping *mapping)
+{
+    return shown_end(mapping) <= mapping->vmo_offset;
+}
+
+static struct vm_mapping *merge_by_end(struct vm_mapping *left, struct vm_mapping *right)
+{
+    struct vm_mapping *first, **link = &first;
+    while (left != NULL && right != NULL) {
+        struct vm_mapping **lower = shown_end(left) <= shown_end(right) ? &left : &right;
+        *link = *lower;
+        link = &(*lower)->next_end;
+        *lower = *link;
+    }
+    *link = left != NULL ? left : right;
+    return first;
+}
+
+/* So many mappings, as a power of two, that no machine has them. */
+#define RUNS_MAX 40
+
+/* The mappings of the VMO that show anything, by where they end; the figures of all are wiped. runs[i] is null or has
+   2^i of them, in order. */
+static struct vm_mapping *sort_by_end_locked(const struct vm_vmo *vmo, size_t *count)
+{
+    struct vm_mapping *runs[RUNS_MAX] = {NULL}, *all = NULL;
+    *count = 0;
+    for (struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false);
+         mapping != NULL; mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
+        struct vm_mapping *run = mapping;
+        unsigned i = 0;
+        ++*count;
+        mapping->usage = (struct mapping_usage){0};
+        mapping->next_end = NULL;
+        if (shows_nothing(mapping))
+            continue;
+        for (; runs[i] != NULL; i++) {
+            run = merge_by_end(runs[i], run);
+            runs[i] = NULL;
+        }
+        runs[i] = run;
+    }
+    for (unsigned i = 0; i < RUNS_MAX; i++)
+        all = merge_by_end(runs[i], all);
+    return all;
+}
+
+/* A sweep over the offsets of a VMO. */
+struct sweep {
+    const struct vm_vmo *vmo;
+    uint64_t stamp;           /* on the spaces that it has met */
+    uint64_t offset, below;   /* where it is; how many pages the VMO has below */
+    size_t spaces;            /* that show what is there */
+    struct mapping_usage sum; /* of what is below, each page once */
+};
+
+static void sweep_to(struct sweep *sweep, uint64_t offset)
+{
+    if (offset <= sweep->offset)
+        return;
+    uint64_t below = page_list_count_below(&sweep->vmo->pages, offset >> PAGE_SHIFT);
+    uint64_t pages = below - sweep->below;
+    if (sweep->spaces == 1)
+        sweep->sum.private_pages += pages;
+    if (sweep->spaces > 1) {
+        sweep->sum.shared_pages += pages;
+        sweep->sum.scaled_shared_bytes += pages * (PAGE_SIZE / sweep->spaces);
+    }
+    sweep->offset = offset;
+    sweep->below = below;
+}
+
+static void sweep_begin(struct sweep *sweep, struct vm_mapping *mapping)
+{
+    struct vm_aspace *aspace = mapping->region.aspace;
+    sweep_to(sweep, mapping->vmo_offset);
+    if (aspace->count_stamp != sweep->stamp)
+        aspace->count_showing = 0;
+    aspace->count_stamp = sweep->stamp;
+    sweep->spaces += aspace->count_showing++ == 0;
+    mapping->usage = sweep->sum;
+}
+
+static void sweep_end(struct sweep *sweep, struct vm_mapping *mapping)
+{
+    struct mapping_usage *usage = &mapping->usage;
+    sweep_to(sweep, shown_end(mapping));
+    sweep->spaces -= --mapping->region.aspace->count_showing == 0;
+    usage->private_pages = sweep->sum.private_pages - usage->private_pages;
+    usage->shared_pages = sweep->sum.shared_pages - usage->shared_pages;
+    usage->scaled_shared_bytes = sweep->sum.scaled_shared_bytes - usage->scaled_shared_bytes;
+}
+
+/* Finds the figures of all mappings, of what they show from offset `from` on; how many there are. The machine's lock
+   is held too. */
+static size_t sweep_locked(struct vm_vmo *vmo, uint64_t from)
+{
+    size_t count;
+    struct vm_mapping *ending = sort_by_end_locked(vmo, &count);
+    struct vm_mapping *beginning = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false);
+    struct sweep sweep = {.vmo = vmo, .stamp = ++vm_machine->count_stamp, .offset = from};
+    sweep.below = page_list_count_below(&vmo->pages, from >> PAGE_SHIFT);
+    while (ending != NULL) {
+        if (beginning == NULL || beginning->vmo_offset >= shown_end(ending)) {
+            sweep_end(&sweep, ending);
+            ending = ending->next_end;
+            continue;
+        }
+        if (!shows_nothing(beginning))
+            sweep_begin(&sweep, beginning);
+        beginning = mapping_tree_next(beginning, 0, UINT64_MAX, false);
+    }
+    return count;
+}
+
+static size_t count_usage_locked(struct vm_vmo *vmo, uint64_t from)
+{
+    port_mutex_lock(&vm_machine->lock);
+    size_t count = sweep_locked(vmo, from);
+    port_mutex_unlock(&vm_machine->lock);
+    vmo->usage_known = from == 0;
+    return count;
+}
+
+/* All figures of its mappings as one number. */
+static uint64_t usage_digest(const struct vm_vmo *vmo)
+{
+    uint64_t digest = 0;
+    for (const struct vm_mapping *mapping = mapping_tree_first(&vmo->mappings, 0, UINT64_MAX, false);
+         mapping != NULL; mapping = mapping_tree_next(mapping, 0, UINT64_MAX, false)) {
+        const struct mapping_usage *usage = &mapping->usage;
+        digest = (digest ^ usage->private_pages) * 0x9e3779b97f4a7c15;
+        digest = (digest ^ usage->shared_pages) * 0x9e3779b97f4a7c15;
+        digest = (digest ^ usage->scaled_shared_bytes) * 0x9e3779b97f4a7c15;
+    }
+    return digest;
+}
+
+bool vmo_usage_check(struct vm_vmo *vmo)
+{
+    if (!vmo->usage_known)
+        return true;
+    uint64_t digest = usage_digest(vmo);
+    (void)sweep_locked(vmo, 0);
+    return usage_digest(vmo) == digest;
 }
 
 /* ---- VMOs ---- */
@@ -71,7 +241,7 @@ void vmo_info(struct vm_vmo *vmo, zx_rights_t rights, zx_info_vmo_t *out)
     port_mutex_unlock(&vmo->lock);
     port_mutex_lock(&target->lock);
     out->cache_policy = target->cache_policy;
-    out->share_count = count_spaces_locked(target, vmo->window, UINT64_MAX, vmo, &out->num_mappings);
+    out->share_count = count_spaces_locked(target, vmo, &out->num_mappings);
     port_mutex_unlock(&target->lock);
 }
 
@@ -90,58 +260,45 @@ void process_info(struct vm_process *process, zx_info_process_t *out)
 
 /* ---- Address spaces ---- */
 
-/* Pages and mappings looked at before others may run. */
+/* Mappings looked at before others may run. */
 #define STATS_STEPS 4096
 
-/* Adds the pages that the mapping shows from va on, while there are steps; how far it came. */
-static zx_vaddr_t add_pages(const struct vm_mapping *mapping, zx_vaddr_t va, size_t *steps,
-                            zx_info_task_stats_t *stats)
+/* Adds what the mapping shows from va on; how many mappings were looked at. It is counted from its beginning but where
+   it was put together with what had been counted before. */
+static size_t add_mapping(const struct vm_mapping *mapping, zx_vaddr_t va, zx_info_task_stats_t *stats)
 {
     struct vm_vmo *vmo = mapping->vmo;
-    zx_vaddr_t stop = mapping->region.base + mapping->region.size;
-    uint64_t end = mapping->vmo_offset + mapping->region.size;
-    size_t mappings;
+    uint64_t counted = va - mapping->region.base;
+    size_t steps = 1;
     port_mutex_lock(&vmo->lock);
-    uint64_t index = (mapping->vmo_offset + (va - mapping->region.base)) >> PAGE_SHIFT;
-    uint64_t limit = (end < mapping->vmo_limit ? end : mapping->vmo_limit) >> PAGE_SHIFT;
-    for (; page_list_next(&vmo->pages, index, &index) != NULL && index < limit; index++) {
-        uint64_t offset = index << PAGE_SHIFT;
-        if (*steps == 0) {
-            stop = mapping->region.base + (offset - mapping->vmo_offset);
-            break;
-        }
-        size_t spaces = count_spaces_locked(vmo, offset, offset + PAGE_SIZE, NULL, &mappings);
-        *steps -= mappings < *steps ? mappings : *steps;
-        if (spaces == 1) {
-            stats->mem_private_bytes += PAGE_SIZE;
-        } else {
-            stats->mem_shared_bytes += PAGE_SIZE;
-            stats->mem_scaled_shared_bytes += PAGE_SIZE / spaces;
-        }
-    }
+    if (counted != 0)
+        steps += count_usage_locked(vmo, mapping->vmo_offset + counted);
+    else if (!vmo->usage_known)
+        steps += count_usage_locked(vmo, 0);
+    stats->mem_private_bytes += mapping->usage.private_pages << PAGE_SHIFT;
+    stats->mem_shared_bytes += mapping->usage.shared_pages << PAGE_SHIFT;
+    stats->mem_scaled_shared_bytes += mapping->usage.scaled_shared_bytes;
     port_mutex_unlock(&vmo->lock);
-    stats->mem_mapped_bytes += stop - va;
-    return stop;
+    stats->mem_mapped_bytes += mapping->region.size - counted;
+    return steps;
 }
 
-/* Adds what lies from *va on, while there are steps. False: that is all. */
+/* Adds what lies from *va on, for so many steps. False: that is all. */
 static bool add_mappings_locked(struct vm_vmar *root, zx_vaddr_t *va, zx_info_task_stats_t *stats)
 {
     struct region_walk walk;
-    struct vm_region *region;
-    size_t steps = STATS_STEPS;
     region_walk_start(&walk, root);
-    do {
+    for (size_t steps = 0; steps < STATS_STEPS;) {
         if (walk.va < *va)
             walk.va = *va;
-        region = region_walk_next(&walk);
+        struct vm_region *region = region_walk_next(&walk);
         if (region == NULL)
             return false;
         if (region->kind != VM_REGION_MAPPING)
             continue;
-        *va = add_pages(mapping_of(region), region->base > *va ? region->base : *va, &steps, stats);
-        steps -= steps != 0;
-    } while (steps != 0);
+        steps += add_mapping(mapping_of(region), region->base > *va ? region->base : *va, stats);
+        *va = region_end(region);
+    }
     return true;
 }
 

@@ -104,6 +104,12 @@ struct vm_vmar {
     struct vm_vmar *next_doomed; /* (a) while its subtree is being torn down */
 };
 
+/* Of what a mapping shows: pages that no other space shows, pages that others do, and these as bytes, each page's
+   through the number of spaces. */
+struct mapping_usage {
+    uint64_t private_pages, shared_pages, scaled_shared_bytes;
+};
+
 struct vm_mapping {
     struct vm_region region;
     struct vm_vmo *source;    /* (c) what was mapped; referenced */
@@ -112,7 +118,10 @@ struct vm_mapping {
     uint64_t vmo_offset;      /* (a+v) bytes, of region.base, in `vmo` */
     struct mapping_link link; /* (v) in vmo->mappings */
     struct mapping_link zero; /* (v) likewise: where in `vmo` the zero page may be shown */
-    uint8_t vain;   /* (v) how often it was looked for there in vain, since `zero` was narrowed for it */
+    /* (v) right where vmo->usage_known; else what was so once */
+    struct mapping_usage usage;
+    struct vm_mapping *next_end; /* (v) info.c's own, while usage is counted */
+    uint8_t vain;   /* (v) how often it was looked for in `zero` in vain, since that was narrowed for it */
     uint32_t perms; /* (a+v) ARCH_MMU_READ|WRITE|EXECUTE where `protections` is empty */
     /* (a+v) when not empty: tiles the mapping; values: permissions as numbers */
     struct region_tree protections;
@@ -143,6 +152,7 @@ struct vm_aspace {
     struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
     struct vm_mapping *vdso_code;  /* (a) the one that shows the vDSO's code, executable; null: none */
     uint64_t count_stamp;          /* (m) of the latest count of spaces that it was part of (info.c) */
+    uint64_t count_showing;        /* (m) mappings of it that show the place where that count is */
     atomic_bool active;            /* (x) a processor has used it since the last harvest */
     uint8_t passes_due;            /* (a) harvests that may yet find tables to free */
     struct page_table table;       /* locks for itself */
@@ -167,11 +177,13 @@ struct vm_vmo {
     enum vmo_kind kind;    /* (c) of a slice's target; a slice is VMO_PAGED */
     bool resizable;        /* (c) */
     bool is_snapshot;      /* (c) made as a snapshot of another */
-    bool had_sharers;      /* (v) some of its pages were held by others too, and may be */
+    bool had_sharers;      /* (v) a page may be held by others too, or not counted in it */
     struct vm_vmo *target; /* (c) whose pages it shows: itself, or, a slice, the VMO behind; referenced */
     uint64_t window;       /* (c) where a slice begins in its target; else 0 */
     zx_paddr_t frames;     /* (c) contiguous, physical: the address of offset 0 */
     uint8_t cache_policy;  /* (v) enum vm_cache_policy; not changed while there are mappings */
+    bool
+        usage_known; /* (v) its mappings' usage is right: neither they nor its pages changed since (info.c) */
     uint64_t pinned_pages; /* (v) pages with pin_count > 0; physical: how often pages were pinned */
     /* (v) of a vDSO: where its code is; not changed while there are mappings. Size 0: it is none */
     uint64_t vdso_code_offset, vdso_code_size;
@@ -659,7 +671,7 @@ zx_status_t vmo_check_decommit(struct vm_vmo *vmo, uint64_t offset, uint64_t siz
 zx_status_t vmo_zero(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
 zx_status_t vmo_read(struct vm_vmo *vmo, void *user_to, uint64_t offset, size_t size);
 zx_status_t vmo_write(struct vm_vmo *vmo, const void *user_from, uint64_t offset, size_t size);
-/* How many pages of [first, limit) (page numbers) the VMO has. O(those). */
+/* How many pages of [first, limit) (page numbers) the VMO has. O(height of the radix tree), not the pages. */
 uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit);
 #define VM_COPY_CHUNK 512 /* bytes moved at a time between a program and a page */
 /* How many of `size` bytes from offset one step moves: within a page and the chunk. */
@@ -679,11 +691,14 @@ void vmo_page_made_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *b
                           const struct vm_mapping *except);
 /* Puts back what was there. The page that was made is in no page table. */
 void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page *before);
-/* How many pages are counted in this VMO; those that no holder counts are from now on. O(1) where no page of it
-   was ever shared, else O(pages). */
+/* How many pages are counted in this VMO; those that no holder counts are from now on. O(1) where no page of it was
+   shared since the last call that found none, else O(pages). */
 uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo);
 /* Removes the translations of [offset, offset + size) from every mapping. */
 void vmo_unmap_range_locked(struct vm_vmo *vmo, uint64_t offset, uint64_t size);
+
+/* info.c, for check.c: no lock is taken. False: the usage that is known of its mappings is wrong. */
+bool vmo_usage_check(struct vm_vmo *vmo);
 
 /* vmo_device.c */
 /* The physical address of the page at offset, and whether it is shared. False: there is no page. */

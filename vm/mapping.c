@@ -61,12 +61,25 @@ static void place(struct vm_mapping *mapping, struct vm_vmar *parent, zx_vaddr_t
     mapping->vmo_offset = vmo_offset;
 }
 
+/* Into its VMO's tree, and out of it: what was known of the usage of the VMO's mappings is true no more. */
+static void list_vmo_locked(struct vm_mapping *mapping)
+{
+    mapping->vmo->usage_known = false;
+    mapping_tree_insert(&mapping->vmo->mappings, mapping);
+}
+
+static void unlist_vmo_locked(struct vm_mapping *mapping)
+{
+    mapping->vmo->usage_known = false;
+    mapping_tree_remove(&mapping->vmo->mappings, mapping);
+}
+
 /* Puts a new mapping that has its place into both trees. */
 static void link_vmo_locked(struct vm_mapping *mapping, struct region_reserve *reserve)
 {
     struct vm_region *region = &mapping->region;
     region->alive = true;
-    mapping_tree_insert(&mapping->vmo->mappings, mapping);
+    list_vmo_locked(mapping);
     region_tree_insert(&region->parent->children, reserve, region->base, region->base + region->size, region);
 }
 
@@ -107,7 +120,7 @@ void mapping_detach(struct vm_mapping *mapping)
 {
     VM_ASSERT(port_mutex_is_held(&mapping->region.aspace->lock));
     port_mutex_lock(&mapping->vmo->lock);
-    mapping_tree_remove(&mapping->vmo->mappings, mapping);
+    unlist_vmo_locked(mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     discard(mapping);
 }
@@ -117,7 +130,7 @@ void mapping_destroy(struct vm_mapping *mapping)
     struct vm_region *region = &mapping->region;
     port_mutex_lock(&mapping->vmo->lock);
     unmap_vmo_locked(mapping, region->base, region->size);
-    mapping_tree_remove(&mapping->vmo->mappings, mapping);
+    unlist_vmo_locked(mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     void *removed = region_tree_remove(&region->parent->children, region->base);
     VM_ASSERT_REGION(removed == region, region);
@@ -188,7 +201,7 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     }
     port_mutex_lock(&mapping->vmo->lock);
     unmap_vmo_locked(mapping, low, high - low);
-    mapping_tree_remove(&mapping->vmo->mappings, mapping);
+    unlist_vmo_locked(mapping);
     if (tail != NULL)
         split_vmo_locked(cut, mapping, high, reserve);
     zx_vaddr_t new_base = low == old_base ? high : old_base;
@@ -198,7 +211,7 @@ void mapping_cut_commit(struct mapping_cut *cut, struct vm_mapping *mapping, zx_
     region->base = new_base;
     region->size = new_end - new_base;
     region_tree_resize(&region->parent->children, old_base, new_base, new_end);
-    mapping_tree_insert(&mapping->vmo->mappings, mapping);
+    list_vmo_locked(mapping);
     port_mutex_unlock(&mapping->vmo->lock);
     if (had_ranges && (mapping->protections.count == 0 || (tail != NULL && tail->protections.count == 0)))
         cut->made_uniform = true;
@@ -232,12 +245,12 @@ static void join(struct vm_mapping *left, struct vm_mapping *right)
     struct vm_vmo *vmo = left->vmo;
     zx_vaddr_t end = right->region.base + right->region.size;
     port_mutex_lock(&vmo->lock);
-    mapping_tree_remove(&vmo->mappings, right);
-    mapping_tree_remove(&vmo->mappings, left);
+    unlist_vmo_locked(right);
+    unlist_vmo_locked(left);
     region_tree_remove(siblings, right->region.base);
     region_tree_resize(siblings, region->base, region->base, end);
     region->size = end - region->base;
-    mapping_tree_insert(&vmo->mappings, left);
+    list_vmo_locked(left);
     if (right->zero.end != 0)
         mapping_tree_show_zero(&vmo->mappings, left, right->zero.first, right->zero.end);
     port_mutex_unlock(&vmo->lock);

@@ -10,16 +10,18 @@
  * upwards. A node keeps a bit for each slot in `present`: a child or an item is there; and, in leaves, a bit
  * in `reserved`: a later set at this slot must not fail, so the leaf has to stay although it may be empty.
  * The bits make a node's emptiness one comparison, and finding the next item or the next empty slot one count
- * of trailing zeros.
+ * of trailing zeros. A node above the leaves keeps how many items are below it, where a leaf has `reserved`; a leaf's
+ * are the bits of `present`. So the items below an index are counted along one path.
  *
  * Invariants (page_list_check). Canonical form: no node has both masks empty; the root of a tree higher than
  * one level has a child in some slot other than the first. Memory is therefore a function of which indexes
  * are occupied or reserved, and giving up a reservation restores exactly the nodes that were there before it.
- * count is the number of items.
+ * count is the number of items, and a node above the leaves counts those below it: where it has no child, none.
  *
  * Locking. The owner's. Nodes come from a slab cache of the machine, which locks for itself.
  *
  * Cost. get, set, remove, reserve: O(height), at most 9 levels, 3 for VMOs up to a gigabyte. next: O(height).
+ * count_below: the siblings beside a path of that height, at most 63 a level.
  * next_empty: one step per full leaf that it passes.
  */
 #include <vm/mem.h>
@@ -33,7 +35,10 @@
 
 struct page_list_node {
     uint64_t present;
-    uint64_t reserved; /* leaves only */
+    union {
+        uint64_t reserved; /* leaves */
+        uint64_t items;    /* all others: how many are below */
+    };
     void *slots[SLOTS];
 };
 
@@ -142,6 +147,7 @@ static struct page_list_node *path_make(struct page_list *list, uint64_t index, 
     for (; list->height < height; list->height++) {
         struct page_list_node *root = *nodes++;
         node_put(root, 0, list->root);
+        root->items = list->count;
         list->root = root;
     }
     struct page_list_node *node = list->root;
@@ -152,6 +158,18 @@ static struct page_list_node *path_make(struct page_list *list, uint64_t index, 
         node = node->slots[slot];
     }
     return node;
+}
+
+/* Counts an item that comes to (1) or goes from (-1) index, whose leaf is. */
+static void count_item(struct page_list *list, uint64_t index, uint64_t change)
+{
+    struct page_list_node *node = list->root;
+
+    list->count += change;
+    for (unsigned level = list->height - 1; level > 0; level--) {
+        node->items += change;
+        node = node->slots[slot_at(index, level)];
+    }
 }
 
 zx_status_t page_list_reserve(struct page_list *list, uint64_t index)
@@ -180,12 +198,13 @@ void *page_list_set(struct page_list *list, uint64_t index, void *item)
     leaf->reserved &= ~bit_of(slot);
     node_put(leaf, slot, item);
     if (before == NULL)
-        list->count++;
+        count_item(list, index, 1);
     return before;
 }
 
 /* ---- Shrinking ---- */
 
+/* Of a leaf, or one above that counts none where it has no child. */
 static bool node_is_empty(const struct page_list_node *node)
 {
     return (node->present | node->reserved) == 0;
@@ -243,7 +262,7 @@ void *page_list_remove(struct page_list *list, uint64_t index)
     void *item = leaf->slots[slot];
     leaf->slots[slot] = NULL;
     leaf->present &= ~bit_of(slot);
-    list->count--;
+    count_item(list, index, (uint64_t)-1);
     if (node_is_empty(leaf))
         path_prune(list, index);
     return item;
@@ -305,6 +324,30 @@ void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *fou
     }
 }
 
+static uint64_t items_of(const struct page_list_node *node, unsigned level)
+{
+    return level == 0 ? (unsigned)__builtin_popcountll(node->present) : node->items;
+}
+
+uint64_t page_list_count_below(const struct page_list *list, uint64_t index)
+{
+    const struct page_list_node *node = list->root;
+    uint64_t count = 0;
+
+    if (!reaches(list, index))
+        return list->count;
+    for (unsigned level = list->height - 1; node != NULL; level--) {
+        unsigned slot = slot_at(index, level);
+        uint64_t before = node->present & ~(UINT64_MAX << slot);
+        if (level == 0)
+            return count + (unsigned)__builtin_popcountll(before);
+        for (; before != 0; before &= before - 1)
+            count += items_of(node->slots[__builtin_ctzll(before)], level - 1);
+        node = node->slots[slot];
+    }
+    return count;
+}
+
 void *const *page_list_run(const struct page_list *list, uint64_t index, size_t *count)
 {
     const struct page_list_node *leaf = leaf_of(list, index);
@@ -340,7 +383,8 @@ uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint6
 static bool check_node(const struct page_list_node *node, unsigned level, uint64_t *items,
                        struct vm_sink *report)
 {
-    bool sound = !node_is_empty(node) && (level == 0 || node->reserved == 0);
+    uint64_t items_before = *items;
+    bool sound = !node_is_empty(node);
 
     for (unsigned slot = 0; slot < SLOTS; slot++)
         sound = sound && ((node->present & bit_of(slot)) != 0) == (node->slots[slot] != NULL);
@@ -356,6 +400,11 @@ static bool check_node(const struct page_list_node *node, unsigned level, uint64
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         if (node->slots[slot] != NULL && !check_node(node->slots[slot], level - 1, items, report))
             return false;
+    }
+    if (*items - items_before != node->items) {
+        vm_print(report, "page list: a node of level %u has %llu items below, it counts %llu\n", level,
+                 (unsigned long long)(*items - items_before), (unsigned long long)node->items);
+        return false;
     }
     return true;
 }

@@ -43,6 +43,9 @@ void *page_list_remove(struct page_list *list, uint64_t index);
 /* The first item at or above index; its index in *found. Null: none. O(height). */
 void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *found);
 
+/* How many items are below index. O(height), and at most 63 more nodes a level. */
+uint64_t page_list_count_below(const struct page_list *list, uint64_t index);
+
 /* The items at index and right behind it, as far as none is missing and one node holds them (64 at the most).
    *count of them, perhaps 0. Valid until the list changes. O(height). */
 void *const *page_list_run(const struct page_list *list, uint64_t index, size_t *count);

@@ -16,7 +16,10 @@
  * nor faulting looks at any other VMO, however long the line of ancestors is.
  *
  * Counting. A page is counted in one of its holders, the one that it names. When that one lets go, the page
- * names nobody until another holder is asked what it has: that one takes it over (vmo_counted_pages_locked).
+ * names nobody until another holder is asked what it has: that one takes it over (vmo_counted_pages_locked). A VMO
+ * that is asked, and finds all its pages counted in it and held by nobody else, is as one that never shared any: both
+ * stay so under its lock, since nobody but a holder that is named takes its name away, and others become holders only
+ * through a snapshot of this VMO, which notes that (had_sharers) under the same lock.
  *
  * Invariants. A page in state OBJECT has as many holders as it says, and names one of them, with the offset
  * there, or none. No page at or past the size. A translation leads to the page that the VMO holds at that
@@ -111,6 +114,7 @@ static void let_go(struct vm_vmo *vmo, struct vm_page *page)
 static void drop_page_locked(struct vm_vmo *vmo, uint64_t index)
 {
     struct vm_page *page = page_list_remove(&vmo->pages, index);
+    vmo->usage_known = false;
     if (page != NULL)
         let_go(vmo, page);
 }
@@ -279,6 +283,7 @@ static struct vm_page *place_page_locked(struct vm_vmo *vmo, struct vm_page *pag
     else
         memset(pmm_page_bytes(page), 0, PAGE_SIZE);
     page_queue_add(page);
+    vmo->usage_known = false;
     return page_list_set(&vmo->pages, page->vmo_offset >> PAGE_SHIFT, page);
 }
 
@@ -309,6 +314,7 @@ void vmo_unmake_page_locked(struct vm_vmo *vmo, uint64_t offset, struct vm_page 
     uint64_t index = offset >> PAGE_SHIFT;
     struct vm_page *page =
         before != NULL ? page_list_set(&vmo->pages, index, before) : page_list_remove(&vmo->pages, index);
+    vmo->usage_known = false;
     page_queue_remove(page);
     pmm_free_page(page);
 }
@@ -320,12 +326,9 @@ static bool in_range_locked(const struct vm_vmo *vmo, uint64_t offset, uint64_t 
 
 uint64_t vmo_count_pages_locked(const struct vm_vmo *vmo, uint64_t first, uint64_t limit)
 {
-    uint64_t count = 0, index;
-    while (page_list_next(&vmo->pages, first, &index) != NULL && index < limit) {
-        count++;
-        first = index + 1;
-    }
-    return count;
+    if (first >= limit)
+        return 0;
+    return page_list_count_below(&vmo->pages, limit) - page_list_count_below(&vmo->pages, first);
 }
 
 /* Whether the VMO has a page at offset that no other VMO holds. */
@@ -338,15 +341,18 @@ static bool owns_page_locked(const struct vm_vmo *vmo, uint64_t offset)
 uint64_t vmo_counted_pages_locked(struct vm_vmo *vmo)
 {
     struct vm_page *page;
-    uint64_t count = 0;
+    uint64_t count = 0, alone = 0;
     if (!vmo->had_sharers)
         return vmo->pages.count;
     for (uint64_t index = 0; (page = page_list_next(&vmo->pages, index, &index)) != NULL; index++) {
         struct vm_vmo *counted = NULL;
         if (atomic_compare_exchange_strong(&page->vmo, &counted, vmo))
             page->vmo_offset = index << PAGE_SHIFT;
-        count += counted == NULL || counted == vmo;
+        bool here = counted == NULL || counted == vmo;
+        count += here;
+        alone += here && !page_is_shared(page);
     }
+    vmo->had_sharers = alone != vmo->pages.count;
     return count;
 }
 

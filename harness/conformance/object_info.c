@@ -339,7 +339,7 @@ TEST(vmo)
     CHECK_EQUAL(info.size_bytes, 2 * PAGE);
 }
 
-/* As many spaces as are counted exactly, and more: each maps it but once. */
+/* However many spaces map it, each is counted. */
 TEST(many_shares)
 {
     enum { MANY = 70 };

@@ -227,6 +227,7 @@ static void test_vmo(void **state)
     PLANT(vmo->below[1], vmo, "a child of nobody");
     PLANT(page->sharers, 1, "1 VMOs hold it, it says 2");
     PLANT(page->sharers, 1, "a page that other VMOs hold too, writable");
+    PLANT(page->sharers, 1, "it is another's, or shared");
     PLANT(mapping->vmo_limit, PAGE_SIZE, "past the end of the VMO");
     PLANT(mapping->vmo_offset, 1, "unaligned");
     PLANT(mapping->vmo_offset, PAGE_SIZE, "the VMO holds no page there");
@@ -247,6 +248,19 @@ static void test_vmo(void **state)
     vmo->had_sharers = true;
     PLANT(page->vmo, (struct vm_vmo *)(void *)inner, "it is another's");
     vmo->had_sharers = false;
+}
+
+/* What is known of the usage of a VMO's mappings. */
+static void test_usage(void **state)
+{
+    struct vm_aspace_usage usage;
+
+    (void)state;
+    assert_int_equal(vm_aspace_get_memory_usage(aspace, &usage), ZX_OK);
+    assert_true(vmo->usage_known);
+    PLANT(mapping->usage.private_pages, 9, "the usage of its mappings is not what it says to know");
+    PLANT(mapping->usage.shared_pages, 1, "the usage of its mappings is not what it says to know");
+    PLANT(mapping->usage.scaled_shared_bytes, 1, "the usage of its mappings is not what it says to know");
 }
 
 /* What a VMO's tree of mappings holds, and whose they are. */
@@ -541,6 +555,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rights, start, stop),
         cmocka_unit_test_setup_teardown(test_protection_ranges, start, stop),
         cmocka_unit_test_setup_teardown(test_vmo, start, stop),
+        cmocka_unit_test_setup_teardown(test_usage, start, stop),
         cmocka_unit_test_setup_teardown(test_mappings_of_a_vmo, start, stop),
         cmocka_unit_test_setup_teardown(test_families, start, stop),
         cmocka_unit_test_setup_teardown(test_lopsided_family, start, stop),

@@ -138,6 +138,8 @@ static void look(void)
     for (; empty < limit && model_has(at, empty); at++)
         empty++;
     assert_int_equal(page_list_next_empty(&model.list, index, limit), empty < limit ? empty : limit);
+    assert_int_equal(page_list_count_below(&model.list, index), model_find(index));
+    assert_int_equal(page_list_count_below(&model.list, UINT64_MAX), model.count);
 }
 
 static void check_all(void)
@@ -280,7 +282,7 @@ static void test_check_finds_damage(void **state)
     page_list_remove(&model.list, 70);
 }
 
-/* As in page_list.c. */
+/* As in page_list.c. Above the leaves, `reserved` counts the items below. */
 struct node {
     uint64_t present, reserved;
     void *slots[64];
@@ -299,12 +301,13 @@ static void test_check_says_what(void **state)
     struct node *root = (struct node *)(void *)model.list.root, *leaf = root->slots[1];
     PLANT(model.list.height, 10, "height 10 with a root");
     PLANT(root->present, 7, "a node of level 1 is broken");
-    PLANT(root->reserved, 1, "a node of level 1 is broken");
+    PLANT(root->reserved, 1, "a node of level 1 has 2 items below, it counts 1");
     PLANT(leaf->present, 0, "a node of level 0 is broken");
     PLANT(leaf->present, 3, "a node of level 0 is broken");
-    root->present = 1;
+    root->present = root->reserved = 1;
     PLANT(root->slots[1], NULL, "height 2 is more than its items need");
     root->present = 3;
+    root->reserved = 2;
     assert_true(page_list_check(&model.list, &vm_log_sink));
     page_list_remove(&model.list, 7);
     page_list_remove(&model.list, 70);

@@ -521,10 +521,47 @@ static void test_random_relatives(void **state)
     check_relatives(all);
 }
 
+/* Who has all pages alone again, and is asked, need not look at them any more; until the next snapshot. */
+static void test_alone_again(void **state)
+{
+    (void)state;
+    zx_handle_t vmo = make_vmo(3 * PAGE, 0);
+    struct vm_vmo *parent, *other;
+    assert_ok(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, 3 * PAGE, NULL, 0));
+    assert_ok(vm_vmo_from_handle(vmo, &parent));
+    for (unsigned round = 0; round < 2; round++) {
+        zx_handle_t child = snapshot_of(vmo, 0, 2 * PAGE);
+        assert_ok(vm_vmo_from_handle(child, &other));
+        assert_int_equal(committed(vmo), 3);
+        assert_int_equal(committed(child), 0);
+        assert_true(parent->had_sharers && other->had_sharers);
+        put(child, 0, 1); /* one of the two that are shared: both are still asked about each page */
+        assert_int_equal(committed(vmo), 3);
+        assert_int_equal(committed(child), 1);
+        assert_true(parent->had_sharers && other->had_sharers);
+        put(vmo, PAGE, 1); /* the child alone holds the other, which nobody counts until it is asked */
+        assert_true(other->had_sharers);
+        assert_int_equal(committed(child), 2);
+        assert_int_equal(committed(vmo), 3);
+        assert_true(!parent->had_sharers && !other->had_sharers);
+        vm_vmo_release(other);
+        assert_ok(zx_handle_close(child));
+    }
+    zx_handle_t child = snapshot_of(vmo, 0, 3 * PAGE);
+    assert_ok(vm_vmo_from_handle(child, &other));
+    vm_vmo_release(parent);
+    assert_ok(zx_handle_close(vmo));
+    assert_true(other->had_sharers);
+    assert_int_equal(committed(child), 3);
+    assert_false(other->had_sharers);
+    vm_vmo_release(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_counted_once),
+        TEST(test_alone_again),
         TEST(test_copies),
         TEST(test_zero_parts),
         TEST(test_out_of_memory),

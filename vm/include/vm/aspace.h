@@ -112,8 +112,9 @@ struct vm_aspace_usage {
 };
 
 /* A page that is mapped twice counts twice; one that VMOs share after a snapshot is looked at in each by
-   itself. A unified space adds up its parts. BAD_STATE: it is destroyed. Locks: aspace, VMO, machine. Cost:
-   the pages, for each the mappings that show it. */
+   itself: it is private where no other space maps the same VMO there. What a mapping has past the end of a slice shows
+   nothing. A unified space adds up its parts. BAD_STATE: it is destroyed. Locks: aspace, VMO, machine. Cost: the
+   mappings, and for each VMO that changed since it was last counted all mappings of it, sorted; not the pages. */
 zx_status_t vm_aspace_get_memory_usage(struct vm_aspace *aspace, struct vm_aspace_usage *out);
 
 /*

@@ -42,6 +42,8 @@ typedef struct zx_info_vmar {
     size_t len;
 } zx_info_vmar_t;
 
+/* Pages are looked at by the VMO that is mapped: one that a snapshot shares with its parent is private to a space where
+   that space alone maps the VMO asked through, although other spaces may show the same page by way of the other VMO. */
 typedef struct zx_info_task_stats {
     size_t mem_mapped_bytes;  /* in mappings, with memory or not */
     size_t mem_private_bytes; /* with memory, and mapped into this process alone; mapped twice counts twice */
@@ -110,7 +112,7 @@ typedef struct zx_info_vmo {
     zx_koid_t parent_koid; /* 0 where the VMO is nobody's child */
     size_t num_children;
     size_t num_mappings;
-    size_t share_count; /* address spaces that map it; exact up to 64, above an estimate */
+    size_t share_count; /* address spaces that map it, however many */
     uint32_t flags;     /* ZX_INFO_VMO_* */
     uint8_t padding1[4];
     uint64_t committed_bytes;
