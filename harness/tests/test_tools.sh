@@ -90,6 +90,18 @@ expect "zvt assemble, bad text" 2 'bad.txt:1|line 1' "$zvt" assemble "$work/bad.
 that "zvt assemble leaves nothing" absent "$work/bad.zvt"
 expect "zvt assemble, binary for text" 2 '.' "$zvt" assemble "$work/good.zvt" -o "$work/bad.zvt"
 that "zvt assemble leaves nothing of binary" absent "$work/bad.zvt"
+# assembles TEXT STATUS PATTERN
+assembles() {
+    printf '%s\n' "$1" >"$work/bad.txt"
+    expect "zvt assemble: ${1//$'\n'/; }" "$2" "$3" "$zvt" assemble "$work/bad.txt" -o "$work/bad.zvt"
+}
+assembles $'trace\nvmo_create size=pages:1 to=200' 2 'bad.txt:2: to: expected to=[0-9]+, .*found "to=200"'
+assembles $'trace\nvmo_create to=1 size=0:5' 2 'size: expected nothing, .*found "size=0:5"'
+assembles $'trace\nvmar_map vmo=1 options=PERM_WRITE to=2' 2 'options: expected options=PERM_READ.PERM_WRITE, .*!.*found "options=PERM_WRITE"'
+assembles $'trace\nvmo_create size=pages:1 size=pages:2' 2 'expected each operand once, found "size=pages:2"'
+assembles 'trace memory=64 seed=1 memory=128' 2 'once, found "memory=128"'
+assembles $'trace\nvmo\033[31m\xff' 2 'found "vmo.x1b\[31m.xff"'
+that "zvt assemble leaves nothing of operands out of place" absent "$work/bad.zvt"
 expect "zvt generate, no such folder" 2 'nowhere' "$zvt" generate --seed 1 --ops 5 -o "$work/nowhere/x.zvt"
 expect "zvt generate, not a number" 2 'many' "$zvt" generate --seed 1 --ops many -o "$work/x.zvt"
 that "zvt generate leaves nothing" absent "$work/x.zvt"
