@@ -105,6 +105,20 @@ that "zvt assemble leaves nothing of operands out of place" absent "$work/bad.zv
 expect "zvt generate, no such folder" 2 'nowhere' "$zvt" generate --seed 1 --ops 5 -o "$work/nowhere/x.zvt"
 expect "zvt generate, not a number" 2 'many' "$zvt" generate --seed 1 --ops many -o "$work/x.zvt"
 that "zvt generate leaves nothing" absent "$work/x.zvt"
+expect "zvt generate, a hexadecimal number without digits" 2 '0x' "$zvt" generate --seed 0x --ops 5 -o "$work/x.zvt"
+"$zvt" generate --seed 010 --ops 0xa -o "$work/x.zvt" && "$zvt" generate --seed 10 --ops 10 -o "$work/y.zvt"
+that "numbers of zvt are decimal with a zero in front, too" cmp "$work/x.zvt" "$work/y.zvt"
+chmod 640 "$work/x.zvt" && ln -s x.zvt "$work/link.zvt"
+that "zvt generates to a link" "$zvt" generate --seed 7 --ops 50 -o "$work/link.zvt"
+that "zvt follows a link, and keeps the mode" test "$(stat -c %A%a "$work/link.zvt" "$work/x.zvt" | tr '\n' ' ')" = "lrwxrwxrwx777 -rw-r-----640 "
+that "zvt writes where the link leads" cmp "$work/good.zvt" "$work/x.zvt"
+rm "$work/x.zvt"
+expect "zvt generate to a link that leads nowhere" 2 'leads nowhere' "$zvt" generate --seed 7 --ops 50 -o "$work/link.zvt"
+chmod 444 "$work/y.zvt"
+expect "zvt generate over what may not be written" 2 'y.zvt: cannot be written: Permission' as_nobody "$zvt" generate --seed 7 --ops 50 -o "$work/y.zvt"
+expect "zvt run --verbose --fail-each" 2 'found --fail-each' "$zvt" run --verbose --fail-each "$work/good.zvt"
+expect "zvt run --verbose --check-every" 2 'found --check-every' "$zvt" run --check-every 5 --verbose "$work/good.zvt"
+expect "zvt svg --after into a directory" 2 'expected -o FILE.svg' "$zvt" svg "$work/good.zvt" --after 3 -o "$work/closed"
 expect "zvt generate, no room" 2 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
 that "zvt generate leaves nothing when full" absent "$work/full.zvt"
 expect "zvt run to a full device" 2 'cannot be written: No space' bash -c '"$1" run "$2" >/dev/full' - "$zvt" "$work/good.zvt"
@@ -128,6 +142,14 @@ if [ -n "${ZVT:-}" ]; then
     [ $failed = 0 ]
     exit
 fi
+
+expect "zvt minimize, no place for the result" 2 'nowhere.x.zvt: cannot be written' "$zvt" minimize "$work/good.zvt" -o "$work/nowhere/x.zvt"
+expect "zvt minimize, nothing broken" 2 'does not' "$zvt" minimize "$work/good.zvt" -o "$work/x.zvt"
+that "zvt minimize leaves nothing" absent "$work/x.zvt"
+for ((i = 0; i < 2000; i++)); do echo "$work/good.zvt"; done >"$work/names"
+# shellcheck disable=SC2016
+expect "zvt run, and nobody reads" 0 '^141$' bash -c 'xargs -a "$1" sh -c '"'"'"$0" run "$@"; echo $? >&2'"'"' "$2" | head -n 1 >/dev/null' - "$work/names" "$zvt"
+that "zvt run blames no trace for that" test -z "$(grep 'signal' "$work/said")"
 
 # ---- the library, as the README shows it ----
 sed -n "/tour.c <<'END'/,/^    END/p" README.md | sed '1d;$d;s/^    //' >"$work/tour.c"
@@ -208,7 +230,10 @@ expect "replay, odd names, one boot" 0 'odd name/ä b.zvt [0-9a-f]{16} 50 ZX_OK'
 that "replay answers every file" test "$(grep -c ZX_OK "$work/said")" = 4
 expect "replay, no room" '1' 'full|room|space|could not|large' no_room harness/replay --on qemu "$work/long.zvt"
 expect "reproduce, nothing given" 2 'reproduce' harness/reproduce
-expect "reproduce, missing file" 2 'nowhere.zvt' harness/reproduce "$work/nowhere.zvt"
+expect "reproduce, missing file" 2 'nowhere.zvt: there is no such file' harness/reproduce "$work/nowhere.zvt"
+expect "reproduce, directory" 2 'not a regular file' harness/reproduce "$work"
+expect "reproduce, unreadable" 2 'permissions' as_nobody harness/reproduce "$work/closed/good.zvt"
+expect "reproduce --gdb --on bochs" 2 'QEMU alone' harness/reproduce "$work/good.zvt" --gdb --on bochs
 # Something that breaks, as a debugger meets it: with stand-ins for a broken core and for gdb.
 mkdir -p "$work/broken/host-o0" "$work/stubs"
 printf '#!/bin/sh\necho "$1: breaks at operation 3 of 5"; exit 1\n' >"$work/broken/host-o0/reproduce_trace"
@@ -319,7 +344,8 @@ expect "soak tells of progress and can be interrupted" '1|124' 'operations \([0-
     env ZVM_BUILD="$work/soaked" timeout -s INT 1.5 harness/soak --operations 1e9 --jobs 2 --progress 1
 that "soak tells where to go on" grep -qE 'seed [0-9]+ goes on' "$work/said"
 
-# ---- Against a core that is broken: answers wrongly where it tells the size of a VMO, dies where it protects ----
+# ---- Against a core that is broken: answers wrongly where it tells the size of a VMO, dies where it protects, and in another way or
+# never ends where it unmaps so much ----
 mkdir -p "$work/lame/host" "$work/lame/host-o0" "$work/lame/asan"
 cat >"$work/lame.c" <<'END'
 #include <zircon/syscalls.h>
@@ -339,7 +365,17 @@ mapfile -t core < <(make --no-print-directory print-judges)
 lame() {
     local program=$1
     shift
-    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
+    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect,--wrap=zx_vmar_unmap -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
+}
+zx_status_t __real_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size);
+zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size);
+zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size)
+{
+    if (size == 1501 * 4096)
+        *(volatile int *)8 = 1;
+    while (size == 1502 * 4096)
+        __asm__ volatile("");
+    return __real_zx_vmar_unmap(vmar, address, size);
 }
 that "programs with a broken core link" lame "$work/lame/host/soak_trace" build/host/harness/soak_trace.o
 expect "soak finds what is broken" 1 'found .*seed-[0-9]+.zvt: harness/reproduce' env ZVM_BUILD="$work/lame" harness/soak --operations 1e6 --jobs 2
@@ -350,7 +386,9 @@ that "the teller with a broken core links" lame "$work/lame/host-o0/reproduce_tr
 printf 'trace\nvmo_create size=pages:1 to=1\n' >"$work/fine.txt"
 printf 'trace\nvmo_create size=pages:1 to=1\nvmo_get_size vmo=1\n' >"$work/wrong.txt"
 printf 'trace\nvmo_create size=pages:1 to=1\nvmar_map vmo=1 len=pages:1 options=PERM_READ to=2\nvmar_protect addr=mark len=mark-size mark=2\n' >"$work/dies.txt"
-for name in fine wrong dies; do
+printf 'trace\nvmo_create size=pages:1 to=1\nvmar_unmap addr=mark len=pages:1501\n' >"$work/faults.txt"
+printf 'trace\nvmo_create size=pages:1 to=1\nvmar_unmap addr=mark len=pages:1502\n' >"$work/endless.txt"
+for name in fine wrong dies faults endless; do
     "$zvt" assemble "$work/$name.txt" -o "$work/$name.zvt"
 done
 expect "zvt run goes on where the core dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTERNAL' "$work/lame/host/zvt" run "$work/fine.zvt" \
@@ -377,6 +415,13 @@ cp "$work/dies.zvt" "$work/both/corpus/a.zvt"
 cat >"$work/both/harness/run-qemu" <<'END'
 #!/bin/sh
 while [ "$1" != --log ]; do shift; done
+expect "zvt dump where the core faults" 1 'faults.zvt: the core stopped' "$work/lame/host/zvt" dump "$work/faults.zvt" -o "$work/faults.out"
+that "zvt dump leaves nothing then" absent "$work/faults.out"
+that "a teller with less patience links" gcc -std=c17 -DSECONDS_MOST=1 -Ivm/include -c harness/reproduce_trace.c -o "$work/impatient.o"
+mkdir -p "$work/impatient/host-o0"
+lame "$work/impatient/host-o0/reproduce_trace" "$work/impatient.o"
+expect "reproduce where the core does not end" 1 'does not end: it was stopped after 1 s' env ZVM_BUILD="$work/impatient" harness/reproduce "$work/endless.zvt"
+that "reproduce tells where it does not end" grep -q 'breaks at operation 1 of 2' "$work/said"
 (cd "$(dirname "$0")/.." && build/host/zvt run corpus/a.zvt >"$2" 2>/dev/null)
 exit 1
 END
