@@ -274,6 +274,10 @@ boots "kernel, empty archive" '0|1' 'empty|no trace|corrupt|module|archive' "$wo
 expect "run-qemu, missing image" '1|2' 'nowhere.iso' harness/run-qemu "$work/nowhere.iso"
 expect "run-bochs, missing image" '1|2' 'nowhere.iso' harness/run-bochs "$work/nowhere.iso"
 mkdir "$work/bin"
+# What a person's ^C looks like: QEMU ends in good order, and says nothing.
+printf '#!/bin/sh\nkill -INT $PPID\n' >"$work/stubs/qemu-system-x86_64"
+chmod +x "$work/stubs/qemu-system-x86_64"
+expect "run-qemu, interrupted in the shell" 1 'interrupted before the kernel' env PATH="$work/stubs:$PATH" harness/run-qemu --interactive "$work/good.tar"
 for tool in bash env dirname basename mktemp rm cat tr grep sed awk sleep timeout realpath readlink date mkdir; do
     ln -s "$(command -v $tool)" "$work/bin/$tool"
 done
@@ -430,6 +434,16 @@ expect "run, where the core dies on both hosts" 1 'FAILED' "$work/both/harness/r
 that "run calls nothing equal then" test -z "$(grep -i 'equal' "$work/said")"
 
 expect "zoo, no such defect" 2 '99' harness/zoo 99
+expect "run, no number of processors" 2 'number of processors' "$work/both/harness/run" qemu x
+expect "run, while another one runs" 2 'another run in qemu' flock "$work/both/build/run/lock-qemu-1" "$work/both/harness/run"
+# On a terminal: what is done in the shell, in which tests run again and come to no end, is not the boot.
+cp "$work/fine.zvt" "$work/both/corpus/a.zvt"
+cat >"$work/both/harness/run-qemu" <<'END'
+#!/bin/sh
+while [ "$1" != --log ]; do shift; done
+{ printf 'ok 1 - boot\r\n1..1\r\n'; build/host/zvt run corpus/a.zvt; printf 'Type `help` for the commands, `poweroff` to leave.\r\nzvm> ok 1 - boot\r\nok 1 - boot\r\n'; } >"$2"
+END
+expect "run, tests run again in the shell" 0 '^2 passed, 0 failed' script -qec "$work/both/harness/run" /dev/null
 expect "setup, bad word" 2 'setup' harness/setup everything
 expect "valgrind, no such variant" 2 'VARIANT' harness/valgrind vax
 expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash)" harness/valgrind
