@@ -185,6 +185,8 @@ expect "check-calls sees a declaration that is elsewhere" 1 'vm_vmo_declare_vdso
 expect "check-calls puts lines right" 0 '^[0-9]+ passed, 0 failed' harness/check-calls --lines "$work/methods.md"
 sed 's/`regions: svg`/`test_spaces: test_views`/' vm/README.md >"$work/methods.md"
 expect "check-calls sees a method without a test in the kernel" 1 'test_spaces: test_views: there is no such test on the host and in the kernel' harness/check-calls "$work/methods.md"
+expect "check-calls from another folder, no folder for temporary files" 1 'check-calls: no temporary folder' bash -c \
+    'cd "$1" && touch here.md && TMPDIR=/nowhere exec "$2/harness/check-calls" here.md' - "$work" "$root"
 expect "check-calls, no table" 2 'no such file' harness/check-calls "$work/nowhere.md"
 
 cat >"$work/alone.c" <<'END'
@@ -272,12 +274,12 @@ head -c 20000 /dev/urandom >"$work/noise.tar"
 boots "kernel, noise for an archive" 1 'corrupt|not a|archive|checksum' "$work/noise.tar"
 boots "kernel, empty archive" '0|1' 'empty|no trace|corrupt|module|archive' "$work/none.tar"
 expect "run-qemu, missing image" '1|2' 'nowhere.iso' harness/run-qemu "$work/nowhere.iso"
-expect "run-bochs, missing image" '1|2' 'nowhere.iso' harness/run-bochs "$work/nowhere.iso"
-mkdir "$work/bin"
 # What a person's ^C looks like: QEMU ends in good order, and says nothing.
 printf '#!/bin/sh\nkill -INT $PPID\n' >"$work/stubs/qemu-system-x86_64"
 chmod +x "$work/stubs/qemu-system-x86_64"
 expect "run-qemu, interrupted in the shell" 1 'interrupted before the kernel' env PATH="$work/stubs:$PATH" harness/run-qemu --interactive "$work/good.tar"
+expect "run-bochs, missing image" '1|2' 'nowhere.iso' harness/run-bochs "$work/nowhere.iso"
+mkdir "$work/bin"
 for tool in bash env dirname basename mktemp rm cat tr grep sed awk sleep timeout realpath readlink date mkdir; do
     ln -s "$(command -v $tool)" "$work/bin/$tool"
 done
@@ -362,15 +364,6 @@ zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_
     VM_ASSERT(vmar == options && address == size && size == 0x5eed);
     return ZX_OK;
 }
-END
-gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
-mapfile -t core < <(make --no-print-directory print-judges)
-# lame PROGRAM OBJECT…
-lame() {
-    local program=$1
-    shift
-    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect,--wrap=zx_vmar_unmap -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
-}
 zx_status_t __real_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size);
 zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size);
 zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size)
@@ -380,6 +373,15 @@ zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t si
     while (size == 1502 * 4096)
         __asm__ volatile("");
     return __real_zx_vmar_unmap(vmar, address, size);
+}
+END
+gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
+mapfile -t core < <(make --no-print-directory print-judges)
+# lame PROGRAM OBJECT…
+lame() {
+    local program=$1
+    shift
+    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect,--wrap=zx_vmar_unmap -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
 }
 that "programs with a broken core link" lame "$work/lame/host/soak_trace" build/host/harness/soak_trace.o
 expect "soak finds what is broken" 1 'found .*seed-[0-9]+.zvt: harness/reproduce' env ZVM_BUILD="$work/lame" harness/soak --operations 1e6 --jobs 2
@@ -410,6 +412,13 @@ expect "replay tells of a core that dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTE
     "$work/dies.zvt" "$work/fine.zvt"
 expect "reproduce where the core dies" 1 'breaks at operation 2 of 3' env ZVM_BUILD="$work/lame" harness/reproduce "$work/dies.zvt"
 that "reproduce tells of no note where there is none" test -z "$(grep -i 'noted' "$work/said")"
+expect "zvt dump where the core faults" 1 'faults.zvt: the core stopped' "$work/lame/host/zvt" dump "$work/faults.zvt" -o "$work/faults.out"
+that "zvt dump leaves nothing then" absent "$work/faults.out"
+that "a teller with less patience links" gcc -std=c17 -DSECONDS_MOST=1 -Ivm/include -c harness/reproduce_trace.c -o "$work/impatient.o"
+mkdir -p "$work/impatient/host-o0"
+lame "$work/impatient/host-o0/reproduce_trace" "$work/impatient.o"
+expect "reproduce where the core does not end" 1 'does not end: it was stopped after 1 s' env ZVM_BUILD="$work/impatient" harness/reproduce "$work/endless.zvt"
+that "reproduce tells where it does not end" grep -q 'breaks at operation 1 of 2' "$work/said"
 
 # make run, where the core dies in the same trace on both hosts: nothing is called equal. The emulator is a stand-in.
 mkdir -p "$work/both/harness" "$work/both/build/host" "$work/both/corpus"
@@ -419,21 +428,12 @@ cp "$work/dies.zvt" "$work/both/corpus/a.zvt"
 cat >"$work/both/harness/run-qemu" <<'END'
 #!/bin/sh
 while [ "$1" != --log ]; do shift; done
-expect "zvt dump where the core faults" 1 'faults.zvt: the core stopped' "$work/lame/host/zvt" dump "$work/faults.zvt" -o "$work/faults.out"
-that "zvt dump leaves nothing then" absent "$work/faults.out"
-that "a teller with less patience links" gcc -std=c17 -DSECONDS_MOST=1 -Ivm/include -c harness/reproduce_trace.c -o "$work/impatient.o"
-mkdir -p "$work/impatient/host-o0"
-lame "$work/impatient/host-o0/reproduce_trace" "$work/impatient.o"
-expect "reproduce where the core does not end" 1 'does not end: it was stopped after 1 s' env ZVM_BUILD="$work/impatient" harness/reproduce "$work/endless.zvt"
-that "reproduce tells where it does not end" grep -q 'breaks at operation 1 of 2' "$work/said"
 (cd "$(dirname "$0")/.." && build/host/zvt run corpus/a.zvt >"$2" 2>/dev/null)
 exit 1
 END
 chmod +x "$work/both/harness/run-qemu"
 expect "run, where the core dies on both hosts" 1 'FAILED' "$work/both/harness/run"
 that "run calls nothing equal then" test -z "$(grep -i 'equal' "$work/said")"
-
-expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "run, no number of processors" 2 'number of processors' "$work/both/harness/run" qemu x
 expect "run, while another one runs" 2 'another run in qemu' flock "$work/both/build/run/lock-qemu-1" "$work/both/harness/run"
 # On a terminal: what is done in the shell, in which tests run again and come to no end, is not the boot.
@@ -444,6 +444,8 @@ while [ "$1" != --log ]; do shift; done
 { printf 'ok 1 - boot\r\n1..1\r\n'; build/host/zvt run corpus/a.zvt; printf 'Type `help` for the commands, `poweroff` to leave.\r\nzvm> ok 1 - boot\r\nok 1 - boot\r\n'; } >"$2"
 END
 expect "run, tests run again in the shell" 0 '^2 passed, 0 failed' script -qec "$work/both/harness/run" /dev/null
+
+expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything
 expect "valgrind, no such variant" 2 'VARIANT' harness/valgrind vax
 expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash)" harness/valgrind
@@ -451,6 +453,10 @@ expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash
 printf 'int main(int argc, char **argv) { int undefined[argc]; (void)argv; return undefined[0] ? 0 : 1; }\n' >"$work/undefined.c"
 gcc -w -O0 "$work/undefined.c" -o "$work/undefined"
 expect "valgrind sees an undefined value" 99 'uninitialised' harness/valgrind --one "$work/undefined"
+expect "run-tests, no folder for temporary files" 1 'run-tests: no temporary file .TMPDIR=/nowhere' env TMPDIR=/nowhere harness/run-tests /bin/true
+expect "oom, no folder for temporary files" 1 'oom: no temporary file .TMPDIR=/nowhere' env TMPDIR=/nowhere ZVT=/bin/true harness/oom a.zvt
+expect "oom from another folder" 0 '1 passed' bash -c 'cd "$1" && exec env ZVT="$2" "$3/harness/oom" good.zvt' - "$work" "$zvt" "$root"
+expect "make run ON=bochs sets up Bochs" 0 'harness/setup check' make -n setup ON=bochs
 expect "run-tests under a command" 1 '0 passed, 1 failed' env TEST_UNDER=false harness/run-tests /bin/true
 # Lines that no test reaches against their explanations: a line without one, one of no line, and what only some runs reach.
 printf 'vm/a.c:f\t3\treturn false;\nvm/a.c:f\t9\tgo();\nvm/b.c:g\t4\tx = 1;\n' >"$work/lines"
@@ -473,7 +479,8 @@ for script in harness/check* harness/compare harness/coverage harness/determinis
 done
 
 # A signal to one script alone ends all that it started. Each runs in a session of its own, so that nothing else is counted.
-# interrupted NAME SIGNAL COMMAND…
+# interrupted NAME SIGNAL COMMAND…: as soon as a process like $busy runs.
+busy='qemu|bochs'
 interrupted() {
     local name=$1 signal=$2 leader=''
     shift 2
@@ -481,7 +488,7 @@ interrupted() {
     TMPDIR=$work/scratch setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' - "$work/leader" "$@" >"$work/said" 2>&1 </dev/null &
     for _ in {1..60}; do
         sleep 0.1
-        leader=$(cat "$work/leader" 2>/dev/null) && [ -n "$leader" ] && pgrep -s "$leader" 'qemu|bochs' >/dev/null && break
+        leader=$(cat "$work/leader" 2>/dev/null) && [ -n "$leader" ] && pgrep -s "$leader" "$busy" >/dev/null && break
     done
     kill -s "$signal" "$leader"
     wait $!
@@ -494,6 +501,13 @@ mkdir "$work/scratch"
 interrupted "replay" TERM harness/replay --on bochs "$work/good.zvt"
 interrupted "reproduce" TERM harness/reproduce --on bochs "$work/good.zvt"
 interrupted "run-bochs" HUP harness/run-bochs --timeout 60 --log "$work/serial.log" "$work/boot.iso"
+busy='zvt|repro|tail'
+interrupted "zvt run" TERM "$work/lame/host/zvt" run "$work/endless.zvt"
+interrupted "zvt run --verbose" TERM "$work/lame/host/zvt" run --verbose "$work/endless.zvt"
+interrupted "reproduce_trace" TERM env ZVM_BUILD="$work/lame" harness/reproduce "$work/endless.zvt"
+interrupted "replay --on host" TERM env ZVM_BUILD="$work/lame" harness/replay --on host "$work/endless.zvt"
+interrupted "oom" TERM env ZVT="$work/lame/host/zvt" harness/oom "$work/endless.zvt"
+interrupted "run-tests" TERM env TEST_UNDER="tail -f" harness/run-tests /bin/true
 
 # The include check must see what it is for.
 mkdir -p "$work/tree/vm" "$work/tree/kernel" "$work/tree/fuzz" "$work/tree/harness/tests"
