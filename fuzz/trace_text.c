@@ -600,13 +600,13 @@ static bool wrong_operand(struct parser *p, const struct trace_op *op, const str
     const bool tame = f->kind == TRACE_FIELD_OPTIONS && !op->wild && trace_has_wild(op->code);
     print_field(&canonical.sink, normal, f);
     show_word(p->given[f - fields], shown);
+    const char *hint = tame                   ? ", or the operation's name with ! for options as they are"
+                       : canonical.length > 0 ? ", which is what this would mean, or another value"
+                                              : ", or another value";
+    const char *quote = shown[0] != '\0' ? "\"" : "";
     vm_snprint(p->error->message, sizeof p->error->message, "%s: expected %s%s, found %s%s%s", f->label,
-               canonical.length > 0 ? canonical.text + 1 : "nothing, or another value",
-               canonical.length == 0 ? ""
-               : tame                ? ", or the operation's name with ! for options as they are"
-                                     : ", which is what this would mean, or another value",
-               shown[0] != '\0' ? "\"" : "", shown[0] != '\0' ? shown : "nothing",
-               shown[0] != '\0' ? "\"" : "");
+               canonical.length > 0 ? canonical.text + 1 : "nothing", hint, quote,
+               shown[0] != '\0' ? shown : "nothing", quote);
     return false;
 }
 
