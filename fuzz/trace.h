@@ -342,7 +342,7 @@ void trace_print(struct vm_sink *sink, const uint8_t *bytes, size_t size);
 
 struct trace_parse_error {
     uint32_t line;     /* from 1 */
-    char message[160]; /* what was expected and what was found */
+    char message[320]; /* what was expected and what was found */
 };
 
 /* Text to bytes: how many, or SIZE_MAX where the text is wrong (*error says how) or the bytes do not fit

@@ -273,13 +273,36 @@ struct parser {
     uint8_t bytes[TRACE_OPERATION_SIZE]; /* given as bytes= */
     size_t byte_count;
     bool has_bytes;
+    struct word
+        given[TRACE_FIELDS_MAX]; /* label=value of each operand of the operation; null where it has none */
 };
+
+#define SHOWN_MAX 60
+
+/* As much as fits, each byte that is no printable character as \xNN: what is no text must not reach a terminal. */
+static void show_word(struct word word, char out[static SHOWN_MAX + 1])
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < word.length; i++) {
+        const char c = word.start[i];
+        const bool plain = c >= ' ' && c <= '~';
+        if (length + (plain ? 1 : 4) > SHOWN_MAX)
+            break;
+        vm_snprint(out + length, SHOWN_MAX + 1 - length, plain ? "%c" : "\\x%02x", c & 0xff);
+        length += plain ? 1 : 4;
+    }
+    out[length] = '\0';
+}
 
 static bool wrong(struct parser *p, const char *expected, struct word found)
 {
-    vm_snprint(p->error->message, sizeof p->error->message, "expected %s, found %s%.*s%s", expected,
-               found.length == 0 ? "nothing" : "\"", (int)(found.length < 60 ? found.length : 60),
-               found.length == 0 ? "" : found.start, found.length == 0 ? "" : "\"");
+    const char *quote = found.length == 0 ? "" : "\"";
+    char shown[SHOWN_MAX + 1];
+
+    show_word(found, shown);
+    vm_snprint(p->error->message, sizeof p->error->message, "expected %s, found %s%s%s", expected, quote,
+               found.length == 0 ? "nothing" : shown, quote);
     return false;
 }
 
@@ -470,6 +493,8 @@ static bool parse_field(struct parser *p, const struct trace_field *field, struc
 
 static bool parse_bytes(struct parser *p, struct word word)
 {
+    if (p->has_bytes)
+        return wrong(p, "bytes= once in a line", word);
     if (word.length % 2 != 0 || word.length / 2 > sizeof p->bytes)
         return wrong(p, "up to 32 hexadecimal digits, two a byte", word);
     for (size_t i = 0; i < word.length; i += 2) {
@@ -485,8 +510,9 @@ static bool parse_bytes(struct parser *p, struct word word)
 
 static bool parse_op_fields(struct parser *p, struct trace_op *op)
 {
+    memset(p->given, 0, sizeof p->given);
     for (struct word word = next_word(p); word.length > 0; word = next_word(p)) {
-        const struct word value = split(&word, '=');
+        const struct word whole = word, value = split(&word, '=');
         const struct trace_field *f = trace_shapes[op->code].fields;
         if (value.start == NULL)
             return wrong(p, "label=value", word);
@@ -499,10 +525,89 @@ static bool parse_op_fields(struct parser *p, struct trace_op *op)
             f++;
         if (f->kind == TRACE_FIELD_END)
             return wrong(p, "a label that this operation has", word);
+        struct word *given = &p->given[f - trace_shapes[op->code].fields];
+        if (given->start != NULL)
+            return wrong(p, "each operand once", whole);
+        *given = whole;
         if (!parse_field(p, f, value, op))
             return false;
     }
     return true;
+}
+
+/* Whether two operations of one code have the same in that field. */
+static bool field_equal(const struct trace_op *x, const struct trace_op *y, uint8_t kind)
+{
+    switch (kind) {
+    case TRACE_FIELD_VMAR:
+    case TRACE_FIELD_VMO_A:
+    case TRACE_FIELD_PROCESS:
+    case TRACE_FIELD_PROCESS_HANDLE:
+    case TRACE_FIELD_JOB:
+    case TRACE_FIELD_SPACE:
+        return x->a == y->a;
+    case TRACE_FIELD_ANY:
+        return x->a == y->a && x->b == y->b;
+    case TRACE_FIELD_VMO:
+    case TRACE_FIELD_NUMBER:
+        return x->b == y->b;
+    case TRACE_FIELD_TO:
+        return x->to == y->to;
+    case TRACE_FIELD_MARK:
+        return x->mark == y->mark;
+    case TRACE_FIELD_OPTIONS:
+        return x->options == y->options;
+    case TRACE_FIELD_ALIGN:
+    case TRACE_FIELD_FILL:
+        return x->align == y->align;
+    case TRACE_FIELD_RIGHTS:
+        return x->mark == y->mark && x->options == y->options && x->align == y->align;
+    default:
+        kind -= TRACE_FIELD_AMOUNT0;
+        return x->amount[kind].kind == y->amount[kind].kind &&
+               x->amount[kind].delta == y->amount[kind].delta &&
+               x->amount[kind].value == y->amount[kind].value;
+    }
+}
+
+struct text_sink {
+    struct vm_sink sink; /* first: the sink leads to its text */
+    size_t length;
+    char text[SHOWN_MAX * 2 + 1];
+};
+
+static void text_sink_write(struct vm_sink *self, const char *bytes, size_t size)
+{
+    struct text_sink *to = (struct text_sink *)self;
+
+    for (size_t i = 0; i < size && to->length + 1 < sizeof to->text; i++)
+        to->text[to->length++] = bytes[i];
+    to->text[to->length] = '\0';
+}
+
+/* Names the operand that encoding would change, and what it would become. */
+static bool wrong_operand(struct parser *p, const struct trace_op *op, const struct trace_op *normal,
+                          struct word name)
+{
+    struct text_sink canonical = {.sink = {text_sink_write}};
+    const struct trace_field *fields = trace_shapes[op->code].fields, *f = fields;
+    char shown[SHOWN_MAX + 1];
+
+    while (f->kind != TRACE_FIELD_END && field_equal(op, normal, f->kind))
+        f++;
+    if (f->kind == TRACE_FIELD_END)
+        return wrong(p, "operands that this operation takes (see ! for wild options)", name);
+    const bool tame = f->kind == TRACE_FIELD_OPTIONS && !op->wild && trace_has_wild(op->code);
+    print_field(&canonical.sink, normal, f);
+    show_word(p->given[f - fields], shown);
+    const char *hint = tame                   ? ", or the operation's name with ! for options as they are"
+                       : canonical.length > 0 ? ", which is what this would mean, or another value"
+                                              : ", or another value";
+    const char *quote = shown[0] != '\0' ? "\"" : "";
+    vm_snprint(p->error->message, sizeof p->error->message, "%s: expected %s%s, found %s%s%s", f->label,
+               canonical.length > 0 ? canonical.text + 1 : "nothing", hint, quote,
+               shown[0] != '\0' ? shown : "nothing", quote);
+    return false;
 }
 
 /* Puts what a line says into p->bytes, p->byte_count. */
@@ -525,10 +630,8 @@ static bool parse_op(struct parser *p)
     normal = op;
     trace_normalize(&normal);
     trace_encode(&normal, canonical);
-    if (memcmp(&normal, &op, sizeof op) != 0) {
-        trace_encode(&op, padded + TRACE_HEADER_SIZE);
-        return wrong(p, "operands that this operation takes (see ! for wild options)", found);
-    }
+    if (memcmp(&normal, &op, sizeof op) != 0)
+        return wrong_operand(p, &op, &normal, found);
     if (!p->has_bytes) {
         memcpy(p->bytes, canonical, sizeof canonical);
         p->byte_count = sizeof canonical;
@@ -539,6 +642,19 @@ static bool parse_op(struct parser *p)
     if (memcmp(&normal, &op, sizeof op) != 0)
         return wrong(p, "bytes= that mean what the line says (leave them out to encode the line)", found);
     return true;
+}
+
+/* The bit of a header's label, fail and fail-from sharing one; 0: it is none. */
+static unsigned header_label(struct word label)
+{
+    static const char *const labels[] = {"memory",     "aslr", "entropy", "compact",
+                                         "processors", "fail", "seed"};
+
+    for (unsigned i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        if (is(label, labels[i]) || (i == 5 && is(label, "fail-from")))
+            return 1u << i;
+    }
+    return 0;
 }
 
 static bool parse_header_field(struct parser *p, struct word label, struct word value,
@@ -590,6 +706,7 @@ static bool parse_header(struct parser *p)
     uint8_t canonical[TRACE_HEADER_SIZE], given[TRACE_HEADER_SIZE];
     struct trace_header header;
     struct word name = next_word(p);
+    unsigned labels = 0;
 
     memset(&header, 0, sizeof header);
     header.memory_pages = trace_memory_sizes[0];
@@ -597,9 +714,14 @@ static bool parse_header(struct parser *p)
     if (!is(name, "trace"))
         return wrong(p, "a first line that starts with \"trace\"", name);
     for (struct word word = next_word(p); word.length > 0; word = next_word(p)) {
-        const struct word value = split(&word, '=');
+        const struct word whole = word, value = split(&word, '=');
+        const unsigned label = header_label(word);
         if (value.start == NULL)
             return wrong(p, "label=value", word);
+        if ((labels & label) != 0)
+            return wrong(
+                p, "each of memory, aslr, entropy, compact, processors, fail or fail-from, seed once", whole);
+        labels |= label;
         if (!(is(word, "bytes") ? parse_bytes(p, value) : parse_header_field(p, word, value, &header)))
             return false;
     }

@@ -37,6 +37,7 @@ void zvt_misuse(const char *format, ...)
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
+    zvt_abandon();
     exit(ZVT_MISUSE);
 }
 
@@ -48,7 +49,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *operands, *summary, *details;
 } commands[] = {
-    {"run", zvt_command_run, "[--verbose | --fail-each] [--check-every N] FILE...",
+    {"run", zvt_command_run, "[--verbose | [--fail-each] [--check-every N]] FILE...",
      "runs traces against the model",
      "Prints a line for each file: FILE DIGEST OPERATIONS STATUS. What broke goes to the standard error "
      "output.\n"
@@ -72,7 +73,7 @@ static const struct command {
     {"svg", zvt_command_svg, "FILE [--after N] -o FILE.svg|DIRECTORY",
      "draws the current process's address space",
      "Into a directory that exists: one picture after each operation. Into a file: after the last one.\n"
-     "  --after N  after operation N (from 0) instead\n"},
+     "  --after N  into a file: after operation N (from 0) instead\n"},
     {"diff", zvt_command_diff, "A B", "finds the first operation whose outcome differs", ""},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -154,8 +155,10 @@ uint64_t zvt_number(const char *option, const char *text, uint64_t most)
 {
     char *end;
 
+    /* 0x in front, or decimal: 010 is ten. */
+    const int base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
     errno = 0;
-    const uint64_t number = strtoull(text, &end, 0);
+    const uint64_t number = strtoull(text, &end, base);
     if (text[0] < '0' || text[0] > '9' || *end != '\0')
         zvt_misuse("%s: expected a number, found \"%s\"", option, text);
     if (errno != 0 || number > most)
@@ -205,6 +208,8 @@ static int command_generate(int argc, char **argv)
     return zvt_status(zvt_write(to, out, size), true);
 }
 
+static const int interrupts[] = {SIGHUP, SIGINT, SIGTERM};
+
 static void on_interrupt(int number)
 {
     zvt_abandon();
@@ -216,8 +221,10 @@ int main(int argc, char **argv)
 {
     /* A file that may not grow is told of like a full disk. */
     signal(SIGXFSZ, SIG_IGN);
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
+    for (size_t i = 0; i < sizeof interrupts / sizeof interrupts[0]; i++) {
+        if (signal(interrupts[i], SIG_IGN) != SIG_IGN)
+            signal(interrupts[i], on_interrupt);
+    }
 
     if (argc < 2) {
         print_usage(stderr);

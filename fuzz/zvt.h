@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <vm/format.h>
 
@@ -20,7 +21,7 @@
 
 /* Says it on the standard error output, after the tool's name. */
 void zvt_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same, and ends with ZVT_MISUSE. */
+/* The same, and ends with ZVT_MISUSE; nothing half written stays. */
 _Noreturn void zvt_misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- Files (zvt_file.c) ---- */
@@ -38,6 +39,7 @@ void zvt_free(struct zvt_bytes *file);
 struct zvt_output {
     const char *path;
     char *temporary; /* null: written to directly */
+    char *target;    /* what the temporary becomes: the path, or where that leads */
     FILE *file;
 };
 
@@ -46,6 +48,8 @@ bool zvt_open(struct zvt_output *output, const char *path);
 bool zvt_commit(struct zvt_output *output);
 /* Removes what is only half written. Safe in a signal handler. */
 void zvt_abandon(void);
+/* In a child: what is being written is its parent's. */
+void zvt_disown(void);
 bool zvt_write(const char *path, const void *bytes, size_t size);
 /* Whether all that was printed has arrived; says so where it has not. */
 bool zvt_flush_stdout(void);
@@ -86,6 +90,10 @@ struct zvt_outcome {
     struct zvt_text report;                /* what broke, or the last words of a crash */
 };
 
+/* In a new child: it ends with its parent. */
+void zvt_child_begins(pid_t parent);
+/* Where a child was ended from outside, by a signal that says nothing of the core: ends in the same way. */
+void zvt_end_like(int wait_status);
 /* Zeroed memory that children share. */
 void *zvt_share(size_t size);
 struct zvt_outcome *zvt_outcome_new(void);

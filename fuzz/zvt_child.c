@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,25 @@ void *zvt_share(size_t size)
 struct zvt_outcome *zvt_outcome_new(void)
 {
     return zvt_share(sizeof(struct zvt_outcome));
+}
+
+void zvt_child_begins(pid_t parent)
+{
+    zvt_disown();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(ZVT_BROKEN);
+}
+
+void zvt_end_like(int wait_status)
+{
+    const int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+
+    if (number != SIGHUP && number != SIGINT && number != SIGTERM && number != SIGPIPE)
+        return;
+    zvt_abandon();
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 static bool observe(void *context, uint32_t index, const struct trace_op *op,
@@ -157,6 +177,7 @@ bool zvt_run_in_child(const uint8_t *bytes, size_t size, uint32_t keep_from, str
     text_clear(&outcome->report);
     fflush(stdout);
     fflush(stderr);
+    const pid_t parent = getpid();
     const int words = memfd_create("words", MFD_CLOEXEC);
     const pid_t child = fork();
     if (child < 0) {
@@ -165,10 +186,13 @@ bool zvt_run_in_child(const uint8_t *bytes, size_t size, uint32_t keep_from, str
             close(words);
         return false;
     }
-    if (child == 0)
+    if (child == 0) {
+        zvt_child_begins(parent);
         run_as_child(bytes, size, outcome, words);
+    }
     while (waitpid(child, &outcome->wait_status, 0) < 0 && errno == EINTR)
         ;
+    zvt_end_like(outcome->wait_status);
     sign(outcome, words);
     if (words >= 0)
         close(words);
@@ -204,6 +228,17 @@ static void on_crash(int number)
 
 void zvt_name_crash(const char *path)
 {
+    static const int crashes[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    static char stack[1 << 14]; /* the usual one may be what is full */
+    const stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = path != NULL ? on_crash : SIG_DFL, .sa_flags = SA_ONSTACK}, now;
+
     running = path;
-    signal(SIGABRT, path != NULL ? on_crash : SIG_DFL);
+    sigaltstack(&other, NULL);
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++) {
+        /* What a sanitizer has set up says more. */
+        sigaction(crashes[i], NULL, &now);
+        if (now.sa_handler == SIG_DFL || now.sa_handler == on_crash)
+            sigaction(crashes[i], &action, NULL);
+    }
 }

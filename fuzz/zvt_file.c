@@ -2,7 +2,7 @@
 /*
  * zvt_file.c: the trace tool's files: read whole, written whole or not at all (to a temporary sibling that is renamed at the end).
  */
-#define _DEFAULT_SOURCE /* mkstemp, fchmod */
+#define _DEFAULT_SOURCE /* mkstemp, fchmod, realpath */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,13 +54,33 @@ void zvt_abandon(void)
         unlink(pending);
 }
 
+void zvt_disown(void)
+{
+    pending = NULL;
+}
+
 static bool cannot_write(struct zvt_output *output, int error)
 {
-    zvt_say("%s: cannot be written: %s; nothing was left there", output->path, strerror(error));
+    zvt_say("%s: cannot be written: %s; it is as it was", output->path, strerror(error));
     zvt_abandon();
     pending = NULL;
     free(output->temporary);
+    free(output->target);
     return false;
+}
+
+/* Behind a symbolic link is the file that is meant; the one that is replaced in the end must be that. */
+static bool find_target(struct zvt_output *output, bool there)
+{
+    struct stat link;
+
+    if (!there && lstat(output->path, &link) == 0)
+        zvt_misuse("%s: expected the name of a file to write, found a symbolic link that leads nowhere",
+                   output->path);
+    output->target = there ? realpath(output->path, NULL) : strdup(output->path);
+    if (output->target == NULL || (there && access(output->target, W_OK) != 0))
+        return cannot_write(output, errno);
+    return true;
 }
 
 bool zvt_open(struct zvt_output *output, const char *path)
@@ -75,15 +95,19 @@ bool zvt_open(struct zvt_output *output, const char *path)
         output->file = fopen(path, "wb");
         return output->file != NULL || cannot_write(output, errno);
     }
-    output->temporary = malloc(strlen(path) + sizeof ".XXXXXX");
+    if (!find_target(output, there))
+        return false;
+    output->temporary = malloc(strlen(output->target) + sizeof ".XXXXXX");
     if (output->temporary == NULL)
         return cannot_write(output, ENOMEM);
-    strcat(strcpy(output->temporary, path), ".XXXXXX");
+    strcat(strcpy(output->temporary, output->target), ".XXXXXX");
     const int descriptor = mkstemp(output->temporary);
     if (descriptor < 0) {
         const int error = errno;
         free(output->temporary);
         output->temporary = NULL;
+        if (error == ENOENT || error == ENOTDIR)
+            free(output->target);
         if (error == ENOENT || error == ENOTDIR)
             zvt_misuse("%s: cannot be written: the folder that it is to be in does not exist; make it first",
                        path);
@@ -92,7 +116,9 @@ bool zvt_open(struct zvt_output *output, const char *path)
     const mode_t mask = umask(0);
     umask(mask);
     pending = output->temporary;
-    fchmod(descriptor, 0666 & ~mask);
+    if (there && fchown(descriptor, status.st_uid, status.st_gid) != 0)
+        errno = 0; /* it becomes the writer's */
+    fchmod(descriptor, there ? status.st_mode & 0777 : 0666 & ~mask);
     output->file = fdopen(descriptor, "wb");
     return output->file != NULL || cannot_write(output, errno);
 }
@@ -104,10 +130,11 @@ bool zvt_commit(struct zvt_output *output)
     errno = 0;
     if (fclose(output->file) != 0 || failed)
         return cannot_write(output, errno != 0 ? errno : EIO);
-    if (output->temporary != NULL && rename(output->temporary, output->path) != 0)
+    if (output->temporary != NULL && rename(output->temporary, output->target) != 0)
         return cannot_write(output, errno);
     pending = NULL;
     free(output->temporary);
+    free(output->target);
     return true;
 }
 

@@ -265,6 +265,7 @@ int zvt_command_minimize(int argc, char **argv)
 {
     const char *to = NULL;
     const struct zvt_option option = {"-o", &to, NULL};
+    struct zvt_output output;
 
     if (zvt_options(argc, argv, &option, 1) != 1 || to == NULL)
         zvt_misuse("minimize: expected one trace and -o FILE; `zvt minimize --help` tells more");
@@ -272,6 +273,9 @@ int zvt_command_minimize(int argc, char **argv)
     struct minimizer *m = calloc(1, sizeof *m);
     if (m == NULL)
         zvt_misuse("minimize: no memory");
+    /* Opened first: this may take long, and is not to be in vain. */
+    if (!zvt_open(&output, to))
+        return ZVT_MISUSE;
     if (!start(m, &trace))
         zvt_misuse("%s: expected a trace that breaks, found one that does not: there is nothing to minimize",
                    trace.path);
@@ -282,7 +286,8 @@ int zvt_command_minimize(int argc, char **argv)
         simplify_header(m);
     } while (simplify_operations(m) && leave_out_operations(m));
     zvt_say("%u operations of %u are left, after %u runs", m->count, before, m->tried);
-    const bool written = zvt_write(to, m->bytes, size_of(m->count));
+    fwrite(m->bytes, 1, size_of(m->count), output.file);
+    const bool written = zvt_commit(&output);
     zvt_free(&trace);
     free(m);
     return zvt_status(written, true);

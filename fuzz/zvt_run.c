@@ -189,15 +189,18 @@ static int run_files_in_children(const struct running *running)
     while (first < running->count) {
         fflush(stdout);
         fflush(stderr);
-        const pid_t child = fork();
+        const pid_t parent = getpid(), child = fork();
         if (child < 0)
             zvt_misuse("no process to run a trace in: %s", strerror(errno));
-        if (child == 0)
+        if (child == 0) {
+            zvt_child_begins(parent);
             exit(run_files(running, first));
+        }
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
         if (WIFEXITED(status) && (state->ended || WEXITSTATUS(status) == ZVT_MISUSE))
             return WEXITSTATUS(status);
+        zvt_end_like(status);
         state->broken = true;
         state->result.status = ZX_ERR_INTERNAL;
         if (WIFSIGNALED(status))
@@ -211,13 +214,17 @@ static int run_files_in_children(const struct running *running)
 int zvt_command_run(int argc, char **argv)
 {
     struct running running = {.files = argv};
-    const char *every = "1";
+    const char *every = NULL;
     const struct zvt_option options[] = {{"--verbose", NULL, &running.verbose},
                                          {"--fail-each", NULL, &running.fail_each},
                                          {"--check-every", &every, NULL}};
 
     running.count = zvt_options(argc, argv, options, 3);
-    running.check_every = (unsigned)zvt_number("--check-every", every, 1000000);
+    if (running.verbose && (running.fail_each || every != NULL))
+        zvt_misuse(
+            "run: expected --verbose alone, found %s beside it: it checks after each operation of one run",
+            running.fail_each ? "--fail-each" : "--check-every");
+    running.check_every = every != NULL ? (unsigned)zvt_number("--check-every", every, 1000000) : 1;
     if (running.count == 0)
         zvt_misuse("run: expected one or more traces, found none; `zvt run --help` tells more");
     state = zvt_share(sizeof *state);
@@ -345,9 +352,13 @@ int zvt_command_svg(int argc, char **argv)
 
     if (zvt_options(argc, argv, options, 2) != 1 || pictures.path == NULL)
         zvt_misuse("svg: expected one trace and -o FILE.svg or -o DIRECTORY; `zvt svg --help` tells more");
+    pictures.directory = stat(pictures.path, &status) == 0 && S_ISDIR(status.st_mode);
+    if (pictures.directory && after != NULL)
+        zvt_misuse(
+            "svg: --after: expected -o FILE.svg beside it, found the directory %s, which gets every picture",
+            pictures.path);
     struct zvt_bytes trace = zvt_read(argv[0], trace_expected);
     const uint32_t count = operations_to_draw(&trace);
-    pictures.directory = stat(pictures.path, &status) == 0 && S_ISDIR(status.st_mode);
     pictures.after = after != NULL ? (uint32_t)zvt_number("--after", after, count - 1) : count - 1;
     zvt_name_crash(trace.path);
     trace_run(trace.bytes, trace.size, &run, &result);

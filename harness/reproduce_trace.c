@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,11 @@
 
 #include "../fuzz/run.h"
 #include "../fuzz/trace.h"
+
+/* A run that takes longer does not end. */
+#ifndef SECONDS_MOST
+#    define SECONDS_MOST 20
+#endif
 
 #define TEXT_MAX  (1u << 20)
 #define BYTES_MAX (TRACE_HEADER_SIZE + TRACE_OPERATIONS_MAX * TRACE_OPERATION_SIZE)
@@ -44,6 +50,8 @@ struct outcome {
     bool finished;
     struct trace_result result;
     uint32_t trees_from; /* trees are kept of this operation on; UINT32_MAX: none */
+    uint32_t
+        last; /* what comes behind this operation does not end: the run stops here; UINT32_MAX: nowhere */
     struct text before, after, record, report;
 };
 
@@ -111,6 +119,8 @@ static bool observe(void *context, uint32_t index, const struct trace_op *op,
         out->dumping = false;
     }
     out->operations = index + 1;
+    if (index == out->last)
+        _exit(0);
     return true;
 }
 
@@ -124,8 +134,9 @@ static void run(void)
     outcome->finished = true;
 }
 
-static void outcome_reset(uint32_t trees_from)
+static void outcome_reset(uint32_t trees_from, uint32_t last)
 {
+    outcome->last = last;
     outcome->operations = 0;
     outcome->dumping = outcome->finished = false;
     outcome->trees_from = trees_from;
@@ -136,9 +147,9 @@ static void outcome_reset(uint32_t trees_from)
 }
 
 /* Runs the trace in a child; how the child ended, as waitpid tells it. */
-static int run_in_child(uint32_t trees_from, bool quiet)
+static int run_in_child(uint32_t trees_from, uint32_t last, bool quiet)
 {
-    outcome_reset(trees_from);
+    outcome_reset(trees_from, last);
     fflush(stdout);
     pid_t child = fork();
     if (child < 0) {
@@ -146,6 +157,8 @@ static int run_in_child(uint32_t trees_from, bool quiet)
         exit(2);
     }
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        alarm(SECONDS_MOST);
         int null = quiet ? open("/dev/null", O_WRONLY) : -1;
         if (null >= 0)
             dup2(null, STDERR_FILENO);
@@ -155,10 +168,21 @@ static int run_in_child(uint32_t trees_from, bool quiet)
     int status;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
+    /* Somebody wants this to end: that is not the trace's doing. */
+    if (WIFSIGNALED(status) &&
+        (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGHUP)) {
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }
     return status;
 }
 
-static void show_break(const char *path, int status, uint32_t index)
+static bool is_endless(int status)
+{
+    return !outcome->finished && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+}
+
+static void show_break(const char *path, int status, uint32_t index, bool endless)
 {
     printf("%s: breaks at operation %u of %zu\n", path, index, trace_count(trace_size));
     if (index < trace_count(trace_size)) {
@@ -172,7 +196,9 @@ static void show_break(const char *path, int status, uint32_t index)
         text_show("what came of it:", &outcome->record);
     if (outcome->report.length > 0)
         text_show("what is broken:", &outcome->report);
-    if (!outcome->finished && WIFSIGNALED(status))
+    if (endless)
+        printf("\nthe run does not end: it was stopped after %d s\n", SECONDS_MOST);
+    else if (!outcome->finished && WIFSIGNALED(status))
         printf("\nthe run was ended by signal %d (%s)%s\n", WTERMSIG(status), strsignal(WTERMSIG(status)),
                outcome->dumping ? ", while the tree was being printed: it is damaged"
                                 : "; its words are above");
@@ -215,11 +241,12 @@ int main(int argc, char **argv)
         return 2;
     }
     if (stop_before != UINT32_MAX) {
-        outcome_reset(UINT32_MAX);
+        outcome_reset(UINT32_MAX, UINT32_MAX);
         run();
         return outcome->result.status == ZX_OK ? 0 : 1;
     }
-    int status = run_in_child(UINT32_MAX, true);
+    int status = run_in_child(UINT32_MAX, UINT32_MAX, true);
+    const bool endless = is_endless(status);
     if (outcome->finished && outcome->result.status == ZX_OK) {
         printf("%s: does not break: %u operations, digest %016llx\n", path, outcome->result.operations,
                (unsigned long long)outcome->result.digest);
@@ -228,7 +255,9 @@ int main(int argc, char **argv)
     uint32_t index = outcome->operations;
     if (outcome->finished)
         index = outcome->result.operations > 0 ? outcome->result.operations - 1 : 0;
-    status = run_in_child(index > 0 ? index - 1 : 0, false);
-    show_break(path, status, index);
+    /* What does not end is not run again: the trees before it are enough. */
+    if (!endless || index > 0)
+        status = run_in_child(index > 0 ? index - 1 : 0, endless ? index - 1 : UINT32_MAX, false);
+    show_break(path, status, index, endless);
     return 1;
 }

@@ -150,5 +150,12 @@ bool conformance(const char *pattern)
 {
     struct test_tally tally = {0};
     conformance_run(conformance_suites, pattern, &tally);
+    if (tally.passed + tally.failed == 0) {
+        vm_print(&vm_log_sink, "conformance: no suite has %s in its name; there are", pattern);
+        for (const struct conformance_suite *suite = conformance_suites; suite->name != NULL; suite++)
+            vm_print(&vm_log_sink, " %s", suite->name);
+        vm_print(&vm_log_sink, "\n");
+        return false;
+    }
     return conformance_end(&tally);
 }

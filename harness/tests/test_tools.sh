@@ -90,9 +90,35 @@ expect "zvt assemble, bad text" 2 'bad.txt:1|line 1' "$zvt" assemble "$work/bad.
 that "zvt assemble leaves nothing" absent "$work/bad.zvt"
 expect "zvt assemble, binary for text" 2 '.' "$zvt" assemble "$work/good.zvt" -o "$work/bad.zvt"
 that "zvt assemble leaves nothing of binary" absent "$work/bad.zvt"
+# assembles TEXT STATUS PATTERN
+assembles() {
+    printf '%s\n' "$1" >"$work/bad.txt"
+    expect "zvt assemble: ${1//$'\n'/; }" "$2" "$3" "$zvt" assemble "$work/bad.txt" -o "$work/bad.zvt"
+}
+assembles $'trace\nvmo_create size=pages:1 to=200' 2 'bad.txt:2: to: expected to=[0-9]+, .*found "to=200"'
+assembles $'trace\nvmo_create to=1 size=0:5' 2 'size: expected nothing, .*found "size=0:5"'
+assembles $'trace\nvmar_map vmo=1 options=PERM_WRITE to=2' 2 'options: expected options=PERM_READ.PERM_WRITE, .*!.*found "options=PERM_WRITE"'
+assembles $'trace\nvmo_create size=pages:1 size=pages:2' 2 'expected each operand once, found "size=pages:2"'
+assembles 'trace memory=64 seed=1 memory=128' 2 'once, found "memory=128"'
+assembles $'trace\nvmo\033[31m\xff' 2 'found "vmo.x1b\[31m.xff"'
+that "zvt assemble leaves nothing of operands out of place" absent "$work/bad.zvt"
 expect "zvt generate, no such folder" 2 'nowhere' "$zvt" generate --seed 1 --ops 5 -o "$work/nowhere/x.zvt"
 expect "zvt generate, not a number" 2 'many' "$zvt" generate --seed 1 --ops many -o "$work/x.zvt"
 that "zvt generate leaves nothing" absent "$work/x.zvt"
+expect "zvt generate, a hexadecimal number without digits" 2 '0x' "$zvt" generate --seed 0x --ops 5 -o "$work/x.zvt"
+"$zvt" generate --seed 010 --ops 0xa -o "$work/x.zvt" && "$zvt" generate --seed 10 --ops 10 -o "$work/y.zvt"
+that "numbers of zvt are decimal with a zero in front, too" cmp "$work/x.zvt" "$work/y.zvt"
+chmod 640 "$work/x.zvt" && ln -s x.zvt "$work/link.zvt"
+that "zvt generates to a link" "$zvt" generate --seed 7 --ops 50 -o "$work/link.zvt"
+that "zvt follows a link, and keeps the mode" test "$(stat -c %A%a "$work/link.zvt" "$work/x.zvt" | tr '\n' ' ')" = "lrwxrwxrwx777 -rw-r-----640 "
+that "zvt writes where the link leads" cmp "$work/good.zvt" "$work/x.zvt"
+rm "$work/x.zvt"
+expect "zvt generate to a link that leads nowhere" 2 'leads nowhere' "$zvt" generate --seed 7 --ops 50 -o "$work/link.zvt"
+chmod 444 "$work/y.zvt"
+expect "zvt generate over what may not be written" 2 'y.zvt: cannot be written: Permission' as_nobody "$zvt" generate --seed 7 --ops 50 -o "$work/y.zvt"
+expect "zvt run --verbose --fail-each" 2 'found --fail-each' "$zvt" run --verbose --fail-each "$work/good.zvt"
+expect "zvt run --verbose --check-every" 2 'found --check-every' "$zvt" run --check-every 5 --verbose "$work/good.zvt"
+expect "zvt svg --after into a directory" 2 'expected -o FILE.svg' "$zvt" svg "$work/good.zvt" --after 3 -o "$work/closed"
 expect "zvt generate, no room" 2 'full.zvt' no_room "$zvt" generate --seed 1 --ops 400 -o "$work/full.zvt"
 that "zvt generate leaves nothing when full" absent "$work/full.zvt"
 expect "zvt run to a full device" 2 'cannot be written: No space' bash -c '"$1" run "$2" >/dev/full' - "$zvt" "$work/good.zvt"
@@ -116,6 +142,14 @@ if [ -n "${ZVT:-}" ]; then
     [ $failed = 0 ]
     exit
 fi
+
+expect "zvt minimize, no place for the result" 2 'nowhere.x.zvt: cannot be written' "$zvt" minimize "$work/good.zvt" -o "$work/nowhere/x.zvt"
+expect "zvt minimize, nothing broken" 2 'does not' "$zvt" minimize "$work/good.zvt" -o "$work/x.zvt"
+that "zvt minimize leaves nothing" absent "$work/x.zvt"
+for ((i = 0; i < 2000; i++)); do echo "$work/good.zvt"; done >"$work/names"
+# shellcheck disable=SC2016
+expect "zvt run, and nobody reads" 0 '^141$' bash -c 'xargs -a "$1" sh -c '"'"'"$0" run "$@"; echo $? >&2'"'"' "$2" | head -n 1 >/dev/null' - "$work/names" "$zvt"
+that "zvt run blames no trace for that" test -z "$(grep 'signal' "$work/said")"
 
 # ---- the library, as the README shows it ----
 sed -n "/tour.c <<'END'/,/^    END/p" README.md | sed '1d;$d;s/^    //' >"$work/tour.c"
@@ -151,6 +185,8 @@ expect "check-calls sees a declaration that is elsewhere" 1 'vm_vmo_declare_vdso
 expect "check-calls puts lines right" 0 '^[0-9]+ passed, 0 failed' harness/check-calls --lines "$work/methods.md"
 sed 's/`regions: svg`/`test_spaces: test_views`/' vm/README.md >"$work/methods.md"
 expect "check-calls sees a method without a test in the kernel" 1 'test_spaces: test_views: there is no such test on the host and in the kernel' harness/check-calls "$work/methods.md"
+expect "check-calls from another folder, no folder for temporary files" 1 'check-calls: no temporary folder' bash -c \
+    'cd "$1" && touch here.md && TMPDIR=/nowhere exec "$2/harness/check-calls" here.md' - "$work" "$root"
 expect "check-calls, no table" 2 'no such file' harness/check-calls "$work/nowhere.md"
 
 cat >"$work/alone.c" <<'END'
@@ -196,7 +232,10 @@ expect "replay, odd names, one boot" 0 'odd name/ä b.zvt [0-9a-f]{16} 50 ZX_OK'
 that "replay answers every file" test "$(grep -c ZX_OK "$work/said")" = 4
 expect "replay, no room" '1' 'full|room|space|could not|large' no_room harness/replay --on qemu "$work/long.zvt"
 expect "reproduce, nothing given" 2 'reproduce' harness/reproduce
-expect "reproduce, missing file" 2 'nowhere.zvt' harness/reproduce "$work/nowhere.zvt"
+expect "reproduce, missing file" 2 'nowhere.zvt: there is no such file' harness/reproduce "$work/nowhere.zvt"
+expect "reproduce, directory" 2 'not a regular file' harness/reproduce "$work"
+expect "reproduce, unreadable" 2 'permissions' as_nobody harness/reproduce "$work/closed/good.zvt"
+expect "reproduce --gdb --on bochs" 2 'QEMU alone' harness/reproduce "$work/good.zvt" --gdb --on bochs
 # Something that breaks, as a debugger meets it: with stand-ins for a broken core and for gdb.
 mkdir -p "$work/broken/host-o0" "$work/stubs"
 printf '#!/bin/sh\necho "$1: breaks at operation 3 of 5"; exit 1\n' >"$work/broken/host-o0/reproduce_trace"
@@ -235,6 +274,10 @@ head -c 20000 /dev/urandom >"$work/noise.tar"
 boots "kernel, noise for an archive" 1 'corrupt|not a|archive|checksum' "$work/noise.tar"
 boots "kernel, empty archive" '0|1' 'empty|no trace|corrupt|module|archive' "$work/none.tar"
 expect "run-qemu, missing image" '1|2' 'nowhere.iso' harness/run-qemu "$work/nowhere.iso"
+# What a person's ^C looks like: QEMU ends in good order, and says nothing.
+printf '#!/bin/sh\nkill -INT $PPID\n' >"$work/stubs/qemu-system-x86_64"
+chmod +x "$work/stubs/qemu-system-x86_64"
+expect "run-qemu, interrupted in the shell" 1 'interrupted before the kernel' env PATH="$work/stubs:$PATH" harness/run-qemu --interactive "$work/good.tar"
 expect "run-bochs, missing image" '1|2' 'nowhere.iso' harness/run-bochs "$work/nowhere.iso"
 mkdir "$work/bin"
 for tool in bash env dirname basename mktemp rm cat tr grep sed awk sleep timeout realpath readlink date mkdir; do
@@ -307,7 +350,8 @@ expect "soak tells of progress and can be interrupted" '1|124' 'operations \([0-
     env ZVM_BUILD="$work/soaked" timeout -s INT 1.5 harness/soak --operations 1e9 --jobs 2 --progress 1
 that "soak tells where to go on" grep -qE 'seed [0-9]+ goes on' "$work/said"
 
-# ---- Against a core that is broken: answers wrongly where it tells the size of a VMO, dies where it protects ----
+# ---- Against a core that is broken: answers wrongly where it tells the size of a VMO, dies where it protects, and in another way or
+# never ends where it unmaps so much ----
 mkdir -p "$work/lame/host" "$work/lame/host-o0" "$work/lame/asan"
 cat >"$work/lame.c" <<'END'
 #include <zircon/syscalls.h>
@@ -320,6 +364,16 @@ zx_status_t __wrap_zx_vmar_protect(zx_handle_t vmar, zx_vm_option_t options, zx_
     VM_ASSERT(vmar == options && address == size && size == 0x5eed);
     return ZX_OK;
 }
+zx_status_t __real_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size);
+zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size);
+zx_status_t __wrap_zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t address, size_t size)
+{
+    if (size == 1501 * 4096)
+        *(volatile int *)8 = 1;
+    while (size == 1502 * 4096)
+        __asm__ volatile("");
+    return __real_zx_vmar_unmap(vmar, address, size);
+}
 END
 gcc -std=c17 -ffreestanding -Ivm/include -iquote "$root/harness" -c "$work/lame.c" -o "$work/lame.o"
 mapfile -t core < <(make --no-print-directory print-judges)
@@ -327,7 +381,7 @@ mapfile -t core < <(make --no-print-directory print-judges)
 lame() {
     local program=$1
     shift
-    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
+    gcc -Wl,--wrap=zx_vmo_get_size,--wrap=zx_vmar_protect,--wrap=zx_vmar_unmap -o "$program" "$@" "${core[@]}" "$work/lame.o" -pthread
 }
 that "programs with a broken core link" lame "$work/lame/host/soak_trace" build/host/harness/soak_trace.o
 expect "soak finds what is broken" 1 'found .*seed-[0-9]+.zvt: harness/reproduce' env ZVM_BUILD="$work/lame" harness/soak --operations 1e6 --jobs 2
@@ -338,7 +392,9 @@ that "the teller with a broken core links" lame "$work/lame/host-o0/reproduce_tr
 printf 'trace\nvmo_create size=pages:1 to=1\n' >"$work/fine.txt"
 printf 'trace\nvmo_create size=pages:1 to=1\nvmo_get_size vmo=1\n' >"$work/wrong.txt"
 printf 'trace\nvmo_create size=pages:1 to=1\nvmar_map vmo=1 len=pages:1 options=PERM_READ to=2\nvmar_protect addr=mark len=mark-size mark=2\n' >"$work/dies.txt"
-for name in fine wrong dies; do
+printf 'trace\nvmo_create size=pages:1 to=1\nvmar_unmap addr=mark len=pages:1501\n' >"$work/faults.txt"
+printf 'trace\nvmo_create size=pages:1 to=1\nvmar_unmap addr=mark len=pages:1502\n' >"$work/endless.txt"
+for name in fine wrong dies faults endless; do
     "$zvt" assemble "$work/$name.txt" -o "$work/$name.zvt"
 done
 expect "zvt run goes on where the core dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTERNAL' "$work/lame/host/zvt" run "$work/fine.zvt" \
@@ -356,6 +412,13 @@ expect "replay tells of a core that dies" 1 'dies.zvt [0-9a-f]{16} 2 ZX_ERR_INTE
     "$work/dies.zvt" "$work/fine.zvt"
 expect "reproduce where the core dies" 1 'breaks at operation 2 of 3' env ZVM_BUILD="$work/lame" harness/reproduce "$work/dies.zvt"
 that "reproduce tells of no note where there is none" test -z "$(grep -i 'noted' "$work/said")"
+expect "zvt dump where the core faults" 1 'faults.zvt: the core stopped' "$work/lame/host/zvt" dump "$work/faults.zvt" -o "$work/faults.out"
+that "zvt dump leaves nothing then" absent "$work/faults.out"
+that "a teller with less patience links" gcc -std=c17 -DSECONDS_MOST=1 -Ivm/include -c harness/reproduce_trace.c -o "$work/impatient.o"
+mkdir -p "$work/impatient/host-o0"
+lame "$work/impatient/host-o0/reproduce_trace" "$work/impatient.o"
+expect "reproduce where the core does not end" 1 'does not end: it was stopped after 1 s' env ZVM_BUILD="$work/impatient" harness/reproduce "$work/endless.zvt"
+that "reproduce tells where it does not end" grep -q 'breaks at operation 1 of 2' "$work/said"
 
 # make run, where the core dies in the same trace on both hosts: nothing is called equal. The emulator is a stand-in.
 mkdir -p "$work/both/harness" "$work/both/build/host" "$work/both/corpus"
@@ -371,6 +434,16 @@ END
 chmod +x "$work/both/harness/run-qemu"
 expect "run, where the core dies on both hosts" 1 'FAILED' "$work/both/harness/run"
 that "run calls nothing equal then" test -z "$(grep -i 'equal' "$work/said")"
+expect "run, no number of processors" 2 'number of processors' "$work/both/harness/run" qemu x
+expect "run, while another one runs" 2 'another run in qemu' flock "$work/both/build/run/lock-qemu-1" "$work/both/harness/run"
+# On a terminal: what is done in the shell, in which tests run again and come to no end, is not the boot.
+cp "$work/fine.zvt" "$work/both/corpus/a.zvt"
+cat >"$work/both/harness/run-qemu" <<'END'
+#!/bin/sh
+while [ "$1" != --log ]; do shift; done
+{ printf 'ok 1 - boot\r\n1..1\r\n'; build/host/zvt run corpus/a.zvt; printf 'Type `help` for the commands, `poweroff` to leave.\r\nzvm> ok 1 - boot\r\nok 1 - boot\r\n'; } >"$2"
+END
+expect "run, tests run again in the shell" 0 '^2 passed, 0 failed' script -qec "$work/both/harness/run" /dev/null
 
 expect "zoo, no such defect" 2 '99' harness/zoo 99
 expect "setup, bad word" 2 'setup' harness/setup everything
@@ -380,6 +453,10 @@ expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash
 printf 'int main(int argc, char **argv) { int undefined[argc]; (void)argv; return undefined[0] ? 0 : 1; }\n' >"$work/undefined.c"
 gcc -w -O0 "$work/undefined.c" -o "$work/undefined"
 expect "valgrind sees an undefined value" 99 'uninitialised' harness/valgrind --one "$work/undefined"
+expect "run-tests, no folder for temporary files" 1 'run-tests: no temporary file .TMPDIR=/nowhere' env TMPDIR=/nowhere harness/run-tests /bin/true
+expect "oom, no folder for temporary files" 1 'oom: no temporary file .TMPDIR=/nowhere' env TMPDIR=/nowhere ZVT=/bin/true harness/oom a.zvt
+expect "oom from another folder" 0 '1 passed' bash -c 'cd "$1" && exec env ZVT="$2" "$3/harness/oom" good.zvt' - "$work" "$zvt" "$root"
+expect "make run ON=bochs sets up Bochs" 0 'harness/setup check' make -n setup ON=bochs
 expect "run-tests under a command" 1 '0 passed, 1 failed' env TEST_UNDER=false harness/run-tests /bin/true
 # Lines that no test reaches against their explanations: a line without one, one of no line, and what only some runs reach.
 printf 'vm/a.c:f\t3\treturn false;\nvm/a.c:f\t9\tgo();\nvm/b.c:g\t4\tx = 1;\n' >"$work/lines"
@@ -402,7 +479,8 @@ for script in harness/check* harness/compare harness/coverage harness/determinis
 done
 
 # A signal to one script alone ends all that it started. Each runs in a session of its own, so that nothing else is counted.
-# interrupted NAME SIGNAL COMMAND…
+# interrupted NAME SIGNAL COMMAND…: as soon as a process like $busy runs.
+busy='qemu|bochs'
 interrupted() {
     local name=$1 signal=$2 leader=''
     shift 2
@@ -410,7 +488,7 @@ interrupted() {
     TMPDIR=$work/scratch setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' - "$work/leader" "$@" >"$work/said" 2>&1 </dev/null &
     for _ in {1..60}; do
         sleep 0.1
-        leader=$(cat "$work/leader" 2>/dev/null) && [ -n "$leader" ] && pgrep -s "$leader" 'qemu|bochs' >/dev/null && break
+        leader=$(cat "$work/leader" 2>/dev/null) && [ -n "$leader" ] && pgrep -s "$leader" "$busy" >/dev/null && break
     done
     kill -s "$signal" "$leader"
     wait $!
@@ -423,6 +501,13 @@ mkdir "$work/scratch"
 interrupted "replay" TERM harness/replay --on bochs "$work/good.zvt"
 interrupted "reproduce" TERM harness/reproduce --on bochs "$work/good.zvt"
 interrupted "run-bochs" HUP harness/run-bochs --timeout 60 --log "$work/serial.log" "$work/boot.iso"
+busy='zvt|repro|tail'
+interrupted "zvt run" TERM "$work/lame/host/zvt" run "$work/endless.zvt"
+interrupted "zvt run --verbose" TERM "$work/lame/host/zvt" run --verbose "$work/endless.zvt"
+interrupted "reproduce_trace" TERM env ZVM_BUILD="$work/lame" harness/reproduce "$work/endless.zvt"
+interrupted "replay --on host" TERM env ZVM_BUILD="$work/lame" harness/replay --on host "$work/endless.zvt"
+interrupted "oom" TERM env ZVT="$work/lame/host/zvt" harness/oom "$work/endless.zvt"
+interrupted "run-tests" TERM env TEST_UNDER="tail -f" harness/run-tests /bin/true
 
 # The include check must see what it is for.
 mkdir -p "$work/tree/vm" "$work/tree/kernel" "$work/tree/fuzz" "$work/tree/harness/tests"
