@@ -22,7 +22,8 @@
  * range is one that only a processor translates.
  *
  * Invariants. The bits set are the pages mapped; `outstanding` counts them, the bookkeeping apart. Frames are
- * on no list while they are mapped, in state page_state.
+ * on no list while they are mapped, in state page_state. A translation that an allocator did not enter itself
+ * is somebody else's use of its range: an assertion, and nothing of it is touched.
  *
  * Locking. None: see the header. Page tables and pmm lock for themselves.
  *
@@ -147,18 +148,27 @@ static void split_at(zx_vaddr_t va, struct list_node *frames)
         page_table_split(kernel_table(), va, take_first(frames));
 }
 
-/* Unmaps what is mapped of [va, va + size), and gives the frames back. Cannot fail. */
+/* Unmaps [va, va + size), all of which is mapped, and gives the frames back. Cannot fail. */
 static void unmap_pages(zx_vaddr_t va, size_t size)
 {
     struct list_node frames;
     struct gathering gathering = {va, va + size, &frames};
 
+    if (size == 0)
+        return;
     list_init(&frames);
     page_table_for_each(kernel_table(), va, size, gather, &gathering);
     split_at(va, &frames);
     split_at(va + size, &frames);
     page_table_unmap(kernel_table(), va, size);
     pmm_free_list(&frames);
+}
+
+/* Whether what was to be mapped is. What stands there already was entered by somebody else. */
+static bool is_entered(zx_status_t status)
+{
+    VM_ASSERT(status != ZX_ERR_ALREADY_EXISTS);
+    return status == ZX_OK;
 }
 
 /* Maps `size` bytes, aligned to that, by one run of physical memory. NO_MEMORY, nothing changed. */
@@ -174,9 +184,10 @@ static zx_status_t map_run(const struct virtual_alloc *allocator, zx_vaddr_t va,
     zx_paddr_t paddr = container_of(frames.next, struct vm_page, node)->paddr;
     while (mapped < size) {
         size_t step = size - mapped < VM_LARGE_SIZE ? size - mapped : VM_LARGE_SIZE;
-        if (page_table_map(kernel_table(), va + mapped, paddr + mapped, step, MMU_FLAGS,
-                           PAGE_TABLE_EXISTING_ERROR) != ZX_OK) {
-            page_table_unmap(kernel_table(), va, size);
+        if (!is_entered(page_table_map(kernel_table(), va + mapped, paddr + mapped, step, MMU_FLAGS,
+                                       PAGE_TABLE_EXISTING_ERROR))) {
+            if (mapped > 0)
+                page_table_unmap(kernel_table(), va, mapped);
             pmm_free_list(&frames);
             return ZX_ERR_NO_MEMORY;
         }
@@ -187,28 +198,29 @@ static zx_status_t map_run(const struct virtual_alloc *allocator, zx_vaddr_t va,
     return ZX_OK;
 }
 
-/* Maps single pages. NO_MEMORY: some may stay mapped, for the caller to unmap. */
-static zx_status_t map_singles(const struct virtual_alloc *allocator, zx_vaddr_t va, size_t count)
+/* Maps single pages; *mapped of them. NO_MEMORY: those stay mapped, for the caller to unmap. */
+static zx_status_t map_singles(const struct virtual_alloc *allocator, zx_vaddr_t va, size_t count,
+                               size_t *mapped)
 {
     zx_paddr_t paddrs[MAP_BATCH];
     struct list_node frames;
 
+    *mapped = 0;
     list_init(&frames);
     if (pmm_alloc_pages(count, allocator->page_state, &frames) != ZX_OK)
         return ZX_ERR_NO_MEMORY;
-    while (count > 0) {
-        size_t batch = count < MAP_BATCH ? count : MAP_BATCH, i = 0;
+    while (*mapped < count) {
+        size_t batch = count - *mapped < MAP_BATCH ? count - *mapped : MAP_BATCH, i = 0;
         for (const struct list_node *node = frames.next; i < batch; node = node->next)
             paddrs[i++] = container_of(node, struct vm_page, node)->paddr;
-        if (page_table_map_pages(kernel_table(), va, paddrs, batch, MMU_FLAGS, PAGE_TABLE_EXISTING_ERROR) !=
-            ZX_OK) {
+        if (!is_entered(page_table_map_pages(kernel_table(), va + (*mapped << PAGE_SHIFT), paddrs, batch,
+                                             MMU_FLAGS, PAGE_TABLE_EXISTING_ERROR))) {
             pmm_free_list(&frames);
             return ZX_ERR_NO_MEMORY;
         }
         for (i = 0; i < batch; i++)
             take_first(&frames);
-        va += batch << PAGE_SHIFT;
-        count -= batch;
+        *mapped += batch;
     }
     return ZX_OK;
 }
@@ -216,16 +228,16 @@ static zx_status_t map_singles(const struct virtual_alloc *allocator, zx_vaddr_t
 /* NO_MEMORY, nothing changed. */
 static zx_status_t map_pages(const struct virtual_alloc *allocator, zx_vaddr_t va, size_t count)
 {
-    size_t run = (size_t)1 << allocator->align_log2, size = count << PAGE_SHIFT, done = 0;
+    size_t run = (size_t)1 << allocator->align_log2, size = count << PAGE_SHIFT, done = 0, singles;
 
     if (virtual_alloc_can_attempt_contiguous_mappings(allocator) && (va & (run - 1)) == 0)
         while (size - done >= run && map_run(allocator, va + done, run) == ZX_OK)
             done += run;
     if (done == size)
         return ZX_OK;
-    zx_status_t status = map_singles(allocator, va + done, (size - done) >> PAGE_SHIFT);
+    zx_status_t status = map_singles(allocator, va + done, (size - done) >> PAGE_SHIFT, &singles);
     if (status != ZX_OK)
-        unmap_pages(va, size);
+        unmap_pages(va, done + (singles << PAGE_SHIFT));
     return status;
 }
 
@@ -236,6 +248,21 @@ void virtual_alloc_construct(struct virtual_alloc *allocator, enum vm_page_state
     VM_ASSERT(page_state > VM_PAGE_FREE && page_state < VM_PAGE_STATE_COUNT);
     VM_ASSERT(page_state != VM_PAGE_WIRED && page_state != VM_PAGE_ZERO);
     *allocator = (struct virtual_alloc){.page_state = page_state};
+}
+
+static bool note_mapped(void *context, const struct page_table_entry *entry)
+{
+    (void)entry;
+    *(bool *)context = true;
+    return false;
+}
+
+static bool is_unmapped(zx_vaddr_t base, size_t size)
+{
+    bool mapped = false;
+
+    page_table_for_each(kernel_table(), base, size, note_mapped, &mapped);
+    return !mapped;
 }
 
 /* A single page could be asked for next. */
@@ -257,6 +284,7 @@ zx_status_t virtual_alloc_init(struct virtual_alloc *allocator, zx_vaddr_t base,
         bitmap_pages >= pages || alloc_guard > (pages - bitmap_pages - 1) / 2)
         return ZX_ERR_INVALID_ARGS;
     VM_ASSERT(aspace_is_set_aside(vm_aspace_kernel(), base, size));
+    VM_ASSERT(is_unmapped(base, size)); /* another allocator has it */
     struct virtual_alloc fresh = {.page_state = allocator->page_state,
                                   .base = base,
                                   .pages = pages,

@@ -37,11 +37,12 @@ struct virtual_alloc {
 void virtual_alloc_construct(struct virtual_alloc *allocator, enum vm_page_state page_state);
 
 /*
- * Manages [base, base + size), which lies in a range that was set aside and that nobody else uses. At least
+ * Manages [base, base + size), which lies in a range that was set aside and that nobody else uses: a page that
+ * is mapped there already, as another allocator's are, is an assertion, before anything is touched. At least
  * `alloc_guard` pages stay unmapped before and behind each allocation; allocations of 1 << align_log2 bytes
  * and more are aligned to that. Errors in order: BAD_STATE initialised already; INVALID_ARGS align_log2 below
  * ZX_PAGE_SHIFT, size 0, base or size not aligned to it, base + size wraps, no room for bookkeeping, two
- * guards and a page; NO_MEMORY, it stays uninitialised. Cost: O(size / 128 MiB).
+ * guards and a page; NO_MEMORY, it stays uninitialised. Cost: O(size / 128 MiB + tables there).
  */
 zx_status_t virtual_alloc_init(struct virtual_alloc *allocator, zx_vaddr_t base, size_t size,
                                size_t alloc_guard, uint8_t align_log2);
