@@ -8,19 +8,20 @@
  *
  * Structure. `height` levels reach the indexes below 64^height. Levels are numbered from 0, the leaves,
  * upwards. A node keeps a bit for each slot in `present`: a child or an item is there; and, in leaves, a bit
- * in `reserved`: a later set at this slot must not fail, so the leaf has to stay although it may be empty.
- * The bits make a node's emptiness one comparison, and finding the next item or the next empty slot one count
- * of trailing zeros.
+ * in `reserved`: a later set at this slot must not fail, so the leaf has to stay although it may be empty;
+ * and, above the leaves, a bit in `full`: every index below that slot has an item. The bits make a node's
+ * emptiness one comparison, and finding the next item or the next empty slot one count of trailing zeros.
  *
- * Invariants (page_list_check). Canonical form: no node has both masks empty; the root of a tree higher than
+ * Invariants (page_list_check). A bit in `full` is set exactly where the child is full: a leaf that has all
+ * items, an inner node whose children are all full. Canonical form: no node has both masks empty; the root of a tree higher than
  * one level has a child in some slot other than the first. Memory is therefore a function of which indexes
  * are occupied or reserved, and giving up a reservation restores exactly the nodes that were there before it.
  * count is the number of items.
  *
  * Locking. The owner's. Nodes come from a slab cache of the machine, which locks for itself.
  *
- * Cost. get, set, remove, reserve: O(height), at most 9 levels, 3 for VMOs up to a gigabyte. next: O(height).
- * next_empty: one step per full leaf that it passes.
+ * Cost. get, set, remove, reserve, next, next_empty: O(height), at most 9 levels, 3 for VMOs up to a gigabyte.
+ * Only the item that fills a leaf, and the first that leaves it, see more of the path than the leaf.
  */
 #include <vm/mem.h>
 
@@ -33,7 +34,10 @@
 
 struct page_list_node {
     uint64_t present;
-    uint64_t reserved; /* leaves only */
+    union {
+        uint64_t reserved; /* leaves */
+        uint64_t full;     /* the others */
+    };
     void *slots[SLOTS];
 };
 
@@ -98,6 +102,41 @@ static void node_put(struct page_list_node *node, unsigned slot, void *what)
     node->present |= bit_of(slot);
 }
 
+static bool node_is_full(const struct page_list_node *node, unsigned level)
+{
+    return (level == 0 ? node->present : node->full) == UINT64_MAX;
+}
+
+/* The nodes on the way to index, whose leaf exists, by level. */
+static void path_find(const struct page_list *list, uint64_t index, struct page_list_node **path)
+{
+    unsigned level = list->height - 1;
+
+    path[level] = list->root;
+    for (; level > 0; level--)
+        path[level - 1] = path[level]->slots[slot_at(index, level)];
+}
+
+/* The leaf of index has become full: so may have what is above it. */
+static void path_fill(struct page_list *list, uint64_t index)
+{
+    struct page_list_node *path[HEIGHT_MAX];
+
+    path_find(list, index, path);
+    for (unsigned level = 1; level < list->height && node_is_full(path[level - 1], level - 1); level++)
+        path[level]->full |= bit_of(slot_at(index, level));
+}
+
+/* The leaf of index is full no more: nor is anything above it. */
+static void path_open(struct page_list *list, uint64_t index)
+{
+    struct page_list_node *path[HEIGHT_MAX];
+
+    path_find(list, index, path);
+    for (unsigned level = 1; level < list->height; level++)
+        path[level]->full &= ~bit_of(slot_at(index, level));
+}
+
 /* How many nodes are missing on the way to index, whose leaf is. */
 static unsigned nodes_missing(const struct page_list *list, uint64_t index)
 {
@@ -142,6 +181,8 @@ static struct page_list_node *path_make(struct page_list *list, uint64_t index, 
     for (; list->height < height; list->height++) {
         struct page_list_node *root = *nodes++;
         node_put(root, 0, list->root);
+        if (node_is_full(list->root, list->height - 1))
+            root->full = 1;
         list->root = root;
     }
     struct page_list_node *node = list->root;
@@ -179,9 +220,12 @@ void *page_list_set(struct page_list *list, uint64_t index, void *item)
     void *before = leaf->slots[slot];
     leaf->reserved &= ~bit_of(slot);
     node_put(leaf, slot, item);
-    if (before == NULL)
-        list->count++;
-    return before;
+    if (before != NULL)
+        return before;
+    list->count++;
+    if (node_is_full(leaf, 0))
+        path_fill(list, index);
+    return NULL;
 }
 
 /* ---- Shrinking ---- */
@@ -196,12 +240,9 @@ static void path_prune(struct page_list *list, uint64_t index)
 {
     struct slab_cache *cache = &vm_machine->page_list_cache;
     struct page_list_node *path[HEIGHT_MAX];
-    unsigned level = list->height - 1;
+    unsigned level = 0;
 
-    path[level] = list->root;
-    for (; level > 0; level--)
-        path[level - 1] = path[level]->slots[slot_at(index, level)];
-
+    path_find(list, index, path);
     for (; level < list->height && node_is_empty(path[level]); level++) {
         slab_free(cache, path[level]);
         if (level + 1 < list->height) {
@@ -241,6 +282,8 @@ void *page_list_remove(struct page_list *list, uint64_t index)
     if (leaf == NULL || (leaf->present & bit_of(slot)) == 0)
         return NULL;
     void *item = leaf->slots[slot];
+    if (node_is_full(leaf, 0))
+        path_open(list, index);
     leaf->slots[slot] = NULL;
     leaf->present &= ~bit_of(slot);
     list->count--;
@@ -269,6 +312,25 @@ static uint64_t bits_from(uint64_t mask, unsigned slot)
     return mask & (UINT64_MAX << slot);
 }
 
+/* From a node that has nothing at index or behind it to the parent's next slot; where the carry went past its
+   last one, the grandparent has moved on already. False: index is behind all that the tree reaches. */
+static bool go_up(const struct page_list *list, uint64_t *index, unsigned *level)
+{
+    ++*level;
+    *index = ((*index >> (*level * SLOT_BITS)) + 1) << (*level * SLOT_BITS);
+    while (*level < list->height && slot_at(*index, *level) == 0)
+        ++*level;
+    return *level < list->height;
+}
+
+/* Index, or the first one of that slot of its node where it lies in another. */
+static uint64_t move_to_slot(uint64_t index, unsigned level, unsigned slot)
+{
+    if (slot == slot_at(index, level))
+        return index;
+    return ((index >> (level * SLOT_BITS) & ~(uint64_t)(SLOTS - 1)) | slot) << (level * SLOT_BITS);
+}
+
 void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *found)
 {
     const struct page_list_node *path[HEIGHT_MAX];
@@ -280,22 +342,12 @@ void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *fou
     for (;;) {
         uint64_t candidates = bits_from(path[level]->present, slot_at(index, level));
         if (candidates == 0) {
-            /* On to the parent's next slot; where the carry went past its last one, the grandparent has moved
-               on already. */
-            if (++level == list->height)
+            if (!go_up(list, &index, &level))
                 return NULL;
-            index = ((index >> (level * SLOT_BITS)) + 1) << (level * SLOT_BITS);
-            while (slot_at(index, level) == 0) {
-                if (++level == list->height)
-                    return NULL;
-            }
             continue;
         }
         unsigned slot = (unsigned)__builtin_ctzll(candidates);
-        if (slot != slot_at(index, level)) {
-            uint64_t above = index >> (level * SLOT_BITS) & ~(uint64_t)(SLOTS - 1);
-            index = (above | slot) << (level * SLOT_BITS);
-        }
+        index = move_to_slot(index, level, slot);
         if (level == 0) {
             *found = index;
             return path[0]->slots[slot];
@@ -318,35 +370,64 @@ void *const *page_list_run(const struct page_list *list, uint64_t index, size_t 
     return &leaf->slots[slot];
 }
 
+/* The slots of the node that have nothing empty below them. */
+static uint64_t full_slots(const struct page_list_node *node, unsigned level)
+{
+    return level == 0 ? node->present : node->full;
+}
+
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit)
 {
-    while (from < limit && from >> INDEX_BITS == 0) {
-        const struct page_list_node *leaf = leaf_of(list, from);
-        if (leaf == NULL)
-            return from;
-        uint64_t empty = bits_from(~leaf->present, slot_at(from, 0));
-        uint64_t leaf_base = from & ~(uint64_t)(SLOTS - 1);
-        if (empty != 0) {
-            uint64_t index = leaf_base + (unsigned)__builtin_ctzll(empty);
-            return index < limit ? index : limit;
+    const struct page_list_node *path[HEIGHT_MAX];
+    uint64_t index = from;
+
+    if (from >= limit)
+        return limit;
+    if (from >> INDEX_BITS != 0 || !reaches(list, from))
+        return from;
+    unsigned level = list->height - 1;
+    path[level] = list->root;
+    for (;;) {
+        uint64_t open = bits_from(~full_slots(path[level], level), slot_at(index, level));
+        if (open == 0) {
+            if (!go_up(list, &index, &level))
+                break;
+            continue;
         }
-        from = leaf_base + SLOTS;
+        unsigned slot = (unsigned)__builtin_ctzll(open);
+        index = move_to_slot(index, level, slot);
+        if (level == 0 || path[level]->slots[slot] == NULL)
+            break;
+        path[level - 1] = path[level]->slots[slot];
+        level--;
     }
-    return from < limit ? from : limit;
+    return index < limit ? index : limit;
 }
 
 /* ---- Check ---- */
 
+/* Whether the node is as it should be, apart from what is below it. */
+static bool is_node_sound(const struct page_list_node *node, unsigned level)
+{
+    bool sound = !node_is_empty(node);
+
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        const struct page_list_node *child = node->slots[slot];
+        sound = sound && ((node->present & bit_of(slot)) != 0) == (child != NULL);
+        if (level > 0)
+            sound = sound &&
+                    ((node->full & bit_of(slot)) != 0) == (child != NULL && node_is_full(child, level - 1));
+    }
+    return sound;
+}
+
 static bool check_node(const struct page_list_node *node, unsigned level, uint64_t *items,
                        struct vm_sink *report)
 {
-    bool sound = !node_is_empty(node) && (level == 0 || node->reserved == 0);
-
-    for (unsigned slot = 0; slot < SLOTS; slot++)
-        sound = sound && ((node->present & bit_of(slot)) != 0) == (node->slots[slot] != NULL);
-    if (!sound) {
-        vm_print(report, "page list: a node of level %u is broken: present %016llx, reserved %016llx\n",
-                 level, (unsigned long long)node->present, (unsigned long long)node->reserved);
+    if (!is_node_sound(node, level)) {
+        vm_print(report, "page list: a node of level %u is broken: present %016llx, %s %016llx\n", level,
+                 (unsigned long long)node->present, level == 0 ? "reserved" : "full",
+                 (unsigned long long)(level == 0 ? node->reserved : node->full));
         return false;
     }
     if (level == 0) {

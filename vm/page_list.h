@@ -47,7 +47,7 @@ void *page_list_next(const struct page_list *list, uint64_t index, uint64_t *fou
    *count of them, perhaps 0. Valid until the list changes. O(height). */
 void *const *page_list_run(const struct page_list *list, uint64_t index, size_t *count);
 
-/* The first index in [from, limit) whose slot is empty; limit where all are occupied. */
+/* The first index in [from, limit) whose slot is empty; limit where all are occupied. O(height). */
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit);
 
 struct vm_sink;
