@@ -22,7 +22,7 @@
  *
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
- * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
+ * Cost. The mapping of the last fault, or of the last copy to or from the process, is tried first; else one search per level of VMARs. One walk of the
  * tables. No allocation but the page, its radix node and its table. Looking whether a large page can be entered takes
  * one comparison, where the page at va does not lie as it would in one, else a look at the 512 pages.
  */
@@ -35,8 +35,7 @@
 /* Bytes that one lowest-level table translates. */
 #define TABLE_SPAN (512 * PAGE_SIZE)
 
-/* The mapping that holds va; null in a gap. */
-static struct vm_mapping *find_mapping_locked(struct vm_aspace *aspace, zx_vaddr_t va)
+struct vm_mapping *aspace_mapping_at_locked(struct vm_aspace *aspace, zx_vaddr_t va)
 {
     struct vm_mapping *last = aspace->last_fault;
     if (last != NULL && va - last->region.base < last->region.size)
@@ -300,7 +299,7 @@ static zx_status_t find_part_locked(struct vm_aspace *aspace, zx_vaddr_t va, uin
                                     struct vm_mapping **mapping, uint32_t *perms, zx_vaddr_t *base,
                                     zx_vaddr_t *end)
 {
-    *mapping = find_mapping_locked(aspace, va);
+    *mapping = aspace_mapping_at_locked(aspace, va);
     if (*mapping == NULL)
         return ZX_ERR_NOT_FOUND;
     *perms = protection_range(*mapping, va, base, end);
