@@ -125,6 +125,8 @@ struct vm_aspace *vm_aspace_create_range(zx_vaddr_t base, size_t size, enum vm_a
     if (size == 0 || !is_page_aligned(base) || !is_page_aligned(size) || base < type_base ||
         base - type_base >= type_size || size > type_size - (base - type_base))
         return NULL;
+    if (base == -(zx_vaddr_t)PAGE_SIZE)
+        return NULL; /* the page that no root gives out (vmar_create_root): nothing would be left */
     struct vm_aspace *aspace = slab_alloc(&vm_machine->aspace_cache);
     if (aspace == NULL)
         return NULL;

@@ -22,9 +22,10 @@
  *
  * Locking. The aspace's lock throughout, the VMO's around page and translation.
  *
- * Cost. The mapping of the last fault is tried first; else one search per level of VMARs. One walk of the
- * tables. Making a page where the zero page may stand: O(log mappings) for each mapping that shows it there, or that
- * is looked at in vain, which is bounded as vmo.c says. No allocation but the page, its radix node and its table. Looking whether a large page can be entered takes
+ * Cost. The mapping of the last fault, or of the last copy to or from the process, is tried first; else one search per
+ * level of VMARs. One walk of the tables. Making a page where the zero page may stand: O(log mappings) for each mapping
+ * that shows it there, or that is looked at in vain, which is bounded as vmo.c says. No allocation but the page, its
+ * radix node and its table. Looking whether a large page can be entered takes
  * one comparison, where the page at va does not lie as it would in one, else a look at the 512 pages.
  */
 #include "internal.h"
@@ -36,8 +37,7 @@
 /* Bytes that one lowest-level table translates. */
 #define TABLE_SPAN (512 * PAGE_SIZE)
 
-/* The mapping that holds va; null in a gap. */
-static struct vm_mapping *find_mapping_locked(struct vm_aspace *aspace, zx_vaddr_t va)
+struct vm_mapping *aspace_mapping_at_locked(struct vm_aspace *aspace, zx_vaddr_t va)
 {
     struct vm_mapping *last = aspace->last_fault;
     if (last != NULL && va - last->region.base < last->region.size)
@@ -302,7 +302,7 @@ static zx_status_t find_part_locked(struct vm_aspace *aspace, zx_vaddr_t va, uin
                                     struct vm_mapping **mapping, uint32_t *perms, zx_vaddr_t *base,
                                     zx_vaddr_t *end)
 {
-    *mapping = find_mapping_locked(aspace, va);
+    *mapping = aspace_mapping_at_locked(aspace, va);
     if (*mapping == NULL)
         return ZX_ERR_NOT_FOUND;
     *perms = protection_range(*mapping, va, base, end);

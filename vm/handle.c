@@ -32,8 +32,7 @@
  * Locking. machine->handle_lock, the first in the order, guards slots, lists and counts. It is never held
  * while an object is destroyed or a program's memory is copied.
  *
- * Cost. Lookup and closing: the height of the array, at most 3. Making: the same, where slots are free
- * nearby.
+ * Cost. Lookup, closing and making: the height of the array, at most 3, however many slots are taken.
  */
 #include <vm/mem.h>
 

@@ -149,7 +149,7 @@ struct vm_aspace {
     uint64_t next_pending;                      /* (a) counts those that vmar_map has begun */
     uint64_t high_vmars;                        /* (a) VMARs alive of high memory priority */
     bool always_need; /* (a) ALWAYS_NEED was used: the space is of high memory priority from then on */
-    struct vm_mapping *last_fault; /* (a) the mapping of the latest fault; never a dead one */
+    struct vm_mapping *last_fault; /* (a) the mapping that a fault or a copy found last; never a dead one */
     struct vm_mapping *vdso_code;  /* (a) the one that shows the vDSO's code, executable; null: none */
     uint64_t count_stamp;          /* (m) of the latest count of spaces that it was part of (info.c) */
     uint64_t count_showing;        /* (m) mappings of it that show the place where that count is */
@@ -496,6 +496,9 @@ static inline unsigned aspace_part_count(const struct vm_aspace *aspace)
 /* Whether all of [base, base + size) lies in one range that was set aside. */
 bool aspace_is_set_aside(struct vm_aspace *aspace, zx_vaddr_t base, size_t size);
 /* Whether it is of high memory priority; not of a unified one. */
+/* fault.c: the mapping that holds va; null in a gap. The one that was found last is tried first. The aspace's
+   lock is held. */
+struct vm_mapping *aspace_mapping_at_locked(struct vm_aspace *aspace, zx_vaddr_t va);
 bool aspace_is_high_locked(const struct vm_aspace *aspace);
 /* What a placement in this VMAR draws from. */
 uint8_t vm_aspace_entropy(const struct vm_aspace *aspace, bool compact);

@@ -22,7 +22,7 @@
  *
  * Cost. get, set, remove, reserve: O(height), at most 9 levels, 3 for VMOs up to a gigabyte. next: O(height).
  * count_below: the siblings beside a path of that height, at most 63 a level.
- * next_empty: one step per full leaf that it passes.
+ * next_empty: the full siblings beside such a path, which their counts tell.
  */
 #include <vm/mem.h>
 
@@ -361,19 +361,38 @@ void *const *page_list_run(const struct page_list *list, uint64_t index, size_t 
     return &leaf->slots[slot];
 }
 
+static bool is_full(const struct page_list_node *node, unsigned level)
+{
+    return level == 0 ? ~node->present == 0 : node->items == (uint64_t)1 << ((level + 1) * SLOT_BITS);
+}
+
+/* The first index at or above `from` that has no item, or is the first behind a full node or the leaf that `from` is in. */
+static uint64_t pass_full(const struct page_list *list, uint64_t from)
+{
+    const struct page_list_node *node = list->root;
+    unsigned level = list->height;
+    if (node == NULL || from >> (level * SLOT_BITS) != 0)
+        return from;
+    while (level-- > 0 && !is_full(node, level)) {
+        if (level == 0) {
+            uint64_t empty = bits_from(~node->present, slot_at(from, 0));
+            return empty != 0 ? (from & ~(uint64_t)(SLOTS - 1)) + (unsigned)__builtin_ctzll(empty)
+                              : (from | (SLOTS - 1)) + 1;
+        }
+        node = node->slots[slot_at(from, level)];
+        if (node == NULL)
+            return from;
+    }
+    return (from | (((uint64_t)1 << ((level + 1) * SLOT_BITS)) - 1)) + 1;
+}
+
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit)
 {
     while (from < limit && from >> INDEX_BITS == 0) {
-        const struct page_list_node *leaf = leaf_of(list, from);
-        if (leaf == NULL)
-            return from;
-        uint64_t empty = bits_from(~leaf->present, slot_at(from, 0));
-        uint64_t leaf_base = from & ~(uint64_t)(SLOTS - 1);
-        if (empty != 0) {
-            uint64_t index = leaf_base + (unsigned)__builtin_ctzll(empty);
-            return index < limit ? index : limit;
-        }
-        from = leaf_base + SLOTS;
+        uint64_t next = pass_full(list, from);
+        if (next < limit && page_list_get(list, next) == NULL)
+            return next;
+        from = next;
     }
     return from < limit ? from : limit;
 }

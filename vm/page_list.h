@@ -50,7 +50,8 @@ uint64_t page_list_count_below(const struct page_list *list, uint64_t index);
    *count of them, perhaps 0. Valid until the list changes. O(height). */
 void *const *page_list_run(const struct page_list *list, uint64_t index, size_t *count);
 
-/* The first index in [from, limit) whose slot is empty; limit where all are occupied. */
+/* The first index in [from, limit) whose slot is empty; limit where all are occupied. O(height), and the
+   full siblings beside that path. */
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit);
 
 struct vm_sink;

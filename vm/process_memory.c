@@ -14,7 +14,8 @@
  * Locking. The aspace's lock and, within, the VMO's, for each chunk; none while bytes are copied from or
  * to the caller.
  *
- * Cost. One search per level of VMARs for each chunk of at most VM_COPY_CHUNK bytes.
+ * Cost. Of each mapping, one search per level of VMARs; of each chunk of at most VM_COPY_CHUNK bytes, one
+ * comparison, for the mapping that was found last is tried first (aspace_mapping_at_locked).
  */
 #include "internal.h"
 
@@ -45,13 +46,11 @@ static size_t extent_locked(struct vm_vmar *root, zx_vaddr_t va, size_t size, bo
 }
 
 /* Copies bytes of one page; to the process where `write`. False where va is not mapped. */
-static bool copy_chunk_locked(struct vm_vmar *root, zx_vaddr_t va, char *bytes, size_t size, bool write)
+static bool copy_chunk_locked(struct vm_aspace *aspace, zx_vaddr_t va, char *bytes, size_t size, bool write)
 {
-    VM_ASSERT(region_holds(&root->region, va, size)); /* as find_extent saw, and roots do not move */
-    struct mapping_walk walk = {.at = root, .va = va, .end = va + size};
-    struct vm_mapping *mapping;
-    zx_vaddr_t base, end;
-    if (mapping_walk_next(&walk, &mapping, &base, &end) != ZX_OK)
+    VM_ASSERT(region_holds(&aspace->root->region, va, size)); /* as find_extent saw, and roots do not move */
+    struct vm_mapping *mapping = aspace_mapping_at_locked(aspace, va);
+    if (mapping == NULL)
         return false;
     struct vm_vmo *vmo = mapping->vmo;
     uint64_t offset = mapping->vmo_offset + (va - mapping->region.base);
@@ -70,7 +69,7 @@ static bool copy_chunk(struct vm_process *process, zx_vaddr_t va, char *bytes, s
     if (aspace == NULL)
         return false;
     port_mutex_lock(&aspace->lock);
-    bool copied = aspace->root != NULL && copy_chunk_locked(aspace->root, va, bytes, size, write);
+    bool copied = aspace->root != NULL && copy_chunk_locked(aspace, va, bytes, size, write);
     port_mutex_unlock(&aspace->lock);
     return copied;
 }

@@ -9,8 +9,11 @@
  * tables alone; freeing reads the frames back from them.
  *
  * Place. The lowest that fits. So a hole is used before the end of the range, the same request after a free
- * gets the same place, and an empty range begins anew. `searched` is where the search for a size ended:
- * nothing of that size or more fits before it. A free moves it back by as much as the hole can have grown.
+ * gets the same place, and an empty range begins anew. What a search finds is remembered: nothing of that size
+ * or more fits before the place where it ended. A search begins behind what is known of its size or smaller
+ * ones; a free takes back what the hole makes untrue, and that alone. Sizes and places of the findings both
+ * ascend, for what says no more than another is dropped. Where there are too many, that one goes whose loss
+ * costs the least: the one whose place is nearest to that of the size before.
  *
  * Large pages. Where the alignment is above the page size, each aligned run of that size is first asked of
  * the pmm in one piece, and mapped by leaves of 2 MiB at the most. The first refusal ends the attempts of
@@ -22,11 +25,13 @@
  * range is one that only a processor translates.
  *
  * Invariants. The bits set are the pages mapped; `outstanding` counts them, the bookkeeping apart. Frames are
- * on no list while they are mapped, in state page_state.
+ * on no list while they are mapped, in state page_state. A translation that an allocator did not enter itself
+ * is somebody else's use of its range: an assertion, and nothing of it is touched. Findings are true.
  *
  * Locking. None: see the header. Page tables and pmm lock for themselves.
  *
- * Cost. In the header. Each page of the bitmap (128 MiB of range) takes a walk of the tables to be found.
+ * Cost. In the header. Each page of the bitmap (128 MiB of range) takes a walk of the tables to be found; the
+ * one that was used last is remembered, so that a search walks once for each that it passes.
  */
 #include <vm/mem.h>
 #include <vm/virtual_alloc.h>
@@ -61,18 +66,23 @@ static struct vm_page *take_first(struct list_node *list)
 /* ---- The bitmap ---- */
 
 /* The words that hold the bit of `page`: those of one page of the bitmap. */
-static uint64_t *words_at(const struct virtual_alloc *allocator, size_t page)
+static uint64_t *words_at(struct virtual_alloc *allocator, size_t page)
 {
-    zx_vaddr_t va = address_of(allocator, page / PAGE_BITS);
+    size_t words_page = page / PAGE_BITS;
+    zx_vaddr_t va = address_of(allocator, words_page);
     struct page_table_entry entry;
-    zx_status_t status = page_table_query(kernel_table(), va, &entry);
 
+    if (allocator->words != NULL && allocator->words_page == words_page)
+        return allocator->words;
+    zx_status_t status = page_table_query(kernel_table(), va, &entry);
     VM_ASSERT(status == ZX_OK);
-    return port_phys_to_virt(entry.paddr + (va - entry.va));
+    allocator->words = port_phys_to_virt(entry.paddr + (va - entry.va));
+    allocator->words_page = words_page;
+    return allocator->words;
 }
 
 /* The first bit of that value in [from, limit); limit where there is none. */
-static size_t find_bit(const struct virtual_alloc *allocator, bool value, size_t from, size_t limit)
+static size_t find_bit(struct virtual_alloc *allocator, bool value, size_t from, size_t limit)
 {
     while (from < limit) {
         const uint64_t *words = words_at(allocator, from);
@@ -90,7 +100,23 @@ static size_t find_bit(const struct virtual_alloc *allocator, bool value, size_t
     return limit;
 }
 
-static void set_bits(const struct virtual_alloc *allocator, bool value, size_t from, size_t limit)
+/* Where the clear bits right before `end` begin, as far down as `limit`; `end` where there are none. */
+static size_t find_clear_before(struct virtual_alloc *allocator, size_t end, size_t limit)
+{
+    while (end > limit) {
+        unsigned bits = (end - 1) % WORD_BITS + 1;
+        uint64_t word = words_at(allocator, end - 1)[(end - 1) % PAGE_BITS / WORD_BITS];
+        word <<= WORD_BITS - bits;
+        if (word != 0) {
+            end -= (unsigned)__builtin_clzll(word);
+            return end > limit ? end : limit;
+        }
+        end -= bits;
+    }
+    return limit;
+}
+
+static void set_bits(struct virtual_alloc *allocator, bool value, size_t from, size_t limit)
 {
     while (from < limit) {
         uint64_t *words = words_at(allocator, from);
@@ -147,18 +173,27 @@ static void split_at(zx_vaddr_t va, struct list_node *frames)
         page_table_split(kernel_table(), va, take_first(frames));
 }
 
-/* Unmaps what is mapped of [va, va + size), and gives the frames back. Cannot fail. */
+/* Unmaps [va, va + size), all of which is mapped, and gives the frames back. Cannot fail. */
 static void unmap_pages(zx_vaddr_t va, size_t size)
 {
     struct list_node frames;
     struct gathering gathering = {va, va + size, &frames};
 
+    if (size == 0)
+        return;
     list_init(&frames);
     page_table_for_each(kernel_table(), va, size, gather, &gathering);
     split_at(va, &frames);
     split_at(va + size, &frames);
     page_table_unmap(kernel_table(), va, size);
     pmm_free_list(&frames);
+}
+
+/* Whether what was to be mapped is. What stands there already was entered by somebody else. */
+static bool is_entered(zx_status_t status)
+{
+    VM_ASSERT(status != ZX_ERR_ALREADY_EXISTS);
+    return status == ZX_OK;
 }
 
 /* Maps `size` bytes, aligned to that, by one run of physical memory. NO_MEMORY, nothing changed. */
@@ -174,9 +209,10 @@ static zx_status_t map_run(const struct virtual_alloc *allocator, zx_vaddr_t va,
     zx_paddr_t paddr = container_of(frames.next, struct vm_page, node)->paddr;
     while (mapped < size) {
         size_t step = size - mapped < VM_LARGE_SIZE ? size - mapped : VM_LARGE_SIZE;
-        if (page_table_map(kernel_table(), va + mapped, paddr + mapped, step, MMU_FLAGS,
-                           PAGE_TABLE_EXISTING_ERROR) != ZX_OK) {
-            page_table_unmap(kernel_table(), va, size);
+        if (!is_entered(page_table_map(kernel_table(), va + mapped, paddr + mapped, step, MMU_FLAGS,
+                                       PAGE_TABLE_EXISTING_ERROR))) {
+            if (mapped > 0)
+                page_table_unmap(kernel_table(), va, mapped);
             pmm_free_list(&frames);
             return ZX_ERR_NO_MEMORY;
         }
@@ -187,28 +223,29 @@ static zx_status_t map_run(const struct virtual_alloc *allocator, zx_vaddr_t va,
     return ZX_OK;
 }
 
-/* Maps single pages. NO_MEMORY: some may stay mapped, for the caller to unmap. */
-static zx_status_t map_singles(const struct virtual_alloc *allocator, zx_vaddr_t va, size_t count)
+/* Maps single pages; *mapped of them. NO_MEMORY: those stay mapped, for the caller to unmap. */
+static zx_status_t map_singles(const struct virtual_alloc *allocator, zx_vaddr_t va, size_t count,
+                               size_t *mapped)
 {
     zx_paddr_t paddrs[MAP_BATCH];
     struct list_node frames;
 
+    *mapped = 0;
     list_init(&frames);
     if (pmm_alloc_pages(count, allocator->page_state, &frames) != ZX_OK)
         return ZX_ERR_NO_MEMORY;
-    while (count > 0) {
-        size_t batch = count < MAP_BATCH ? count : MAP_BATCH, i = 0;
+    while (*mapped < count) {
+        size_t batch = count - *mapped < MAP_BATCH ? count - *mapped : MAP_BATCH, i = 0;
         for (const struct list_node *node = frames.next; i < batch; node = node->next)
             paddrs[i++] = container_of(node, struct vm_page, node)->paddr;
-        if (page_table_map_pages(kernel_table(), va, paddrs, batch, MMU_FLAGS, PAGE_TABLE_EXISTING_ERROR) !=
-            ZX_OK) {
+        if (!is_entered(page_table_map_pages(kernel_table(), va + (*mapped << PAGE_SHIFT), paddrs, batch,
+                                             MMU_FLAGS, PAGE_TABLE_EXISTING_ERROR))) {
             pmm_free_list(&frames);
             return ZX_ERR_NO_MEMORY;
         }
         for (i = 0; i < batch; i++)
             take_first(&frames);
-        va += batch << PAGE_SHIFT;
-        count -= batch;
+        *mapped += batch;
     }
     return ZX_OK;
 }
@@ -216,16 +253,16 @@ static zx_status_t map_singles(const struct virtual_alloc *allocator, zx_vaddr_t
 /* NO_MEMORY, nothing changed. */
 static zx_status_t map_pages(const struct virtual_alloc *allocator, zx_vaddr_t va, size_t count)
 {
-    size_t run = (size_t)1 << allocator->align_log2, size = count << PAGE_SHIFT, done = 0;
+    size_t run = (size_t)1 << allocator->align_log2, size = count << PAGE_SHIFT, done = 0, singles;
 
     if (virtual_alloc_can_attempt_contiguous_mappings(allocator) && (va & (run - 1)) == 0)
         while (size - done >= run && map_run(allocator, va + done, run) == ZX_OK)
             done += run;
     if (done == size)
         return ZX_OK;
-    zx_status_t status = map_singles(allocator, va + done, (size - done) >> PAGE_SHIFT);
+    zx_status_t status = map_singles(allocator, va + done, (size - done) >> PAGE_SHIFT, &singles);
     if (status != ZX_OK)
-        unmap_pages(va, size);
+        unmap_pages(va, done + (singles << PAGE_SHIFT));
     return status;
 }
 
@@ -238,11 +275,19 @@ void virtual_alloc_construct(struct virtual_alloc *allocator, enum vm_page_state
     *allocator = (struct virtual_alloc){.page_state = page_state};
 }
 
-/* A single page could be asked for next. */
-static void forget_search(struct virtual_alloc *allocator)
+static bool note_mapped(void *context, const struct page_table_entry *entry)
 {
-    allocator->searched = 0;
-    allocator->searched_size = 1;
+    (void)entry;
+    *(bool *)context = true;
+    return false;
+}
+
+static bool is_unmapped(zx_vaddr_t base, size_t size)
+{
+    bool mapped = false;
+
+    page_table_for_each(kernel_table(), base, size, note_mapped, &mapped);
+    return !mapped;
 }
 
 zx_status_t virtual_alloc_init(struct virtual_alloc *allocator, zx_vaddr_t base, size_t size,
@@ -257,6 +302,7 @@ zx_status_t virtual_alloc_init(struct virtual_alloc *allocator, zx_vaddr_t base,
         bitmap_pages >= pages || alloc_guard > (pages - bitmap_pages - 1) / 2)
         return ZX_ERR_INVALID_ARGS;
     VM_ASSERT(aspace_is_set_aside(vm_aspace_kernel(), base, size));
+    VM_ASSERT(is_unmapped(base, size)); /* another allocator has it */
     struct virtual_alloc fresh = {.page_state = allocator->page_state,
                                   .base = base,
                                   .pages = pages,
@@ -268,7 +314,6 @@ zx_status_t virtual_alloc_init(struct virtual_alloc *allocator, zx_vaddr_t base,
     for (size_t i = 0; i < bitmap_pages; i++)
         memset(words_at(&fresh, i * PAGE_BITS), 0, PAGE_SIZE);
     set_bits(&fresh, true, 0, bitmap_pages);
-    forget_search(&fresh);
     *allocator = fresh;
     return ZX_OK;
 }
@@ -281,17 +326,93 @@ void virtual_alloc_destroy(struct virtual_alloc *allocator)
     virtual_alloc_construct(allocator, allocator->page_state);
 }
 
+/* ---- Findings ---- */
+
+static void forget(struct virtual_alloc *allocator, unsigned i)
+{
+    allocator->finding_count--;
+    for (; i < allocator->finding_count; i++)
+        allocator->findings[i] = allocator->findings[i + 1];
+}
+
+/* The page before which no allocation of that size begins. */
+static size_t first_candidate(const struct virtual_alloc *allocator, size_t size)
+{
+    size_t before = 0;
+
+    for (unsigned i = 0; i < allocator->finding_count && allocator->findings[i].size <= size; i++)
+        before = allocator->findings[i].before;
+    return before;
+}
+
+static void forget_the_least(struct virtual_alloc *allocator)
+{
+    size_t least = SIZE_MAX, previous = 0;
+    unsigned which = 0;
+
+    for (unsigned i = 0; i < allocator->finding_count; i++) {
+        size_t before = allocator->findings[i].before;
+        if (before - previous < least) {
+            least = before - previous;
+            which = i;
+        }
+        previous = before;
+    }
+    forget(allocator, which);
+}
+
+/* A search for `size` pages has ended at page `before`. */
+static void remember(struct virtual_alloc *allocator, size_t size, size_t before)
+{
+    unsigned i = 0, last = allocator->finding_count;
+
+    if (first_candidate(allocator, size) == before)
+        return;
+    while (i < last && allocator->findings[i].size < size)
+        i++;
+    for (; last > i; last--)
+        allocator->findings[last] = allocator->findings[last - 1];
+    allocator->findings[i].size = size;
+    allocator->findings[i].before = before;
+    allocator->finding_count++;
+    while (i + 1 < allocator->finding_count && allocator->findings[i + 1].before <= before)
+        forget(allocator, i + 1);
+    if (allocator->finding_count > VIRTUAL_ALLOC_FINDINGS)
+        forget_the_least(allocator);
+}
+
+/* Pages [first, end) were freed: the hole that they are in may hold what did not fit before. A place that is
+   new has one of them inside or as its guard, so the hole matters as far as the largest size reaches. */
+static void note_hole(struct virtual_alloc *allocator, size_t first, size_t end)
+{
+    unsigned count = allocator->finding_count;
+    size_t guards = 2 * allocator->guard;
+
+    if (count == 0)
+        return;
+    size_t reach = allocator->findings[count - 1].size + guards;
+    first = find_clear_before(allocator, first, first > reach ? first - reach : 0);
+    end = find_bit(allocator, true, end, allocator->pages - end > reach ? end + reach : allocator->pages);
+    size_t place = first + allocator->guard;
+    for (unsigned i = 0;
+         i < allocator->finding_count && allocator->findings[i].size + guards <= end - first;) {
+        if (allocator->findings[i].before > place)
+            allocator->findings[i].before = place;
+        if (i > 0 && allocator->findings[i - 1].before == place)
+            forget(allocator, i);
+        else
+            i++;
+    }
+}
+
 /* ---- Allocating and freeing ---- */
 
-/* The lowest place for `count` pages; allocator->pages where there is none. */
-static size_t find_place(const struct virtual_alloc *allocator, size_t count, size_t align_pages)
+/* The lowest place for `count` pages, which begins at page `first` or behind it; allocator->pages where there is
+   none. */
+static size_t search(struct virtual_alloc *allocator, size_t first, size_t count, size_t align_pages)
 {
-    size_t from = count >= allocator->searched_size ? allocator->searched : 0;
-    size_t room = allocator->pages - allocator->bitmap_pages - 2 * allocator->guard;
+    size_t from = first > allocator->guard ? first - allocator->guard : 0;
 
-    from = from > allocator->guard ? from - allocator->guard : 0;
-    if (count > room)
-        return allocator->pages;
     for (;;) {
         from = find_bit(allocator, false, from, allocator->pages);
         if (allocator->pages - from <= allocator->guard)
@@ -306,24 +427,32 @@ static size_t find_place(const struct virtual_alloc *allocator, size_t count, si
     }
 }
 
+/* The lowest place for `count` pages; allocator->pages where there is none. */
+static size_t find_place(struct virtual_alloc *allocator, size_t count)
+{
+    size_t room = allocator->pages - allocator->bitmap_pages - 2 * allocator->guard;
+    size_t align_pages = (size_t)1 << (allocator->align_log2 - PAGE_SHIFT);
+
+    if (count > room)
+        return allocator->pages;
+    if (count < align_pages)
+        align_pages = 1; /* to align the small ones as well would waste most of the range */
+    size_t place = search(allocator, first_candidate(allocator, count), count, align_pages);
+    remember(allocator, count, place);
+    return place;
+}
+
 zx_status_t virtual_alloc_alloc_pages(struct virtual_alloc *allocator, size_t count, zx_vaddr_t *out)
 {
     if (allocator->pages == 0)
         return ZX_ERR_BAD_STATE;
     if (count == 0)
         return ZX_ERR_INVALID_ARGS;
-    size_t align_pages = (size_t)1 << (allocator->align_log2 - PAGE_SHIFT);
-    if (count < align_pages)
-        align_pages = 1; /* to align the small ones as well would waste most of the range */
-    size_t place = find_place(allocator, count, align_pages);
+    size_t place = find_place(allocator, count);
     if (place == allocator->pages || map_pages(allocator, address_of(allocator, place), count) != ZX_OK)
         return ZX_ERR_NO_MEMORY;
     set_bits(allocator, true, place, place + count);
     allocator->outstanding += count;
-    if (align_pages == 1 && (count <= allocator->searched_size || place > allocator->searched)) {
-        allocator->searched = place;
-        allocator->searched_size = count;
-    }
     *out = address_of(allocator, place);
     return ZX_OK;
 }
@@ -331,15 +460,10 @@ zx_status_t virtual_alloc_alloc_pages(struct virtual_alloc *allocator, size_t co
 /* All of the pages are allocated. */
 static void free_run(struct virtual_alloc *allocator, size_t first, size_t count)
 {
-    size_t grown = allocator->searched_size + allocator->guard;
-
     set_bits(allocator, false, first, first + count);
     unmap_pages(address_of(allocator, first), count << PAGE_SHIFT);
     allocator->outstanding -= count;
-    /* The clear bits before the hole were too few for that size, or begin where it was searched already. */
-    first = first > grown ? first - grown : 0;
-    if (allocator->searched > first)
-        allocator->searched = first;
+    note_hole(allocator, first, first + count);
 }
 
 void virtual_alloc_free_pages(struct virtual_alloc *allocator, zx_vaddr_t va, size_t count)

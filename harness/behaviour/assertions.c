@@ -72,6 +72,36 @@ static void init_elsewhere(struct virtual_alloc *own)
     (void)virtual_alloc_init(own, BASE - MIB, 2 * MIB, 1, ZX_PAGE_SHIFT);
 }
 
+/* Another allocator, over the range of this one, or of what it has given out. */
+static void init_over(struct virtual_alloc *own, zx_vaddr_t base)
+{
+    (void)own;
+    struct virtual_alloc second;
+    virtual_alloc_construct(&second, VM_PAGE_ALLOC);
+    (void)virtual_alloc_init(&second, base, 64 * PAGE, 1, ZX_PAGE_SHIFT);
+}
+
+static void init_over_bookkeeping(struct virtual_alloc *own)
+{
+    init_over(own, BASE);
+}
+
+static void init_over_pages(struct virtual_alloc *own)
+{
+    init_over(own, allocated - PAGE);
+}
+
+/* A range that another one has come to use after init. */
+static void alloc_over_pages(struct virtual_alloc *own)
+{
+    struct virtual_alloc second;
+    zx_vaddr_t va;
+    virtual_alloc_construct(&second, VM_PAGE_ALLOC);
+    if (virtual_alloc_init(&second, BASE + 64 * PAGE, 64 * PAGE, 1, ZX_PAGE_SHIFT) == ZX_OK &&
+        virtual_alloc_debug_allocate_vaddr_range(own, BASE + 80 * PAGE, 1) == ZX_OK)
+        (void)virtual_alloc_alloc_pages(&second, 40, &va);
+}
+
 static void construct_free(struct virtual_alloc *own)
 {
     virtual_alloc_construct(own, VM_PAGE_FREE);
@@ -156,6 +186,9 @@ TEST(beginning_and_end_of_an_allocator)
     make_allocator();
     CHECK(asserts(destroy_early));
     CHECK(asserts(init_elsewhere));
+    CHECK(asserts(init_over_bookkeeping));
+    CHECK(asserts(init_over_pages));
+    CHECK(asserts(alloc_over_pages));
     CHECK(asserts(construct_free));
     end_allocator();
 }

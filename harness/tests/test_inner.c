@@ -173,6 +173,42 @@ static void map_place(void)
     assert_ok(zx_vmar_map(zx_vmar_root_self(), RW, 0, victim, 0, 2 * PAGE, &place));
 }
 
+/* Chunks after the first of a mapping find it without a search: it is the one that the space found last. What
+   is copied is what is mapped at each place, across mappings below several VMARs. */
+static void test_memory_across_mappings(void **state)
+{
+    (void)state;
+    static char bytes[8 * PAGE], copy[8 * PAGE];
+    struct vm_aspace *aspace = vm_process_aspace(port_current_process());
+    zx_handle_t vmar = zx_vmar_root_self(), inner, vmos[4];
+    zx_vaddr_t base, at;
+    for (unsigned depth = 0; depth < 3; depth++, vmar = inner)
+        assert_ok(zx_vmar_allocate(vmar, ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_SPECIFIC, 0,
+                                   8 * PAGE, &inner, &base));
+    for (unsigned i = 0; i < 4; i++) {
+        vmos[i] = make_vmo(2 * PAGE, 0);
+        assert_ok(zx_vmar_map(vmar, RW | ZX_VM_SPECIFIC, 2 * i * PAGE, vmos[i], 0, 2 * PAGE, &at));
+    }
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i / 97 + i);
+    size_t actual = 0, from = PAGE + 100, size = 5 * PAGE + 77;
+    assert_ok(zx_process_write_memory(zx_process_self(), base + from, bytes + from, size, &actual));
+    assert_int_equal(actual, size);
+    assert_non_null(aspace->last_fault);
+    assert_int_equal(aspace->last_fault->region.base, base + 6 * PAGE);
+    assert_ok(zx_process_read_memory(zx_process_self(), base, copy, sizeof(copy), &actual));
+    assert_int_equal(actual, sizeof(copy));
+    for (size_t i = 0; i < sizeof(copy); i++)
+        assert_int_equal(copy[i], i >= from && i < from + size ? bytes[i] : 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_ok(zx_vmo_read(vmos[i], copy, 0, 2 * PAGE));
+        for (size_t j = 0, k = 2 * i * PAGE; j < 2 * PAGE; j++, k++)
+            assert_int_equal(copy[j], k >= from && k < from + size ? bytes[k] : 0);
+    }
+    assert_ok(zx_process_read_memory(zx_process_self(), base + PAGE, copy, 1, &actual));
+    assert_int_equal(aspace->last_fault->region.base, base);
+}
+
 /* Where what is mapped goes after the first chunk, that much was read, or written; nothing is an error. */
 static void test_memory_unmapped_meanwhile(void **state)
 {
@@ -313,6 +349,7 @@ int main(void)
         TEST(test_commit_past_a_slice),
         TEST(test_offset_in_a_slice),
         TEST(test_handle_closed_meanwhile),
+        TEST(test_memory_across_mappings),
         TEST(test_memory_unmapped_meanwhile),
         TEST(test_memory_replaced_meanwhile),
         TEST(test_process_killed_meanwhile),

@@ -258,6 +258,78 @@ static void test_next_empty_over_full_leaves(void **state)
         page_list_remove(&model.list, index);
 }
 
+/* ---- Full subtrees ---- */
+
+#define FULL_END ((uint64_t)64 * 64 * 3) /* full: three nodes of 64 full leaves below one root */
+
+static bool occupied[FULL_END + 64];
+
+static uint64_t first_empty(uint64_t from, uint64_t limit)
+{
+    while (from < limit && from < FULL_END + 64 && occupied[from])
+        from++;
+    return from;
+}
+
+static void flip(uint64_t index)
+{
+    if (occupied[index])
+        assert_ptr_equal(page_list_remove(&model.list, index), &model);
+    else
+        put(index);
+    occupied[index] = !occupied[index];
+}
+
+static void check_search(uint64_t from, uint64_t limit)
+{
+    assert_int_equal(page_list_next_empty(&model.list, from, limit), first_empty(from, limit));
+}
+
+/* A list that is nearly full, beside one byte an index: full leaves and full nodes come and go. */
+static void test_full_subtrees(void **state)
+{
+    (void)state;
+    start(7);
+    memset(occupied, 0, sizeof(occupied));
+    for (uint64_t index = 0; index < FULL_END; index++) {
+        flip(index);
+        if (index % 64 >= 62 || index % 64 == 0)
+            assert_true(page_list_check(&model.list, &vm_log_sink));
+    }
+    for (unsigned step = 0; step < 4000; step++) {
+        uint64_t index = draw_below(&model.random, FULL_END + 64), from;
+        if (!occupied[index] || draw_below(&model.random, 3) == 0)
+            flip(index);
+        from = draw_below(&model.random, FULL_END + 64);
+        check_search(from, INDEX_END);
+        check_search(from, from + draw_below(&model.random, 5000));
+        if (step % 200 == 0)
+            assert_true(page_list_check(&model.list, &vm_log_sink));
+    }
+    for (uint64_t index = 0; index < FULL_END + 64; index++)
+        if (occupied[index])
+            flip(index);
+    assert_null(model.list.root);
+}
+
+/* The root that a full tree gets above it knows that it is full. */
+static void test_growing_above_what_is_full(void **state)
+{
+    (void)state;
+    start(0);
+    for (uint64_t index = 0; index < 64; index++)
+        put(index);
+    assert_int_equal(page_list_next_empty(&model.list, 0, INDEX_END), 64);
+    put(64 * 64);
+    assert_int_equal(model.list.height, 3);
+    assert_true(page_list_check(&model.list, &vm_log_sink));
+    assert_int_equal(page_list_next_empty(&model.list, 3, INDEX_END), 64);
+    page_list_remove(&model.list, 64 * 64);
+    for (uint64_t index = 0; index < 64; index++)
+        page_list_remove(&model.list, index);
+    assert_null(model.list.root);
+}
+
 static void discard(struct vm_sink *self, const char *text, size_t size)
 {
     (void)self, (void)text, (void)size;
@@ -333,6 +405,8 @@ int main(void)
         TEST(test_heights),
         TEST(test_reserved_stays),
         TEST(test_next_empty_over_full_leaves),
+        TEST(test_full_subtrees),
+        TEST(test_growing_above_what_is_full),
         TEST(test_check_finds_damage),
         TEST(test_check_says_what),
         TEST(test_next_behind_the_last),

@@ -237,6 +237,21 @@ static void model_free(uint64_t *random, size_t bitmap_pages, size_t pages)
     model_set(first, count, false);
 }
 
+/* What the allocator has noted of earlier searches: ascending, and true. */
+static void check_findings(size_t guard, size_t align)
+{
+    size_t size = 0, before = 0;
+
+    assert_true(allocator.finding_count <= VIRTUAL_ALLOC_FINDINGS);
+    for (unsigned i = 0; i < allocator.finding_count; i++) {
+        assert_true(allocator.findings[i].size > size && allocator.findings[i].before > before);
+        size = allocator.findings[i].size;
+        before = allocator.findings[i].before;
+        size_t place = model_place(size, guard, size >= align ? align : 1);
+        assert_true(place == MODEL_PAGES || place >= before);
+    }
+}
+
 static void run_model(uint64_t seed, size_t guard, uint8_t align_log2)
 {
     uint64_t random = seed;
@@ -252,6 +267,8 @@ static void run_model(uint64_t seed, size_t guard, uint8_t align_log2)
             model_alloc(&random, guard, align_log2);
         else
             model_free(&random, bitmap_pages, pages);
+        if (step % 5 == 0)
+            check_findings(guard, (size_t)1 << (align_log2 - PAGE_SHIFT));
         if (step % 50 != 0)
             continue;
         for (size_t i = 0; i < pages; i++)
@@ -269,6 +286,36 @@ static void test_model(void **state)
     run_model(2, 1, PAGE_SHIFT);
     run_model(3, 16, PAGE_SHIFT + 2);
     run_model(4, 3, LARGE_SHIFT);
+}
+
+/* Whatever sizes come, a few of them or many, each search begins where the last of its size ended: it passes
+   no hole twice. Behind a free it begins where the hole has made place, and no lower. */
+static void test_searches_go_on(void **state)
+{
+    zx_vaddr_t at[8], last = 0;
+
+    (void)state;
+    init(65536, 1, PAGE_SHIFT);
+    for (unsigned round = 0; round < 64; round++) {
+        for (size_t size = 1; size <= 8; size++) {
+            at[size - 1] = alloc(size);
+            assert_true(at[size - 1] > last);
+            last = at[size - 1];
+        }
+        for (unsigned i = 0; i < allocator.finding_count; i++)
+            assert_true(allocator.findings[i].before >= (at[0] - BASE) / PAGE_SIZE);
+        assert_true(allocator.finding_count > 0 && allocator.findings[0].size == 1);
+    }
+    /* a hole of four pages says nothing of eight */
+    virtual_alloc_free_pages(&allocator, at[3], 4);
+    assert_true(allocator.findings[allocator.finding_count - 1].size == 8);
+    assert_int_equal(allocator.findings[allocator.finding_count - 1].before, (last - BASE) / PAGE_SIZE);
+    assert_true(alloc(5) > last);
+    assert_int_equal(alloc(4), at[3]);
+    /* of what was refused, too, until something is freed that may be enough */
+    assert_int_equal(virtual_alloc_alloc_pages(&allocator, 65500, &last), ZX_ERR_NO_MEMORY);
+    assert_int_equal(allocator.findings[allocator.finding_count - 1].before, 65536);
+    virtual_alloc_debug_free_all_allocations(&allocator);
 }
 
 /* ---- Failing allocations ---- */
@@ -368,7 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALLOC_TEST(test_check_aside),   ALLOC_TEST(test_no_table_for_a_run), ALLOC_TEST(test_set_aside),
         ALLOC_TEST(test_check),         ALLOC_TEST(test_large_pages),        ALLOC_TEST(test_model),
-        ALLOC_TEST(test_failures_undo),
+        ALLOC_TEST(test_failures_undo), ALLOC_TEST(test_searches_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

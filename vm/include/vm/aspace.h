@@ -59,8 +59,8 @@ struct vm_aspace *vm_aspace_kernel(void);
 struct vm_aspace *vm_aspace_create(enum vm_aspace_type type, const char *name);
 
 /* As vm_aspace_create, of a part of the type's range. Null also where the range is empty, not page-aligned,
-   wraps, or is not within the type's. Only user spaces are shared or restricted. A shared one takes a page of
-   tables for each 512 GiB that it touches. */
+   wraps, is not within the type's, or is the very last page, which is never given out. Only user spaces are
+   shared or restricted. A shared one takes a page of tables for each 512 GiB that it touches. */
 struct vm_aspace *vm_aspace_create_range(zx_vaddr_t base, size_t size, enum vm_aspace_type type,
                                          const char *name, enum vm_aspace_share_opt share_opt);
 
