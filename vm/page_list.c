@@ -366,34 +366,32 @@ static bool is_full(const struct page_list_node *node, unsigned level)
     return level == 0 ? ~node->present == 0 : node->items == (uint64_t)1 << ((level + 1) * SLOT_BITS);
 }
 
-/* The first index at or above `from` that has no item, or is the first behind a full node or the leaf that `from` is in. */
-static uint64_t pass_full(const struct page_list *list, uint64_t from)
+/* Whether the slot of *at is empty, or one behind it in the same leaf: moves *at there. Else moves it past the full node that it is in,
+   or the leaf. */
+static bool find_empty(const struct page_list *list, uint64_t *at)
 {
     const struct page_list_node *node = list->root;
     unsigned level = list->height;
-    if (node == NULL || from >> (level * SLOT_BITS) != 0)
-        return from;
+    if (node == NULL || *at >> (level * SLOT_BITS) != 0)
+        return true;
     while (level-- > 0 && !is_full(node, level)) {
-        if (level == 0) {
-            uint64_t empty = bits_from(~node->present, slot_at(from, 0));
-            return empty != 0 ? (from & ~(uint64_t)(SLOTS - 1)) + (unsigned)__builtin_ctzll(empty)
-                              : (from | (SLOTS - 1)) + 1;
-        }
-        node = node->slots[slot_at(from, level)];
+        uint64_t empty = level == 0 ? bits_from(~node->present, slot_at(*at, 0)) : 0;
+        if (empty != 0)
+            *at = (*at & ~(uint64_t)(SLOTS - 1)) + (unsigned)__builtin_ctzll(empty);
+        if (level == 0 && empty == 0)
+            break;
+        node = node->slots[slot_at(*at, level)];
         if (node == NULL)
-            return from;
+            return true;
     }
-    return (from | (((uint64_t)1 << ((level + 1) * SLOT_BITS)) - 1)) + 1;
+    *at = (*at | (((uint64_t)1 << ((level + 1) * SLOT_BITS)) - 1)) + 1;
+    return false;
 }
 
 uint64_t page_list_next_empty(const struct page_list *list, uint64_t from, uint64_t limit)
 {
-    while (from < limit && from >> INDEX_BITS == 0) {
-        uint64_t next = pass_full(list, from);
-        if (next < limit && page_list_get(list, next) == NULL)
-            return next;
-        from = next;
-    }
+    while (from < limit && from >> INDEX_BITS == 0 && !find_empty(list, &from))
+        ;
     return from < limit ? from : limit;
 }
 
