@@ -327,6 +327,82 @@ expect "findings, one that has both names" 1 'breaks, and 2 more like it' harnes
 expect "findings that are fixed" 0 'does not break' harness/findings --target /bin/true "$work/findings"
 expect "findings, no folder" 2 'expected a folder' harness/findings "$work/nowhere"
 expect "findings, no target" 3 'make fuzzers' harness/findings --target "$work/nowhere" "$work/findings"
+mkdir "$work/inputs" "$work/inputs/more"
+for input in crash-1 id:000,sig:06 good notes.txt old.log; do
+    printf 'b%s' $input >"$work/inputs/$input"
+done
+printf g >"$work/inputs/good"
+expect "findings look at every input" 1 '^findings: 3 inputs were tried' harness/findings --target "$work/target" "$work/inputs"
+chmod a-w "$work/inputs"
+expect "findings, no log can be made" 1 'cannot write a log' as_nobody harness/findings --target /bin/true "$work/inputs"
+that "findings say nothing of inputs then" test "$(wc -l <"$work/said")" = 1
+# Numbers and folders of a campaign.
+for bad in "--time 0" "--time 0m" "--time 9000h" "--operations 0" "--operations 1e30" "--operations 1000000000000000001" "--jobs 0"; do
+    # shellcheck disable=SC2086
+    expect "fuzz $bad" 2 "^fuzz: $bad: expected a number" harness/fuzz $bad
+done
+expect "fuzz, numbers are decimal" 3 'is missing' env ZVM_BUILD="$work/none" harness/fuzz --time 08m --operations 010
+expect "fuzz, no such seeds" 2 'found none' harness/fuzz --seeds "$work/nowhere"
+# Campaigns with stand-ins for the engines, which break at what begins with b. libFuzzer's finds something when it is started first, and has
+# the campaign interrupted when it is started again.
+campaign=$work/campaign
+mkdir -p "$campaign/libfuzzer" "$campaign/afl" "$campaign/bin" "$campaign/seeds/a" "$campaign/seeds/b" "$campaign/queue"
+cat >"$campaign/libfuzzer/fuzz_trace" <<'END'
+#!/bin/bash
+at=${0%/*}/../fuzz/libfuzzer
+case $* in
+*-merge=1*) printf kept >"${*: -2:1}/kept"; exit ;;
+*-max_total_time=*)
+    echo 'stat::number_of_executed_units: 5'
+    prefix=$* prefix=${prefix##*-artifact_prefix=} prefix=${prefix%% *}
+    [ -e "$at/again" ] || { touch "$at/again"; printf bbb >"${prefix}crash-1"; exit 77; }
+    trap 'exit 0' USR1
+    kill "$(cat "$at/lock")"
+    while :; do sleep 0.02; done
+    ;;
+esac
+for input; do
+    [ "$(head -c 1 "$input")" != b ] || { echo "trace: operation $(stat -c %s "$input"): expected 3 VMOs, got 4"; kill -ABRT $$; }
+done
+END
+cp "$campaign/libfuzzer/fuzz_trace" "$campaign/afl/"
+touch "$campaign/afl/mutator.so"
+cat >"$campaign/bin/afl-fuzz" <<'END'
+#!/bin/bash
+while [ "$1" != -o ]; do shift; done
+mkdir -p "$2/default/queue" "$2/default/crashes"
+printf fine >"$2/default/queue/id:000000"
+printf bb >"$2/default/crashes/id:000000,sig:06"
+printf 'execs_done : 7\nedges_found : 3\nstability : 100.00%%\n' >"$2/default/fuzzer_stats"
+trap 'exit 0' TERM
+kill "$(cat "$2/../lock")"
+while :; do sleep 0.02; done
+END
+chmod +x "$campaign/bin/afl-fuzz" "$campaign"/*/fuzz_trace
+printf b >"$campaign/seeds/a/x.zvt"
+printf g >"$campaign/seeds/b/x.zvt"
+printf bbb >"$campaign/queue/breaks"
+printf one >"$campaign/queue/one"
+fuzz=$root/harness/fuzz
+export ZVM_BUILD=$campaign
+cd "$campaign" || exit 2
+ZVM_QUEUE_MOST=1 expect "fuzz, interrupted after a finding" 130 'job 1 found something .*it starts anew' "$fuzz" --time 10m --seeds seeds --queue queue/
+that "fuzz tells of a seed that breaks" grep -q 'seeds that break, set aside: 1' "$work/said"
+that "fuzz tells all when it is interrupted" grep -q '10 executions in .* queue 1, findings 1' "$work/said"
+that "fuzz, the shell says nothing of what breaks" test -z "$(grep -E 'Abort|line [0-9]+:' "$work/said")"
+that "fuzz cuts a queue down and keeps it" test "$(ls queue)" = kept
+mkdir -p fuzz/afl/out/default/crashes
+printf b >fuzz/afl/out/default/crashes/id:000001,sig:06
+PATH=$campaign/bin:$PATH expect "fuzz, afl interrupted, another before it killed" 130 'cut short: taking what it left' \
+    "$fuzz" --engine afl --time 10m --seeds seeds/b --queue queue
+that "fuzz keeps what both found" grep -q 'breaks, and 1 more like it' "$work/said"
+that "fuzz keeps what afl has in its queue" test "$(find queue -type f | wc -l)" = 2
+expect "fuzz, two campaigns at once" 2 'under way in .* of process [0-9]+' flock fuzz/afl/lock "$fuzz" --engine afl
+chmod a-w fuzz/libfuzzer fuzz/libfuzzer/lock
+expect "fuzz, nothing can be written" 1 'cannot write in' as_nobody "$fuzz"
+that "fuzz tells no figures then" test "$(wc -l <"$work/said")" = 1
+cd "$root" || exit 2
+unset ZVM_BUILD
 # What a campaign counts: the operations and runs of all processes that share the file.
 for engine in libfuzzer afl; do
     head -c 16 /dev/zero >"$work/count"
@@ -446,6 +522,12 @@ END
 expect "run, tests run again in the shell" 0 '^2 passed, 0 failed' script -qec "$work/both/harness/run" /dev/null
 
 expect "zoo, no such defect" 2 '99' harness/zoo 99
+expect "zoo, no such defect behind one" 2 'fuzz/zoo/99' harness/zoo --apply-only 01 99
+expect "zoo, a number is one with a zero" 0 '^1 passed, 0 failed' harness/zoo --apply-only 1
+expect "zoo, bad engine" 2 'vax: expected libfuzzer or afl' harness/zoo --apply-only --engine vax
+expect "zoo, bad time" 2 'seconds from 1' harness/zoo --time 0
+expect "determinism, no number" 2 'a number behind it' harness/determinism --count
+expect "determinism, nothing to do" 2 'a number from 1' harness/determinism --count 0
 expect "setup, bad word" 2 'setup' harness/setup everything
 expect "valgrind, no such variant" 2 'VARIANT' harness/valgrind vax
 expect "valgrind, no valgrind" 3 'setup' env PATH="$work/bin" "$(command -v bash)" harness/valgrind
@@ -470,6 +552,9 @@ expect "coverage, an explanation without a reason" 1 'expected FILE:FUNCTION: RE
 expect "coverage, no explanations" 2 'expected explanations' harness/coverage --compare "$work/nowhere" "$work/lines"
 expect "coverage, no lines" 2 'nowhere' harness/coverage --compare "$work/why" "$work/nowhere"
 expect "coverage, bad word" 2 'coverage' harness/coverage everything
+expect "coverage --check, no explanations" 2 'expected explanations' harness/coverage --check "$work/nowhere"
+cp harness/coverage "$work/both/harness/"
+expect "coverage, nothing built" 3 'build/cov/zvt is missing' "$work/both/harness/coverage"
 expect "run-tests, missing program" 1 '0 passed, 1 failed' harness/run-tests "$work/none"
 
 # Every script explains itself when asked, wherever its first comment ends.
