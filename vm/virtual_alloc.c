@@ -211,8 +211,7 @@ static zx_status_t map_run(const struct virtual_alloc *allocator, zx_vaddr_t va,
         size_t step = size - mapped < VM_LARGE_SIZE ? size - mapped : VM_LARGE_SIZE;
         if (!is_entered(page_table_map(kernel_table(), va + mapped, paddr + mapped, step, MMU_FLAGS,
                                        PAGE_TABLE_EXISTING_ERROR))) {
-            if (mapped > 0)
-                page_table_unmap(kernel_table(), va, mapped);
+            page_table_unmap(kernel_table(), va, mapped);
             pmm_free_list(&frames);
             return ZX_ERR_NO_MEMORY;
         }
