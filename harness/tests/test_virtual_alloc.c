@@ -296,6 +296,9 @@ static void test_searches_go_on(void **state)
 
     (void)state;
     init(65536, 1, PAGE_SHIFT);
+    assert_int_equal(virtual_alloc_debug_allocate_vaddr_range(&allocator, BASE + 9 * PAGE_SIZE, 2), ZX_OK);
+    virtual_alloc_free_pages(&allocator, BASE + 9 * PAGE_SIZE, 2); /* nothing has been searched for */
+    assert_int_equal(allocator.finding_count, 0);
     for (unsigned round = 0; round < 64; round++) {
         for (size_t size = 1; size <= 8; size++) {
             at[size - 1] = alloc(size);
