@@ -186,7 +186,7 @@ TEST(alloc_physical_in_large_pages)
     void *at = NULL;
     OK(vm_aspace_alloc_physical(kernel(), "window", 2 * GIB, &at, 30, 4 * GIB, 0, MMU_RW));
     struct page_table_entry entry = entry_at(kernel(), address(at) + GIB);
-    CHECK_EQUAL(entry.size, port_largest_page_level() == 3 ? GIB : 2 * MIB);
+    CHECK_EQUAL(entry.size, vm_aspace_page_table(kernel())->largest_level == 3 ? GIB : 2 * MIB);
     CHECK_EQUAL(entry.paddr, 5 * GIB);
     free_at(at);
     OK(vm_aspace_alloc_physical(kernel(), "window", GIB, &at, 30, 4 * GIB + 2 * MIB, 0, MMU_RW));

@@ -199,6 +199,24 @@ static void test_rights(void **state)
 }
 
 /* Protection ranges that are no permissions, do not begin where the one before ends, or are two for one. */
+/* Two of one VMO, contiguous in it, that differ in permission alone. */
+static void test_unmerged(void **state)
+{
+    zx_vaddr_t base, at;
+    zx_handle_t vmar;
+    (void)state;
+    assert_int_equal(zx_vmar_allocate(zx_vmar_root_self(),
+                                      ZX_VM_CAN_MAP_READ | ZX_VM_CAN_MAP_WRITE | ZX_VM_CAN_MAP_SPECIFIC, 0,
+                                      2 * PAGE_SIZE, &vmar, &base),
+                     ZX_OK);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(zx_vmar_map(vmar, ZX_VM_PERM_READ | (i == 0 ? ZX_VM_PERM_WRITE : 0) | ZX_VM_SPECIFIC,
+                                     i * PAGE_SIZE, vmo_handle, i * PAGE_SIZE, PAGE_SIZE, &at),
+                         ZX_OK);
+    struct vm_mapping *right = mapping_of(find_region(base + PAGE_SIZE, VM_REGION_MAPPING, PAGE_SIZE));
+    PLANT(right->perms, ARCH_MMU_READ | ARCH_MMU_WRITE, "not merged with the one before it");
+}
+
 static void test_protection_ranges(void **state)
 {
     struct region_leaf *leaf = region_leaf_of(mapping->protections.root);
@@ -556,6 +574,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_protection_ranges, start, stop),
         cmocka_unit_test_setup_teardown(test_vmo, start, stop),
         cmocka_unit_test_setup_teardown(test_usage, start, stop),
+        cmocka_unit_test_setup_teardown(test_unmerged, start, stop),
         cmocka_unit_test_setup_teardown(test_mappings_of_a_vmo, start, stop),
         cmocka_unit_test_setup_teardown(test_families, start, stop),
         cmocka_unit_test_setup_teardown(test_lopsided_family, start, stop),

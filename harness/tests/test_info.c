@@ -230,6 +230,10 @@ static void test_usage_past_slices(void **state)
     assert_ok(zx_object_get_info(slice, ZX_INFO_VMO, &info, sizeof(info), NULL, NULL));
     assert_int_equal(info.num_mappings, 1);
     assert_int_equal(info.share_count, 1);
+    zx_info_maps_t records[RECORDS];
+    size_t count = maps_of(process, records);
+    assert_int_equal(records[count - 1].size, 3 * PAGE);
+    assert_int_equal(records[count - 1].u.mapping.committed_pages, 0);
 }
 
 #define USAGE_PAGES  24
