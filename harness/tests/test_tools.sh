@@ -274,10 +274,10 @@ head -c 20000 /dev/urandom >"$work/noise.tar"
 boots "kernel, noise for an archive" 1 'corrupt|not a|archive|checksum' "$work/noise.tar"
 boots "kernel, empty archive" '0|1' 'empty|no trace|corrupt|module|archive' "$work/none.tar"
 expect "run-qemu, missing image" '1|2' 'nowhere.iso' harness/run-qemu "$work/nowhere.iso"
-# What a person's ^C looks like: QEMU ends in good order, and says nothing.
+# What a person's ^C looks like: QEMU ends in good order, and says nothing. Who runs this in the background has it ignored.
 printf '#!/bin/sh\nkill -INT $PPID\n' >"$work/stubs/qemu-system-x86_64"
 chmod +x "$work/stubs/qemu-system-x86_64"
-expect "run-qemu, interrupted in the shell" 1 'interrupted before the kernel' env PATH="$work/stubs:$PATH" harness/run-qemu --interactive "$work/good.tar"
+expect "run-qemu, interrupted in the shell" 1 'interrupted before the kernel' env --default-signal=INT PATH="$work/stubs:$PATH" harness/run-qemu --interactive "$work/good.tar"
 expect "run-bochs, missing image" '1|2' 'nowhere.iso' harness/run-bochs "$work/nowhere.iso"
 mkdir "$work/bin"
 for tool in bash env dirname basename mktemp rm cat tr grep sed awk sleep timeout realpath readlink date mkdir; do
