@@ -16,7 +16,8 @@
  *
  * Who changes. One thread's call of thread_switch is another's return from it. The scheduler's lock is held across it,
  * taken by the one and given up by the other. The processor keeps the page tables of the last space that it ran in while
- * it runs the kernel alone: what the core forgets to invalidate shows later.
+ * it runs the kernel alone: what the core forgets to invalidate shows later. When it is idle and asked to forget something of
+ * it, it leaves it (shootdown.c).
  *
  * Ends. A thread that has ended cannot free the stack that it stands on. Whoever makes a thread next takes over what
  * is left of it, or thread_join does.

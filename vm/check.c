@@ -20,8 +20,8 @@
  * Locking. None is taken: the machine is quiet. Only the pmm, the caches and the page tables lock for
  * themselves.
  *
- * Cost. O(pages + objects + translations), with a logarithm of the siblings for each region. Nothing is
- * allocated.
+ * Cost. O(pages + objects + translations), with a logarithm of the siblings for each region, and of a VMO's mappings
+ * for each where their usage is known (info.c). Nothing is allocated.
  */
 #include "internal.h"
 #include "region_walk.h"

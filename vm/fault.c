@@ -25,8 +25,8 @@
  * Cost. The mapping of the last fault, or of the last copy to or from the process, is tried first; else one search per
  * level of VMARs. One walk of the tables. Making a page where the zero page may stand: O(log mappings) for each mapping
  * that shows it there, or that is looked at in vain, which is bounded as vmo.c says. No allocation but the page, its
- * radix node and its table. Looking whether a large page can be entered takes
- * one comparison, where the page at va does not lie as it would in one, else a look at the 512 pages.
+ * radix node and its table. Looking whether a large page can be entered takes one comparison, where the page at va does
+ * not lie as it would in one, else a look at the 512 pages.
  */
 #include "internal.h"
 
